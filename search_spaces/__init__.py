@@ -1,0 +1,1 @@
+"""What may be searched: one module a family, each one function of an Optuna trial."""

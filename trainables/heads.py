@@ -1,0 +1,25 @@
+"""Classifier heads that take the place of a backbone's last layer."""
+
+from torch import nn
+
+HIDDEN = (512, 256)
+
+
+def plot_head(features: int, classes: int, dropout: float) -> nn.Sequential:
+    """The plot classifier's head: features -> 512 -> 256 -> classes, ReLU and BatchNorm between, dropout before each.
+
+    The third dropout is two thirds of the other two (.3, .3, .2 at .3). Takes (B, features), gives logits (B, classes).
+    """
+    first, second = HIDDEN
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(features, first),
+        nn.ReLU(),
+        nn.BatchNorm1d(first),
+        nn.Dropout(dropout),
+        nn.Linear(first, second),
+        nn.ReLU(),
+        nn.BatchNorm1d(second),
+        nn.Dropout(dropout * 2 / 3),
+        nn.Linear(second, classes),
+    )

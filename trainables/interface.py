@@ -1,0 +1,152 @@
+"""The words every family speaks: Samples, FamilyConfig, Problem, Prediction, Epoch, Model; and Family, which ties them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
+    import torch
+
+Task = Literal["classification", "detection"]
+
+
+class Pictures(Protocol):
+    """uint8 pictures (N, H, W, C), in memory or mapped from disk. A NumPy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The pictures at `rows`, as a new array (len(rows), H, W, C)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The pictures of one part of the data, with what is known about each."""
+
+    pictures: Pictures
+    labels: NDArray[np.int64]
+    """(N,): the index into `classes`; for detection 0 is normal and 1 is anomalous."""
+    classes: tuple[str, ...]
+    paths: tuple[str, ...]
+    """(N,): each picture's path relative to the data's root; its identity in reports."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+class FamilyConfig(BaseModel):
+    """One configuration of a family. Every field is a key that an experiment's `fixed` may set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a model is built for, known before training starts."""
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    """(H, W, C) of every picture."""
+    epochs: int
+    """The most epochs `fit` may yield."""
+    device: str = "cpu"
+    """A torch device: "cpu" or "cuda"."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a family says of N samples. It holds no labels and no verdict."""
+
+    scores: NDArray[np.float64]
+    """Classification: class probabilities (N, C). Detection: anomaly scores (N,), higher is stranger."""
+    maps: NDArray[np.float32] | None = None
+    """Detection, where the family can: anomaly maps (N, H, W)."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training gave."""
+
+    losses: Mapping[str, float]
+    """Finite floats by name, such as train_loss and validation_loss."""
+    validation: Prediction
+    """The scores of the validation samples at the end of this epoch, for the caller to grade."""
+    last: bool = False
+    """True where the family itself will not go on."""
+
+
+class Model(Protocol):
+    """One configuration of a family, built with a seed, that can be trained, stopped, continued and kept."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model holds that come from data or from initialisation."""
+        ...
+
+    def facts(self) -> dict[str, str]:
+        """What a record should say of how this model came to be, such as the weights it started from."""
+        ...
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Train, yielding after each epoch; the caller decides whether to go on.
+
+        After `load` of a state saved between epochs it goes on with the next epoch, to the same result
+        as if it had never stopped (to the last bit on a CPU).
+        """
+        ...
+
+    def predict(self, samples: Samples) -> Prediction:
+        """The scores of `samples`, with the weights as they are now."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs (weights, optimiser, scheduler, random states, epoch).
+
+        Holds only what `torch.load(weights_only=True)` reads: tensors, numbers, strings, and lists and dicts of them.
+        """
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`."""
+        ...
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Copies of all that `predict` needs, by name, on the CPU: what is kept of a trained model."""
+        ...
+
+    def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Take back `weights`; `predict` then gives the same scores again."""
+        ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model: how it is configured and how it is built."""
+
+    name: str
+    task: Task
+    config: type[FamilyConfig]
+    build: Callable[[Any, Problem, int], Model]
+    """(configuration, problem, seed) -> an untrained model. The same seed gives the same model."""
+    seeded: bool = True
+    """False where training has no randomness, so that every seed gives the same result."""
+    summary: str = ""
+    """One line for lists and help texts."""
+    check: Callable[[Any, Problem], list[str]] = field(default=lambda config, problem: [])
+    """(configuration, problem) -> remarks to say aloud before any work starts (such as: random initialisation).
+
+    Fast, and needs no device. Raises InputError where this configuration can't be built for this problem here:
+    weights that can't be had, a picture size that the architecture does not take.
+    """
+    blank: Callable[[Any], Any] = field(default=lambda config: config)
+    """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""

@@ -1,0 +1,169 @@
+"""The cheap baseline: logistic regression on the principal components of grey thumbnails."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from torch import Tensor
+
+from trainables.errors import InputError
+from trainables.interface import Epoch, Family, FamilyConfig, Prediction, Problem, Samples
+
+LUMA = (0.299, 0.587, 0.114)
+"""Grey from RGB, ITU-R BT.601."""
+READING_BATCH = 256
+MOST_ITERATIONS = 1000
+SMALLEST_SPREAD = 1e-6
+"""A component whose standard deviation is smaller, as a share of the first one's, is left out."""
+
+
+class PcaLogisticConfig(FamilyConfig):
+    """What one logistic regression on principal components is."""
+
+    thumbnail: int = Field(32, ge=2)
+    """The side of the square thumbnails, in pixels."""
+    components: int = Field(32, ge=1)
+    """At most this many; fewer where there are fewer pictures or pixels."""
+    C: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """The inverse of the L2 penalty's strength, as in scikit-learn."""
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+class PcaLogistic:
+    """Thumbnails -> PCA -> components of unit variance -> logistic regression, all kept as tensors."""
+
+    def __init__(self, config: PcaLogisticConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem, self.seed = config, problem, seed
+        self.tensors: dict[str, Tensor] = {}
+        self.fitted = False
+        self.iterations = 0
+
+    @property
+    def parameters(self) -> int:
+        """Means, components and coefficients; 0 before training."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def facts(self) -> dict[str, str]:
+        """How the fit ended."""
+        if not self.fitted:
+            return {}
+        ended = "did not converge" if self.iterations >= MOST_ITERATIONS else "converged"
+        return {"solver": f"{ended} in {self.iterations} iterations"}
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Fit at once: one epoch, the last. Raises InputError where `train` holds one class only."""
+        if self.fitted:
+            return
+        present = np.unique(train.labels)
+        if len(present) < 2:
+            raise InputError(
+                f"pca_logistic needs pictures of at least 2 classes to train on and was given {len(present)}. "
+                "Add data or change data.split."
+            )
+        pixels = self._thumbnails(train)
+        pca = PCA(min(self.config.components, *pixels.shape), svd_solver="randomized", random_state=self.seed)
+        with np.errstate(invalid="ignore"):
+            # Where all pictures are alike, scikit-learn divides 0 by 0 for a figure that is not used here.
+            reduced = pca.fit_transform(pixels)
+        spread = reduced.std(axis=0)
+        # Where pictures are few or alike, the last components are rounding errors, which a division would enlarge.
+        scale = np.where(spread > SMALLEST_SPREAD * spread.max(), spread, np.inf)
+        weighting = "balanced" if self.config.class_weights == "balanced" else None
+        regression = LogisticRegression(C=self.config.C, class_weight=weighting, max_iter=MOST_ITERATIONS)
+        with warnings.catch_warnings():
+            # Said in `facts` instead: a baseline that stops early is still one.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            regression.fit(reduced / scale, train.labels)
+        self.iterations = int(regression.n_iter_.max())
+        arrays = {
+            "pixel_mean": pca.mean_,
+            "components": pca.components_ / scale[:, None],
+            "coefficients": _all_classes(regression.coef_),
+            "intercepts": _all_classes(regression.intercept_),
+            "classes": present,
+        }
+        self.tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+        self.fitted = True
+        prediction = self.predict(validation)
+        losses = {
+            "train_loss": self._loss(self._probabilities(pixels), train),
+            "validation_loss": self._loss(prediction.scores, validation),
+        }
+        yield Epoch(losses, prediction, last=True)
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Class probabilities (N, C); 0 for a class that training did not show."""
+        assert self.tensors, "predict comes after fit or load_weights"
+        return Prediction(self._probabilities(self._thumbnails(samples)))
+
+    def state(self) -> dict[str, Any]:
+        """The weights, and whether there are any: a fit has no half."""
+        return {"weights": self.weights(), "fitted": self.fitted, "iterations": self.iterations}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`."""
+        self.load_weights(state["weights"])
+        self.fitted, self.iterations = state["fitted"], state["iterations"]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the mean thumbnail, the scaled components, the coefficients and the classes they belong to."""
+        return {name: tensor.clone() for name, tensor in self.tensors.items()}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.tensors = {name: tensor.clone() for name, tensor in weights.items()}
+
+    def _probabilities(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        kept = {name: tensor.numpy() for name, tensor in self.tensors.items()}
+        reduced = (pixels - kept["pixel_mean"]) @ kept["components"].T
+        logits = reduced @ kept["coefficients"].T + kept["intercepts"]
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        scores = np.zeros((len(pixels), len(self.problem.classes)))
+        scores[:, kept["classes"]] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return scores
+
+    def _loss(self, scores: NDArray[np.float64], samples: Samples) -> float:
+        return float(log_loss(samples.labels, scores, labels=np.arange(len(self.problem.classes))))
+
+    def _thumbnails(self, samples: Samples) -> NDArray[np.float64]:
+        """Grey thumbnails (N, side²) in [0, 1]."""
+        height, width, channels = self.problem.shape
+        side = self.config.thumbnail
+        down, across = area_weights(height, side), area_weights(width, side)
+        grey = np.array(LUMA if channels == 3 else [1 / channels] * channels) / 255
+        thumbnails = np.empty((len(samples), side * side))
+        for start in range(0, len(samples), READING_BATCH):
+            rows = np.arange(start, min(start + READING_BATCH, len(samples)))
+            thumbnails[rows] = (down @ (samples.pictures[rows] @ grey) @ across.T).reshape(len(rows), -1)
+        return thumbnails
+
+
+def area_weights(pixels: int, side: int) -> NDArray[np.float64]:
+    """(side, pixels): how much of each pixel lies in each of `side` equal stretches; rows sum to 1."""
+    edges = np.linspace(0, pixels, side + 1)
+    starts = np.arange(pixels)
+    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
+    weights: NDArray[np.float64] = np.clip(overlap, 0, None) * (side / pixels)
+    return weights
+
+
+def _all_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients or intercepts with a row for each class; of two classes scikit-learn keeps the second alone."""
+    return np.concatenate((np.zeros_like(values), values)) if len(values) == 1 else values
+
+
+FAMILY = Family(
+    name="pca_logistic",
+    task="classification",
+    config=PcaLogisticConfig,
+    build=PcaLogistic,
+    summary="Logistic regression on principal components of grey thumbnails: the cheap baseline.",
+)

@@ -1,0 +1,190 @@
+"""The family that classifies plots with a torchvision backbone and a small head (seeds 000 and 001)."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from trainables.augmentation import Augmentation
+from trainables.backbones import build_backbone, check_backbone, check_size, replace_last_layer
+from trainables.errors import InputError
+from trainables.heads import plot_head
+from trainables.interface import Epoch, Family, Prediction, Problem, Samples
+from trainables.pretrained import checkpoint_folder, find_weights, load_backbone_weights
+from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class PlotClassifierConfig(TrainingConfig):
+    """What one plot classifier is."""
+
+    backbone: str = "resnet18"
+    """Any classification model of torchvision, by its name there."""
+    weights: str = "auto"
+    """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; or a path."""
+    train_layers: Literal["all", "head"] = "all"
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Before the head's first two layers; two thirds of it before the third."""
+    class_weights: Literal["none", "balanced"] = "none"
+    augmentation: float = Field(0.0, ge=0, le=1)
+    """The strength of small shifts, zooms and changes of brightness; 0: none."""
+    flip_left_right: bool = False
+    """Mirror half of the pictures. On a plot it turns time round."""
+    normalisation: Literal["imagenet", "none"] = "imagenet"
+
+    @field_validator("backbone")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return check_backbone(name)
+
+    @field_validator("weights")
+    @classmethod
+    def _absolute(cls, weights: str) -> str:
+        # A trial runs in another folder than the one where its configuration was read.
+        path = Path(weights).expanduser()
+        return str(path.resolve()) if path.is_file() else weights
+
+
+class PlotNetwork(nn.Module):
+    """Normalisation, backbone and head: pictures (B, 1 or 3, H, W) in [0, 1] -> logits (B, C)."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: PlotClassifierConfig, problem: Problem) -> None:
+        super().__init__()
+        height, width, _ = problem.shape
+        file = find_weights(config.backbone, config.weights)
+        self.origin = "random initialisation" if file is None else file.name
+        self.backbone = build_backbone(config.backbone, (height, width), pretrained=file is not None)
+        if file is not None:
+            load_backbone_weights(self.backbone, config.backbone, file, height)
+        self.frozen = config.train_layers == "head"
+        self.backbone.requires_grad_(not self.frozen)
+        classes = len(problem.classes)
+        self.head = replace_last_layer(self.backbone, lambda features: plot_head(features, classes, config.dropout))
+        imagenet = config.normalisation == "imagenet"
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if imagenet else ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        logits: Tensor = self.backbone((pictures - self.mean) / self.std)
+        return logits
+
+    def train(self, mode: bool = True) -> "PlotNetwork":
+        """Training mode; a frozen backbone stays in evaluation mode, its BatchNorm statistics with it."""
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+            self.head.train(mode)
+        return self
+
+
+class CrossEntropy:
+    """Cross-entropy in which each class may count differently, and softmax scores."""
+
+    def __init__(self) -> None:
+        self.class_weights: Tensor | None = None
+
+    def losses(self, output: Tensor, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each sample's cross-entropy (B,) and its class's weight (B,)."""
+        losses = cross_entropy(output.float(), labels, reduction="none")
+        return losses, torch.ones_like(losses) if self.class_weights is None else self.class_weights[labels]
+
+    def scores(self, output: Tensor, pictures: Tensor) -> Tensor:
+        """Class probabilities (B, C)."""
+        return output.double().softmax(dim=1)
+
+
+class PlotClassifier:
+    """A backbone with a head, trained by the shared loop."""
+
+    def __init__(self, config: PlotClassifierConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem = config, problem
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.network = PlotNetwork(config, problem)
+        self.objective = CrossEntropy()
+        changes = config.augmentation > 0 or config.flip_left_right
+        augment = Augmentation(config.augmentation, config.flip_left_right) if changes else None
+        self.loop = EpochLoop(self.network, self.objective, config, problem, seed, augment)
+
+    @property
+    def parameters(self) -> int:
+        """All weights and biases, frozen ones too."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def facts(self) -> dict[str, str]:
+        """Where the weights came from."""
+        return {"weights": self.network.origin}
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Train, yielding after each epoch."""
+        if self.config.class_weights == "balanced":
+            counts = np.bincount(train.labels, minlength=len(self.problem.classes))
+            weights = len(train) / (len(counts) * np.maximum(counts, 1))
+            self.objective.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.loop.device)
+        yield from self.loop.fit(train, validation)
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Class probabilities (N, C)."""
+        return self.loop.predict(samples)
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs."""
+        return self.loop.state()
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`."""
+        self.loop.load(state)
+
+    def weights(self) -> dict[str, Tensor]:
+        """The backbone's weights and statistics under torchvision's names, the head in the last layer's place."""
+        copied: dict[str, Tensor] = snapshot(dict(self.network.backbone.state_dict()))
+        return copied
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.network.backbone.load_state_dict(dict(weights))
+
+
+def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:
+    """What to say before training starts. Raises InputError where this can't be built for these pictures here."""
+    height, width, channels = problem.shape
+    if channels not in (1, 3):
+        raise InputError(
+            f"plot_classifier takes pictures of 1 channel (grey) or 3 (RGB); these have {channels}. Change data.layout."
+        )
+    check_size(config.backbone, (height, width))
+    file = find_weights(config.backbone, config.weights)
+    remarks = []
+    if file is not None:
+        remarks.append(f"{config.backbone} starts from the pretrained weights {file.name}.")
+    elif config.weights == "auto":
+        where = checkpoint_folder()
+        remarks.append(f"{config.backbone} starts from random initialisation: no pretrained weights for it in {where}.")
+    if file is None and config.train_layers == "head":
+        remarks.append(f"train_layers: head trains the head alone, on a {config.backbone} of random weights.")
+    if config.mixed_precision and not has_mixed_precision(torch.device(problem.device)):
+        remarks.append(f"mixed_precision changes nothing: {problem.device} does not compute in bfloat16.")
+    if config.flip_left_right:
+        remarks.append("flip_left_right turns time round in half of the plots: trends and shifts change their meaning.")
+    return remarks
+
+
+FAMILY = Family(
+    name="plot_classifier",
+    task="classification",
+    config=PlotClassifierConfig,
+    build=PlotClassifier,
+    summary="A torchvision backbone with a small head, fine-tuned on plots.",
+    check=check,
+)

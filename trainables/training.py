@@ -1,0 +1,228 @@
+"""The epoch loop that every torch family trains with: seeded, resumable, and scored as it goes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.errors import InputError
+from trainables.interface import Epoch, FamilyConfig, Prediction, Problem, Samples
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+SCORING_BATCH = 128
+CHECK_EVERY = 32
+"""Steps between two looks at the loss: each look makes a GPU wait."""
+
+
+class TrainingConfig(FamilyConfig):
+    """The keys of every family that is trained by this loop."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
+    batch_size: int = Field(32, ge=2)
+    """At least 2, because BatchNorm has no variance in a batch of one."""
+    mixed_precision: bool = False
+    """bfloat16 where the device computes in it; elsewhere it changes nothing."""
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    """What the learning rate is multiplied by when the validation loss stands still."""
+    plateau_patience: int = Field(3, ge=0)
+    """Epochs without a lower validation loss that it waits first."""
+
+
+class Objective(Protocol):
+    """What a network is trained for. `output` is whatever the network gives for a batch."""
+
+    def losses(self, output: Any, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each sample's loss (B,) and how much it counts (B,); the batch's loss is their weighted mean."""
+        ...
+
+    def scores(self, output: Any, pictures: Tensor) -> Tensor:
+        """What `Prediction.scores` holds for this batch: (B, C) or (B,), finite."""
+        ...
+
+
+class EpochLoop:
+    """Trains one network and scores with it. All randomness of epoch e comes from (seed, e)."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Objective,
+        config: TrainingConfig,
+        problem: Problem,
+        seed: int,
+        augment: Augment | None = None,
+    ) -> None:
+        self.device = torch.device(problem.device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.objective, self.augment = objective, augment
+        self.config, self.epochs, self.seed = config, problem.epochs, seed
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+        self.optimizer = optimizer(
+            [parameter for parameter in network.parameters() if parameter.requires_grad],
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, mode="min", factor=config.plateau_factor, patience=config.plateau_patience
+        )
+        self.epoch = 0
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Train up to the problem's epochs, yielding after each. When to stop before is the caller's to say.
+
+        Raises InputError for fewer than two training samples, FloatingPointError for a loss that is no finite number.
+        """
+        if len(train) < 2:
+            raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
+        while self.epoch < self.epochs:
+            train_loss = self._train(train)
+            validation_loss, scores = self._score(validation, "validation")
+            self.scheduler.step(validation_loss)
+            self.epoch += 1
+            losses = {"train_loss": train_loss, "validation_loss": validation_loss}
+            yield Epoch(losses, Prediction(scores), last=self.epoch == self.epochs)
+
+    def predict(self, samples: Samples) -> Prediction:
+        """The scores of `samples`."""
+        return Prediction(self._score(samples, None)[1])
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that training goes on from. Between epochs there is no random state to keep."""
+        state: dict[str, Any] = snapshot(
+            {
+                "network": dict(self.network.state_dict()),
+                "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler.state_dict(),
+                "epoch": self.epoch,
+            }
+        )
+        return state
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`, leaving it as it is."""
+        state = snapshot(dict(state))
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.epoch = state["epoch"]
+
+    def _train(self, train: Samples) -> float:
+        order_seed, noise_seed, augment_seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(3)
+        batches = split_batches(np.random.default_rng(order_seed).permutation(len(train)), self.config.batch_size)
+        generator = torch.Generator().manual_seed(int(augment_seed))
+        self.network.train()
+        mean = LossMean(f"epoch {self.epoch + 1}")
+        with own_randomness(int(noise_seed), self.device):
+            for rows in batches:
+                pictures, labels = self._fetch(train, rows)
+                if self.augment is not None:
+                    pictures = self.augment(pictures, generator)
+                with self._precision():
+                    output = self.network(pictures)
+                losses, weights = self.objective.losses(output, pictures, labels)
+                loss = (losses * weights).sum() / weights.sum()
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.optimizer.step()
+                mean.add(losses.detach(), weights)
+        return mean.result()
+
+    def _score(self, samples: Samples, part: str | None) -> tuple[float, NDArray[np.float64]]:
+        """The mean loss where `part` names what is measured (else NaN), and the scores, from one pass."""
+        self.network.eval()
+        mean = LossMean(f"{part}, epoch {self.epoch + 1}")
+        scores = []
+        with torch.inference_mode():
+            for start in range(0, len(samples), SCORING_BATCH):
+                pictures, labels = self._fetch(samples, np.arange(start, min(start + SCORING_BATCH, len(samples))))
+                with self._precision():
+                    output = self.network(pictures)
+                if part is not None:
+                    mean.add(*self.objective.losses(output, pictures, labels))
+                scores.append(self.objective.scores(output, pictures).double().cpu().numpy())
+        return (mean.result() if part is not None else float("nan")), np.concatenate(scores)
+
+    def _fetch(self, samples: Samples, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Pictures (B, C, H, W), float32 in [0, 1], and labels (B,), on the device."""
+        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
+        labels = torch.from_numpy(samples.labels[rows]).to(self.device)
+        return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255), labels
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.config.mixed_precision and has_mixed_precision(self.device):
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return nullcontext()
+
+
+class LossMean:
+    """A weighted mean of losses that stays on the device, and notices when one is no finite number."""
+
+    def __init__(self, where: str) -> None:
+        self.where, self.steps = where, 0
+        self.sums: list[Tensor] = []
+        self.weights: list[Tensor] = []
+
+    def add(self, losses: Tensor, weights: Tensor) -> None:
+        """One batch: each sample's loss (B,) and weight (B,)."""
+        self.sums.append((losses * weights).sum().double())
+        self.weights.append(weights.sum().double())
+        self.steps += 1
+        if self.steps % CHECK_EVERY == 0:
+            self._check()
+
+    def result(self) -> float:
+        """The mean over all batches. Raises FloatingPointError where it is no finite number."""
+        self._check()
+        return float(torch.stack(self.sums).sum() / torch.stack(self.weights).sum())
+
+    def _check(self) -> None:
+        finite = torch.isfinite(torch.stack(self.sums)).cpu()
+        if not finite.all():
+            step = int(finite.int().argmin()) + 1
+            raise FloatingPointError(f"The loss is not finite: {self.where}, step {step}. Lower the learning rate.")
+
+
+def split_batches(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """`rows` in batches of `size`; a last one that would hold a single row joins the one before it."""
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        # BatchNorm can't train on one sample.
+        lone = batches.pop()
+        batches[-1] = np.concatenate((batches[-1], lone))
+    return batches
+
+
+@contextmanager
+def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed what dropout and its like draw from, and put the caller's random state back afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def has_mixed_precision(device: torch.device) -> bool:
+    """Whether `device` computes in bfloat16 itself. CPUs are left out: few gain by it."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def snapshot(tree: Any) -> Any:
+    """A copy of nested dicts, lists and tensors, its tensors on the CPU."""
+    if isinstance(tree, Tensor):
+        return tree.detach().cpu().clone()
+    if isinstance(tree, dict):
+        return {key: snapshot(value) for key, value in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [snapshot(value) for value in tree]
+    return tree
