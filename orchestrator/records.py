@@ -1,0 +1,105 @@
+"""The run's one truth: a line of JSON for every trial and every evaluated cell."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal["search", "evaluation"]
+Status = Literal["completed", "pruned", "failed", "out-of-memory", "timed-out"]
+
+
+class Provenance(BaseModel):
+    """Where a figure came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    experiment: str
+    """The hash of the validated experiment."""
+    data: str
+    """The fingerprint of the data: relative paths and contents."""
+    split: str
+    """The fingerprint of the split."""
+    code: str
+    """The version of this package, with the commit where there is one."""
+    packages: dict[str, str]
+    device: str
+    host: str
+    finished: str
+    """UTC, ISO 8601."""
+
+
+class ClassScores(BaseModel):
+    """How well one class was found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class TrialRecord(BaseModel):
+    """One configuration with one seed: what it was, what came out, and why it ended."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = 1
+    stage: Stage
+    family: str
+    variant: str
+    trial: int
+    """The number of the trial in its study; for an evaluated cell, the trial that its configuration comes from."""
+    seed: int
+    split: Literal["validation", "test"]
+    """The part that `metrics` were measured on."""
+    config: dict[str, Any]
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Deterministic numbers only, at `epoch`; empty where nothing was reported."""
+    epoch: int | None = None
+    """The epoch, from 1, that validation chose."""
+    history: list[dict[str, float]] = Field(default_factory=list)
+    """A row an epoch: `epoch`, the losses that the family has, and the validation metrics by name."""
+    per_class: dict[str, ClassScores] = Field(default_factory=dict)
+    """Evaluation only: by class name, on the test part."""
+    confusion: list[list[int]] = Field(default_factory=list)
+    """Evaluation only: rows are true classes, columns predicted ones, in the order of `per_class`."""
+    status: Status
+    reason: str = ""
+    seconds: float
+    """Wall time of this trial or cell, training and scoring."""
+    gpus: float = 0.0
+    """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
+    parameters: int | None = None
+    peak_memory: int | None = None
+    """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    provenance: Provenance
+
+
+def append_record(path: Path, record: TrialRecord) -> None:
+    """Append one line and wait until it is on the disk. What a crash left of an unfinished last line is cut off."""
+    line = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, allow_nan=False) + "\n"
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if size and file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line.encode("ascii"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_records(path: Path) -> Iterator[TrialRecord]:
+    """The records in the order in which they were written. A last line without its end is left out."""
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield TrialRecord.model_validate_json(line)

@@ -1,0 +1,1 @@
+"""Records to frames, tables, figures and pages."""

@@ -1,0 +1,115 @@
+"""What a report is made of: one description from which HTML, Markdown and CSV are written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed cell."""
+
+    text: str
+    detail: str = ""
+    """What stands beside the text, smaller: an interval."""
+    shade: float | None = None
+    """0 to 1: how deep its background is."""
+    tone: Literal["", "good", "bad", "quiet", "strong"] = ""
+    bar: tuple[float, float, float, float] | None = None
+    """(low, mean, high, reference), each a share of the column's width; the text then stands for it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is printed, and the numbers behind it."""
+
+    name: str
+    """Of its CSV file, without the suffix."""
+    caption: str
+    """Plain text that stands alone: what, on which part, how many."""
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    """The first cell of each heads its row."""
+    numeric: frozenset[int] = frozenset()
+    """The columns that are set flush right."""
+    corner: bool = False
+    """True for a matrix: the columns are headed by class names, too."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure as SVG."""
+
+    title: str
+    caption: str
+    alt: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Figures side by side."""
+
+    charts: Sequence[Chart]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and their values."""
+
+    rows: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Short lines, each a point."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to be copied."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that a reader may open."""
+
+    title: str
+    blocks: Sequence["Block"]
+    opened: bool = False
+
+
+Block = Table | Charts | Facts | Listing | Code | Fold
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headed part of the page."""
+
+    key: str
+    """Its anchor."""
+    title: str
+    text: Sequence[str] = ()
+    """Paragraphs."""
+    blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report, before it becomes a page."""
+
+    title: str
+    subtitle: str
+    asked: Sequence[str]
+    found: Sequence[str]
+    notices: Sequence[str]
+    """What a reader must know before believing a figure."""
+    sections: Sequence[Section]
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """The tables' full numbers by name: a CSV each."""

@@ -1,0 +1,102 @@
+"""How names and numbers are printed: the same in HTML, Markdown and on a terminal."""
+
+import math
+import unicodedata
+from typing import Any
+
+NONE = "–"
+
+
+def printable(value: Any) -> str:
+    """Text that any page can hold: control characters and bytes that are no UTF-8 become visible escapes."""
+    return "".join(repr(one)[1:-1] if _unprintable(one) else one for one in str(value))
+
+
+def _unprintable(character: str) -> bool:
+    # Directional overrides (Cf, as joiners are) would let a name turn round the text beside it.
+    bidirectional = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    return bidirectional or unicodedata.category(character) in ("Cc", "Cs", "Cn", "Co", "Zl", "Zp")
+
+
+def shorten(text: str, length: int = 24) -> str:
+    """The text with its middle left out where it is longer; both ends tell names apart."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
+    """A fixed number of decimals with a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    text = f"{value:{'+' if signed else ''}.{digits}f}"
+    if float(text) == 0:
+        text = text.replace("-", "").replace("+", "")
+    return text.replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, digits: int = 3, signed: bool = False) -> str:
+    """An interval in brackets, or nothing where it is not known."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{number(low, digits, signed)}, {number(high, digits, signed)}]"
+
+
+def p_value(p: float | None) -> str:
+    """Three decimals; below that, the bound."""
+    if p is None or not math.isfinite(p):
+        return NONE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds up to one minute, with minutes up to ten, then minutes, then hours."""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    if seconds < 599.5:
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def byte_size(size: float | None) -> str:
+    """Binary units."""
+    if size is None or not math.isfinite(size):
+        return NONE
+    return f"{size / 2**20:,.0f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"
+
+
+def count(value: float | None) -> str:
+    """A whole number in groups of three, parted by narrow no-break spaces."""
+    return NONE if value is None or not math.isfinite(value) else f"{int(value):,}".replace(",", "\u202f")
+
+
+def setting(value: Any) -> str:
+    """A configuration's value: floats to four significant digits, the rest as it is written."""
+    if isinstance(value, float) and not isinstance(value, bool):
+        return f"{value:.4g}".replace("-", "−") if math.isfinite(value) else str(value)
+    return printable(value)
+
+
+def words(names: list[str], limit: int = 6) -> str:
+    """A list in words: `a, b and c`; long ones are cut and counted."""
+    shown = names if len(names) <= limit else [*names[:limit], f"{len(names) - limit} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+
+
+def plural(number_of: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count(number_of)} {noun}{'' if number_of == 1 else 's'}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def label(name: str) -> str:
+    """A metric's name as prose: `macro_f1` is `macro F1`."""
+    return {"macro_f1": "macro F1"}.get(name, printable(name).replace("_", " "))

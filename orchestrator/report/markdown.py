@@ -1,0 +1,64 @@
+"""The report as Markdown: the same words and numbers, figures by their captions."""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.report.blocks import Block, Charts, Code, Facts, Fold, Listing, Report, Table
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, also inside a table."""
+    text = re.sub(r"\s+", " ", text)
+    text = re.sub(r"([\\`*_\[\]<>|#~$&])", r"\\\1", text)
+    # What would begin a list at the start of a line.
+    text = re.sub(r"^([-+])(?=\s)", r"\\\1", text)
+    return re.sub(r"^(\d+)([.)])(?=\s)", r"\1\\\2", text)
+
+
+def to_markdown(report: Report) -> str:
+    """The whole report."""
+    lines = [f"# {escape(report.title)}", "", escape(report.subtitle), "", "## What was asked", ""]
+    lines += [*_list(report.asked), "", "## What came out", "", *_list(report.found), ""]
+    if report.notices:
+        lines += ["## To know first", "", *_list(report.notices), ""]
+    for section in report.sections:
+        lines += [f"## {escape(section.title)}", ""]
+        for text in section.text:
+            lines += [escape(text), ""]
+        for block in section.blocks:
+            lines += _block(block, 3)
+    lines += ["The figures are in index.html, all numbers in tables/.", ""]
+    return "\n".join(lines)
+
+
+def _block(block: Block, level: int) -> list[str]:
+    match block:
+        case Table():
+            return [*_table(block), "", escape(block.caption), ""]
+        case Facts():
+            return [*(f"- {escape(name)}: {escape(value)}" for name, value in block.rows), ""]
+        case Listing():
+            return [*_list(block.items), ""]
+        case Code():
+            return _code(block.text)
+        case Charts():
+            return [*(f"- Figure: {escape(f'{one.title}. {one.caption}')}" for one in block.charts), ""]
+        case Fold():
+            inner = [line for part in block.blocks for line in _block(part, level + 1)]
+            return [f"{'#' * level} {escape(block.title)}", "", *inner]
+
+
+def _list(items: Sequence[str]) -> list[str]:
+    return [f"- {escape(item)}" for item in items]
+
+
+def _code(text: str) -> list[str]:
+    # A fence longer than any run of backticks inside can't be closed by the text.
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return [fence, text.rstrip("\n"), fence, ""]
+
+
+def _table(table: Table) -> list[str]:
+    rule = ["---:" if column in table.numeric else "---" for column in range(len(table.columns))]
+    rows = [[escape(f"{cell.text} {cell.detail}".strip()) for cell in row] for row in table.rows]
+    return [f"| {' | '.join(row)} |" for row in ([escape(name) for name in table.columns], rule, *rows)]

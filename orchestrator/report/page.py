@@ -1,0 +1,87 @@
+"""A run's folder to its report: index.html, report.md and tables/*.csv, each written whole or not at all."""
+
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from orchestrator.report.blocks import Block, Report
+from orchestrator.report.markdown import to_markdown
+from orchestrator.report.run_data import read_run
+from orchestrator.report.sections import build_report
+from orchestrator.report.svg import drawing
+from orchestrator.run_folder import RunFolder
+from trainables.errors import InputError
+
+
+def write_report(run: RunFolder) -> Path:
+    """Write the report of what the run holds now, and return the path of its page.
+
+    Needs the run's folder alone: no Ray, no network, no other package's files. Raises InputError where the folder holds
+    no record, a record that can't be read, or no room to write.
+    """
+    data = read_run(run)
+    with drawing():
+        report = build_report(data)
+    page = run.report / "index.html"
+    try:
+        for name, frame in report.frames.items():
+            write_whole(run.report / "tables" / f"{name}.csv", to_csv(frame))
+        write_whole(run.report / "report.md", to_markdown(report))
+        write_whole(page, to_html(report))
+    except OSError as error:
+        raise InputError(
+            f"The report can't be written to {run.report}: {error.strerror or error}. Make room there or change its "
+            "permissions, then run `orchestrate report` again; the records are whole."
+        ) from None
+    return page
+
+
+def to_html(report: Report) -> str:
+    """The page: one file that asks for nothing else. Every text is escaped but our own SVG."""
+    environment = Environment(
+        loader=PackageLoader("orchestrator.report", "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["svg"] = Markup
+    environment.filters["breakable"] = breakable
+    environment.tests["kind"] = _is_kind
+    style = files("orchestrator.report").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(report=report, style=Markup(style))
+
+
+def breakable(text: str) -> Markup:
+    """Escaped text that may break after the joints of a name, and inside a long run without any."""
+    parts = re.sub(r"([_/\\-]|[^\W_]{20})(?=[^\W_])", "\\1\0", text).split("\0")
+    return Markup("<wbr>").join(parts)
+
+
+def _is_kind(block: Block, name: str) -> bool:
+    return type(block).__name__ == name
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Plain numbers in full precision, empty where there is none."""
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write under another name and move into place, so that a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            # A name whose bytes are no UTF-8 is written with visible escapes.
+            file.write(text.encode("utf-8", errors="backslashreplace"))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,192 @@
+"""Everything that a run's folder says, read once: experiment, split, records."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from orchestrator.records import TrialRecord, read_records
+from orchestrator.run_folder import RunFolder
+from orchestrator.scoring.metric_table import METRICS
+from orchestrator.search.families import FAMILIES
+from trainables.errors import InputError
+
+ENDED_WELL = ("completed", "pruned")
+
+
+@dataclass(frozen=True)
+class RunData:
+    """One run as its files tell it. Missing files are empty, and `remarks` says so."""
+
+    run: RunFolder
+    experiment: dict[str, Any]
+    split: dict[str, Any]
+    records: tuple[TrialRecord, ...]
+    remarks: list[str] = field(default_factory=list)
+
+    @cached_property
+    def metric(self) -> str:
+        """The objective's metric."""
+        objective = self.experiment.get("objective")
+        return str((objective or {}).get("metric") or "macro_f1") if isinstance(objective, dict | None) else "macro_f1"
+
+    @cached_property
+    def mode(self) -> Literal["max", "min"]:
+        """Which way the objective is better."""
+        objective = self.experiment.get("objective")
+        given = objective.get("mode") if isinstance(objective, dict) else None
+        return metric_mode(self.metric) if given not in ("max", "min") else given
+
+    @cached_property
+    def variants(self) -> dict[str, str]:
+        """Variant -> family: the experiment's in its order, then any others that records name."""
+        listed = [one for one in self.experiment.get("families") or [] if isinstance(one, dict) and one.get("name")]
+        found = {str(one["name"]): str(one.get("family", "")) for one in listed}
+        return found | {record.variant: record.family for record in self.records if record.variant not in found}
+
+    @cached_property
+    def baseline(self) -> str | None:
+        """The experiment's baseline, else the first variant of a cheap family; None where there is neither."""
+        given = self.experiment.get("baseline")
+        if given:
+            return str(given)
+        return next(
+            (name for name, family in self.variants.items() if family in FAMILIES and FAMILIES[family].cheap), None
+        )
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """The seeds that the experiment asks for; those seen where it names none."""
+        asked = self.experiment.get("seeds")
+        if isinstance(asked, list) and asked:
+            return [int(seed) for seed in asked]
+        return sorted({record.seed for record in self.records if record.stage == "evaluation"})
+
+    @cached_property
+    def search(self) -> dict[str, list[TrialRecord]]:
+        """Variant -> its trials by number; of a trial that was run again, the last record."""
+        trials: dict[str, dict[int, TrialRecord]] = {variant: {} for variant in self.variants}
+        for record in self.records:
+            if record.stage == "search":
+                trials[record.variant][record.trial] = record
+        return {variant: [found[number] for number in sorted(found)] for variant, found in trials.items()}
+
+    @cached_property
+    def evaluation(self) -> dict[str, list[TrialRecord]]:
+        """Variant -> its evaluated cells by seed, of the configuration that was evaluated last.
+
+        Of a cell that was run again, the last completed record stands, else the last.
+        """
+        cells: dict[str, list[TrialRecord]] = {}
+        for variant in self.variants:
+            of_variant = [one for one in self.records if one.stage == "evaluation" and one.variant == variant]
+            current = [one for one in of_variant if one.trial == of_variant[-1].trial]
+            chosen: dict[int, TrialRecord] = {}
+            for record in current:
+                if record.status == "completed" or chosen.get(record.seed, record).status != "completed":
+                    chosen[record.seed] = record
+            cells[variant] = [chosen[seed] for seed in sorted(chosen)]
+        return cells
+
+    @cached_property
+    def completed(self) -> dict[str, list[TrialRecord]]:
+        """Variant -> its evaluated cells that hold metrics, by seed."""
+        return {
+            variant: [record for record in records if record.status == "completed" and record.metrics]
+            for variant, records in self.evaluation.items()
+        }
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The metrics that evaluated cells hold: the objective, then known ones, then others by name."""
+        seen = {name for records in self.completed.values() for record in records for name in record.metrics}
+        order = [self.metric, *METRICS, *sorted(seen)]
+        return [name for name in dict.fromkeys(order) if name in seen]
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Class names in the order of labels, as the first evaluated cell has them."""
+        found = (list(record.per_class) for records in self.completed.values() for record in records)
+        return next((names for names in found if names), [])
+
+    def best_trial(self, variant: str) -> TrialRecord | None:
+        """The trial with the best objective on validation, the first of equals: of the completed ones, else of any."""
+        sign = 1 if self.mode == "max" else -1
+        reported = [one for one in self.search[variant] if self.metric in one.metrics]
+        done = [one for one in reported if one.status == "completed"] or reported
+        return max(done, key=lambda one: (sign * one.metrics[self.metric], -one.trial), default=None)
+
+    def distinct(self, field_name: str) -> list[str]:
+        """The distinct values of a provenance field, in the order in which they came."""
+        return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in self.records))
+
+
+def metric_mode(name: str) -> Literal["max", "min"]:
+    """Which way a metric is better; unknown ones that name a loss or an error are better when smaller."""
+    if name in METRICS:
+        return METRICS[name].mode
+    return "min" if "loss" in name or "error" in name else "max"
+
+
+def read_run(run: RunFolder) -> RunData:
+    """Read a run's folder. InputError where it holds no record, or one that can't be read."""
+    remarks: list[str] = []
+    if not run.root.is_dir():
+        raise InputError(f"There is no run at {run.root}. Give the folder that `orchestrate sweep --out` wrote.")
+    records: list[TrialRecord] = []
+    try:
+        records.extend(_finite(record) for record in read_records(run.records))
+    except ValidationError as error:
+        raise InputError(
+            f"Record {len(records) + 1} of {run.records} can't be read: {error.errors()[0]['msg']} "
+            f"(at {'.'.join(map(str, error.errors()[0]['loc'])) or 'the whole line'}). This version reads records of "
+            "format 1. Mend or remove the line, or use the version that wrote it."
+        ) from None
+    if not records:
+        state = "is empty" if run.records.exists() else "does not exist"
+        raise InputError(
+            f"A report needs at least one record, and {run.records} {state}. "
+            "Run `orchestrate sweep EXPERIMENT.yaml --out RUN` until at least one trial has ended."
+        )
+    if not run.records.read_bytes().endswith(b"\n"):
+        remarks.append(
+            "The last line of records.jsonl is unfinished and left out: a run is being written or was cut off."
+        )
+    experiment = _mapping(run.experiment, remarks)
+    split = _mapping(run.split, remarks)
+    return RunData(run, experiment, split, tuple(records), remarks)
+
+
+def _finite(record: TrialRecord) -> TrialRecord:
+    """The record without metrics that are no numbers."""
+    kept = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
+    return record if len(kept) == len(record.metrics) else record.model_copy(update={"metrics": kept})
+
+
+def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
+    """A YAML or JSON file that holds keys; empty, with a remark, where it is missing or broken."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except FileNotFoundError:
+        remarks.append(f"{path.name} is missing: what it would say is left out.")
+        return {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
+        return {}
+    if not isinstance(values, dict):
+        remarks.append(f"{path.name} holds no keys: what it would say is left out.")
+        return {}
+    return values
+
+
+def superseded(data: RunData) -> int:
+    """How many evaluation records stand no longer, because their cell or configuration was evaluated again."""
+    kept = sum(len(records) for records in data.evaluation.values())
+    return Counter(record.stage for record in data.records)["evaluation"] - kept

@@ -1,0 +1,205 @@
+"""A run to a report: which tables and figures stand in which section."""
+
+import shlex
+from collections import Counter
+from typing import Any
+
+import yaml
+
+from orchestrator.report import class_tables, figures, frames, tables
+from orchestrator.report.blocks import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
+from orchestrator.report.data_section import data_section
+from orchestrator.report.formatting import count, label, plural, printable, setting, words
+from orchestrator.report.hyperparameters import Effect, effect_frame, effects
+from orchestrator.report.leaderboard import Standing, leaderboard_frame, standings
+from orchestrator.report.run_data import RunData
+from orchestrator.report.summary import asked, found, notices
+
+MOST_PANELS = 12
+
+
+def build_report(data: RunData) -> Report:
+    """The whole report of a run. A section without anything to show says so or is left out."""
+    rows = standings(data)
+    searched = [effect for variant in data.variants for effect in effects(data, variant)]
+    numbers = {
+        "leaderboard": leaderboard_frame(data, rows),
+        "comparisons": frames.comparison_frame(data, rows),
+        "evaluation": frames.cell_frame(data),
+        "per_class": frames.class_frame(data),
+        "confusion": frames.confusion_frame(data),
+        "learning_curves": frames.curve_frame(data),
+        "trials": frames.trial_frame(data),
+        "hyperparameters": effect_frame(searched),
+        "cost": frames.cost_frame(data),
+        "failures": frames.failure_frame(data),
+        "facts": frames.fact_frame(data),
+    }
+    evaluated = [row for row in rows if row.estimates]
+    sections = [
+        _leaderboard(data, evaluated, rows),
+        _classes(data, evaluated, numbers),
+        _confusion(data, evaluated, numbers),
+        _learning(data),
+        _search(data),
+        _hyperparameters(data, searched, numbers),
+        _cost(data, evaluated, numbers),
+        _failures(data, numbers),
+        data_section(data),
+        _provenance(data, numbers),
+    ]
+    done = sum(len(records) for records in data.completed.values())
+    return Report(
+        title=f"Comparison of {words([printable(name) for name in data.variants], 3)}",
+        subtitle=f"Run {printable(data.run.root.resolve().name)}: {plural(done, 'evaluated model')}, "
+        f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
+        asked=asked(data),
+        found=found(data, rows),
+        notices=notices(data, rows),
+        sections=[section for section in sections if section is not None],
+        frames=numbers,
+    )
+
+
+def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing]) -> Section | None:
+    if not evaluated:
+        return None
+    blocks: list[Block] = [tables.leaderboard_table(data, rows)]
+    if len(data.metrics) > 1:
+        blocks.append(tables.metrics_table(data, evaluated))
+    text = (
+        "The interval's half-width is √(a² + b²): a = t(.975, S − 1) · s / √S for training with another of S seeds, "
+        "b = 1.96 · the bootstrap standard error (2 000 draws) for testing on other pictures. Intervals are cut at the "
+        "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
+        "the difference leaves out 0."
+    )
+    return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing([text])])])
+
+
+def _classes(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
+    frame = numbers["per_class"]
+    if frame.empty:
+        return None
+    names = [row.variant for row in evaluated if row.variant in set(frame["variant"])]
+    folds = [Fold(printable(name), [class_tables.class_table(frame, name)], opened=name == names[0]) for name in names]
+    return Section("classes", "Classes", blocks=[class_tables.class_overview(data, frame, evaluated), *folds])
+
+
+def _confusion(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
+    folds: list[Block] = []
+    for row in evaluated:
+        matrix = class_tables.confusion_table(data, row.variant)
+        pairs = class_tables.confused_table(numbers["confusion"], row.variant)
+        blocks = [block for block in (matrix, pairs) if block is not None]
+        if blocks:
+            folds.append(Fold(printable(row.variant), blocks, opened=not folds))
+    too_many = len(data.classes) > class_tables.MOST_CLASSES
+    text = (
+        f"{len(data.classes)} classes are too many for a matrix here; it is in tables/confusion.csv."
+        if too_many
+        else ""
+    )
+    return Section("confusion", "Confusion", [text] if text else [], folds) if folds else None
+
+
+def _learning(data: RunData) -> Section | None:
+    charts: list[Chart | None] = []
+    short = []
+    for place, variant in enumerate(data.variants):
+        cells = data.completed[variant]
+        best = data.best_trial(variant)
+        records = cells or ([best] if best else [])
+        found = [
+            figures.loss_chart(variant, records, f"loss{place}"),
+            figures.metric_chart(data, variant, cells, f"metric{place}"),
+        ]
+        charts += found
+        if records and not any(found):
+            short.append(printable(variant))
+    shown = [chart for chart in charts if chart is not None]
+    if not shown and not short:
+        return None
+    text = [f"Without a curve, because training is one fit and not a row of epochs: {words(short)}."] if short else []
+    return Section("learning", "Learning curves", text, [Charts(shown)] if shown else [])
+
+
+def _search(data: RunData) -> Section | None:
+    if not any(data.search.values()):
+        return None
+    charts = [figures.history_chart(data, variant, f"search{place}") for place, variant in enumerate(data.variants)]
+    folds = []
+    for variant in data.variants:
+        chosen = next(iter(data.evaluation[variant]), None) or data.best_trial(variant)
+        if chosen is not None and chosen.config:
+            facts = [(printable(key), setting(value)) for key, value in frames.flat(chosen.config).items()]
+            folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
+    shown = [chart for chart in charts if chart is not None]
+    return Section("search", "Search", [], [tables.search_table(data), Charts(shown), *folds])
+
+
+def _hyperparameters(data: RunData, searched: list[Effect], numbers: dict[str, Any]) -> Section | None:
+    if not searched:
+        return None
+    charts, left = [], 0
+    for place, variant in enumerate(data.variants):
+        ours = [effect for effect in searched if effect.variant == variant]
+        charts += [
+            figures.effect_chart(data, one, f"effect{place}-{row}") for row, one in enumerate(ours[:MOST_PANELS])
+        ]
+        left += len(ours[MOST_PANELS:])
+    text = ["A search dwells where results are good, so a correlation here describes this search; it proves no cause."]
+    if left:
+        text.append(f"{plural(left, 'hyperparameter')} with weaker correlations are in the table only.")
+    return Section(
+        "hyperparameters", "Hyperparameters", text, [Charts(charts), tables.effect_table(numbers["hyperparameters"])]
+    )
+
+
+def _cost(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section:
+    chart = figures.cost_chart(data, evaluated)
+    blocks: list[Block] = [tables.cost_table(numbers["cost"])]
+    return Section("cost", "Cost", blocks=[*blocks, Charts([chart])] if chart else blocks)
+
+
+def _failures(data: RunData, numbers: dict[str, Any]) -> Section:
+    frame = numbers["failures"]
+    pruned = Counter(record.status for record in data.records)["pruned"]
+    stopped = f"{plural(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned, which is no failure."
+    if frame.empty:
+        return Section("failures", "Failures", [f"None: no run failed. {stopped if pruned else ''}".strip()])
+    kinds = [f"{number_of} {status}" for status, number_of in frame["status"].value_counts().items()]
+    text = f"{plural(len(frame), 'run')} of {count(len(data.records))} ended badly: {words(kinds)}."
+    return Section("failures", "Failures", [text, stopped] if pruned else [text], [tables.failure_table(frame)])
+
+
+def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
+    names = {
+        "experiment": "Experiment", "data": "Data fingerprint", "split": "Split fingerprint", "code": "Code",
+        "device": "Device", "host": "Host",
+    }  # fmt: skip
+    facts = [(title, words([printable(value) for value in data.distinct(key)], 20)) for key, title in names.items()]
+    versions: dict[str, list[str]] = {}
+    for record in data.records:
+        for package, version in record.provenance.packages.items():
+            if version not in versions.setdefault(package, []):
+                versions[package].append(version)
+    if versions:
+        facts.append(
+            (
+                "Packages",
+                ", ".join(f"{printable(name)} {printable(' / '.join(found))}" for name, found in versions.items()),
+            )
+        )
+    finished = sorted(data.distinct("finished"))
+    facts.append(("Records", f"{count(len(data.records))}, from {printable(finished[0])} to {printable(finished[-1])}"))
+    facts.append(("Seeds", words([str(seed) for seed in data.seeds], 30)))
+    facts.append(("Objective", f"{label(data.metric)} ({data.mode})"))
+    name = printable(data.run.root.resolve().name)
+    command = f"orchestrate sweep {shlex.quote(f'{name}/experiment.yaml')} --out {shlex.quote(f'{name}-again')}"
+    blocks: list[Block] = [Code(command), Facts(facts)]
+    if not numbers["facts"].empty:
+        blocks.append(tables.fact_table(numbers["facts"]))
+    if data.experiment:
+        text = yaml.safe_dump(data.experiment, sort_keys=False, allow_unicode=False)
+        blocks.append(Fold("The experiment's file", [Code(text)]))
+    return Section("provenance", "Provenance", ["This repeats the run, from the folder that holds it:"], blocks)

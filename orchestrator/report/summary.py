@@ -1,0 +1,153 @@
+"""What was asked, what came out and what to beware of, in sentences."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.report.formatting import interval, label, number, p_value, plural, printable, words
+from orchestrator.report.leaderboard import Standing
+from orchestrator.report.run_data import ENDED_WELL, RunData, superseded
+
+
+def asked(data: RunData) -> list[str]:
+    """The question, from the experiment's file."""
+    experiment = data.experiment
+    source: dict[str, Any] = experiment.get("data") or {}
+    budget: dict[str, Any] = experiment.get("budget") or {}
+    names = [printable(name) for name in data.variants]
+    families = sorted({printable(family) for family in data.variants.values() if family})
+    lines = [
+        f"Compare {plural(len(names), 'variant')} ({words(names)}) of {_families(families)}"
+        + (f" on {printable(source['path'])}" if source.get("path") else "")
+        + (f" (layout {printable(source['layout'])})" if source.get("layout") else "")
+        + f", by {label(data.metric)}, where {'higher' if data.mode == 'max' else 'lower'} is better."
+    ]
+    limits = [
+        f"{plural(int(budget['trials']), 'trial')} for each variant" if budget.get("trials") else "",
+        f"at most {plural(int(budget['epochs']), 'epoch')}" if budget.get("epochs") else "",
+        f"{budget['minutes']} minutes in all" if budget.get("minutes") else "",
+    ]
+    limits = [limit for limit in limits if limit]
+    lines.append(
+        (f"Search: {', '.join(limits)}, judged on the validation part. " if limits else "")
+        + f"Then each winner is trained with {plural(len(data.seeds), 'seed')} and read once on the test part."
+    )
+    if data.baseline is not None:
+        lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
+    return lines
+
+
+def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
+    """The answer."""
+    ranked = [row for row in rows if data.metric in row.estimates]
+    if not ranked:
+        return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
+    best = ranked[0]
+    top = best.estimates[data.metric]
+    span = interval(top.low, top.high)
+    lines = [
+        f"{printable(best.variant)} comes first with a mean {label(data.metric)} of {number(top.mean)}"
+        + (f", 95 % interval {span}," if span else "")
+        + f" over {plural(top.seeds, 'seed')}."
+    ]
+    lines += [_comparison_line(data, row) for row in ranked if data.metric in row.comparisons]
+    if data.classes and data.metric in ("accuracy", "macro_f1", "macro_recall"):
+        lines.append(
+            f"Guessing among {plural(len(data.classes), 'class').replace('classs', 'classes')} would score about "
+            f"{number(1 / len(data.classes))}."
+        )
+    statuses = Counter(record.status for record in data.records)
+    bad = sum(number_of for status, number_of in statuses.items() if status not in ENDED_WELL)
+    lines.append(
+        f"Of {plural(len(data.records), 'run')}, {statuses['completed']} completed, {statuses['pruned']} were pruned "
+        f"and {bad or 'none'} failed."
+    )
+    return lines
+
+
+def _comparison_line(data: RunData, row: Standing) -> str:
+    """One variant against the baseline, with what may be concluded."""
+    one = row.comparisons[data.metric]
+    name, base = printable(row.variant), printable(data.baseline)
+    difference = one.difference
+    if difference.seeds == 0:
+        return f"{name} can't be compared with {base}: {one.explanation}."
+    span = interval(difference.low, difference.high, signed=True)
+    measured = f"difference {number(difference.mean, signed=True)} {span}".rstrip()
+    if one.outcome == "no test":
+        return f"{name} against {base}: {measured}; {one.explanation}."
+    if one.outcome == "not significant":
+        reason = one.explanation.partition(": ")[2]
+        text = f"{name} does not differ significantly from {base}: {measured}, p\u00a0{_equals(one.p_corrected)}"
+        return f"{text}; {reason}." if reason else f"{text}."
+    return f"{name} is significantly {one.outcome} than {base}: {measured}, p\u00a0{_equals(one.p_corrected)}."
+
+
+def _equals(p: float | None) -> str:
+    text = p_value(p)
+    # No-break spaces keep `p = 0.002` on one line.
+    return (text if text.startswith("<") else f"= {text}").replace(" ", "\u00a0")
+
+
+def _search_lines(data: RunData) -> list[str]:
+    lines = []
+    for variant, trials in data.search.items():
+        best = data.best_trial(variant)
+        if best is not None:
+            value, trials_of = number(best.metrics[data.metric]), plural(len(trials), "trial")
+            lines.append(f"{printable(variant)}: best {label(data.metric)} on validation {value} in {trials_of}.")
+        elif trials:
+            lines.append(f"{printable(variant)}: none of {plural(len(trials), 'trial')} completed.")
+    return lines
+
+
+def _families(families: list[str]) -> str:
+    return f"the family {families[0]}" if len(families) == 1 else f"{len(families)} families"
+
+
+def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
+    """What a reader must know before believing a figure."""
+    lines = list(data.remarks)
+    for kind in ("data", "split"):
+        prints = data.distinct(kind)
+        if len(prints) > 1:
+            lines.append(
+                f"Records come from {len(prints)} different {kind} fingerprints ({words(prints)}): "
+                "their figures can't be compared with each other."
+            )
+    lines += _coverage(data)
+    origins: dict[str, list[str]] = {}
+    for variant in data.variants:
+        facts = {fact for one in data.records if one.variant == variant for fact in one.facts.items()}
+        said = sorted(value for name, value in facts if "weights" in name.lower() and "random" in value.lower())
+        if said:
+            origins.setdefault(words([printable(one) for one in said]), []).append(printable(variant))
+    for origin, names in origins.items():
+        lines.append(f"{words(names)} started without pretrained weights ({origin}).")
+    for row in rows:
+        remarks = [row.remark] if row.remark else []
+        estimate = row.estimates.get(data.metric)
+        remarks += [estimate.remark] if estimate and estimate.remark else []
+        if remarks:
+            lines.append(f"{printable(row.variant)}: {printable('; '.join(remarks))}.")
+    repeated = superseded(data)
+    if repeated:
+        noun = plural(repeated, "evaluation record")
+        lines.append(f"{noun} not counted: the same cell, or another configuration, was evaluated later.")
+    return lines
+
+
+def _coverage(data: RunData) -> list[str]:
+    """What is missing of what was asked."""
+    lines = []
+    evaluated = {variant: {one.seed for one in records} for variant, records in data.completed.items()}
+    if not any(evaluated.values()):
+        return ["This run is partial: the final evaluation has not happened, or none of it completed."]
+    for variant, seeds in evaluated.items():
+        missing = [str(seed) for seed in data.seeds if seed not in seeds]
+        if missing:
+            noun = "seed" if len(missing) == 1 else "seeds"
+            lines.append(f"{printable(variant)}: no completed evaluation with {noun} {words(missing)}.")
+    if data.baseline is not None and not evaluated.get(data.baseline):
+        lines.append(f"The baseline {printable(data.baseline)} was not evaluated: nothing is compared.")
+    return lines

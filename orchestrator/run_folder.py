@@ -1,0 +1,50 @@
+"""Where everything of one run lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths inside one run's folder. Pure: it neither reads nor writes."""
+
+    root: Path
+
+    @property
+    def experiment(self) -> Path:
+        """The validated experiment, as YAML."""
+        return self.root / "experiment.yaml"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records.jsonl"
+
+    @property
+    def split(self) -> Path:
+        """Which picture belongs to which part, and the fingerprints."""
+        return self.root / "split.json"
+
+    @property
+    def stores(self) -> Path:
+        """The stores of pictures, one a style and size."""
+        return self.root / "stores"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    def journal(self, variant: str) -> Path:
+        """The Optuna journal of one study."""
+        return self.root / "studies" / f"{variant}.journal"
+
+    def model(self, variant: str, seed: int) -> Path:
+        """The folder of one evaluated model: weights, what it was built from, and its test scores."""
+        return self.models / variant / str(seed)
+
+    def predictions(self, variant: str, seed: int) -> Path:
+        """Scores, labels and paths of the test part, as .npz without pickles."""
+        return self.model(variant, seed) / "test_scores.npz"

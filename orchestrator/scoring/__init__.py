@@ -1,0 +1,1 @@
+"""Scores to numbers: metrics, and what may be concluded from them."""

@@ -1,0 +1,81 @@
+"""The vectorised bootstrap against a slow one that calls `grade` on every draw."""
+
+import numpy as np
+import pytest
+
+from orchestrator.scoring import bootstrap
+from orchestrator.scoring.bootstrap import macro_metrics, resample_metrics
+from orchestrator.scoring.metrics import confusion, grade
+from trainables.interface import Prediction
+
+CLASSES = ("a", "b", "c")
+
+
+def example(count: int = 60, seeds: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(7)
+    labels = generator.integers(3, size=count)
+    labels[:3] = [0, 1, 2]
+    scores = generator.dirichlet(np.ones(3), size=(seeds, count))
+    scores[:, np.arange(count), labels] += 0.4
+    return scores / scores.sum(axis=2, keepdims=True), labels
+
+
+def test_macro_metrics_agree_with_grade() -> None:
+    scores, labels = example()
+    prediction = Prediction(scores[0])
+    counts = np.array(confusion(prediction, labels, CLASSES), dtype=float)
+    graded = grade(prediction, labels, CLASSES)
+    for name, value in macro_metrics(counts).items():
+        assert float(value) == pytest.approx(graded[name])
+
+
+def test_each_draw_is_the_metric_of_the_drawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels = example()
+    groups = np.arange(60) // 3  # patches of twenty source pictures
+    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 60 * 7)  # several chunks, the last one short
+    resampled = resample_metrics(scores, labels, CLASSES, groups, draws=25, seed=3)
+
+    generator = np.random.default_rng(3)
+    drawn = np.concatenate([generator.integers(20, size=(n, 20)) for n in (7, 7, 7, 4)])
+    for draw, chosen in enumerate(drawn):
+        rows = np.concatenate([np.flatnonzero(groups == group) for group in chosen])
+        for seed in range(2):
+            slow = grade(Prediction(scores[seed][rows]), labels[rows], CLASSES)
+            for name, value in slow.items():
+                assert resampled[name][draw, seed] == pytest.approx(value), name
+
+
+def test_standard_error_of_accuracy_is_the_binomial_one() -> None:
+    count = 400
+    labels = np.zeros(count, dtype=np.int64)
+    scores = np.tile([0.9, 0.1], (1, count, 1))
+    scores[0, :100] = [0.1, 0.9]
+    resampled = resample_metrics(scores, labels, ("a", "b"), np.arange(count))
+    assert resampled["accuracy"].mean() == pytest.approx(0.75, abs=0.005)
+    assert resampled["accuracy"].std(ddof=1) == pytest.approx(np.sqrt(0.75 * 0.25 / count), rel=0.06)
+
+
+def test_patches_of_one_picture_widen_the_error() -> None:
+    labels = np.zeros(400, dtype=np.int64)
+    scores = np.tile([0.9, 0.1], (1, 400, 1))
+    scores[0, :100] = [0.1, 0.9]
+    alone = resample_metrics(scores, labels, ("a", "b"), np.arange(400))["accuracy"].std()
+    together = resample_metrics(scores, labels, ("a", "b"), np.arange(400) // 4)["accuracy"].std()
+    assert together == pytest.approx(2 * alone, rel=0.1)
+
+
+def test_the_same_draws_for_every_model() -> None:
+    scores, labels = example()
+    once = resample_metrics(scores, labels, CLASSES, np.arange(60), draws=50)
+    again = resample_metrics(scores[1:], labels, CLASSES, np.arange(60), draws=50)
+    for name in once:
+        np.testing.assert_allclose(once[name][:, 1], again[name][:, 0], rtol=1e-12)
+    other = resample_metrics(scores, labels, CLASSES, np.arange(60), draws=50, seed=1)
+    assert (once["accuracy"] != other["accuracy"]).any()
+
+
+def test_bad_scores_are_named() -> None:
+    scores, labels = example()
+    scores[1, 4, 0] = np.nan
+    with pytest.raises(ValueError, match="must be finite"):
+        resample_metrics(scores, labels, CLASSES, np.arange(60))
