@@ -1,4 +1,4 @@
-"""The words every family speaks: Samples, FamilyConfig, Problem, Prediction, Epoch, Model; and Family, which ties them."""
+"""The words every family speaks: Samples, FamilyConfig, Problem, Prediction, Epoch, Model; Family ties them."""
 
 from __future__ import annotations
 

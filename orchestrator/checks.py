@@ -1,0 +1,127 @@
+"""What is checked of an experiment before any work starts, beyond the form of its file."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from orchestrator.experiment import Experiment, Variant
+from orchestrator.input_messages import unknown_key
+from orchestrator.scoring.metric_table import METRICS
+from orchestrator.search.families import family_row
+from search_spaces.overrides import example_configs
+from trainables.errors import InputError
+from trainables.interface import Family, Problem
+
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric that is sought, and which way is better."""
+
+    metric: str
+    mode: Literal["max", "min"]
+
+
+def objective(experiment: Experiment) -> Objective:
+    """The experiment's objective; InputError where no such metric exists for its families' task."""
+    name = experiment.objective.metric
+    tasks = {family_row(variant.family).task for variant in experiment.families}
+    known = [metric.name for metric in METRICS.values() if metric.task in tasks]
+    if name not in known:
+        raise InputError(f"objective.metric: {unknown_key(name, known).replace('key', 'metric')}")
+    return Objective(name, experiment.objective.mode or METRICS[name].mode)
+
+
+def check_variants(experiment: Experiment, classes: tuple[str, ...], device: str) -> list[str]:
+    """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
+    remarks = []
+    for variant in experiment.families:
+        row = family_row(variant.family)
+        problem = Problem(classes, (*experiment.size_of(variant), CHANNELS), experiment.budget.epochs, device)
+        check_overrides(variant, row.family)
+        for config in example_configs(row.suggest, variant.fixed, variant.space):
+            try:
+                found = row.family.check(row.family.config(**config), problem)
+            except InputError as error:
+                raise InputError(f"families.{variant.name}: {error}") from None
+            remarks += [f"{variant.name}: {remark}" for remark in found]
+    return list(dict.fromkeys(remarks))
+
+
+def check_overrides(variant: Variant, family: Family) -> None:
+    """InputError where `fixed` or `space` names an unknown key, or gives a value that its key does not take."""
+    row = family_row(variant.family)
+    known = sorted(family.config.model_fields)
+    for section, values in (("fixed", variant.fixed), ("space", variant.space)):
+        for key, value in values.items():
+            place = f"families.{variant.name}.{section}"
+            if key not in known:
+                raise InputError(unknown_key(key, known, place))
+            for each in _values(value, f"{place}.{key}") if section == "space" else [value]:
+                _check_value(family, key, each, f"{place}.{key}")
+    both = sorted(set(variant.fixed) & set(variant.space))
+    if both:
+        raise InputError(f"families.{variant.name}: {', '.join(both)} stands in both `fixed` and `space`; keep one.")
+    try:
+        example_configs(row.suggest, variant.fixed, variant.space)
+    except ValueError as error:
+        raise InputError(f"families.{variant.name}.{error}") from None
+
+
+def _values(space: Any, place: str) -> list[Any]:
+    """The values that a range or a list of choices must be valid for."""
+    if isinstance(space, list) and space:
+        return space
+    if isinstance(space, dict) and {"low", "high"} <= set(space) <= {"low", "high", "log", "step"}:
+        low, high = space["low"], space["high"]
+        if not all(isinstance(side, int | float) and not isinstance(side, bool) for side in (low, high)) or low > high:
+            raise InputError(f"{place}: low and high are {low!r} and {high!r}; they must be numbers with low <= high.")
+        if space.get("log") and low <= 0:
+            raise InputError(f"{place}: low is {low!r}; with log: true it must be above 0.")
+        return [low, high]
+    raise InputError(f"{place} is {space!r}; it must be {{low, high, log, step}} or a list of choices.")
+
+
+def _check_value(family: Family, key: str, value: Any, place: str) -> None:
+    try:
+        family.config(**{key: value})
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            if fault["loc"][:1] == (key,):
+                message = fault["msg"].removeprefix("Value error, ")
+                raise InputError(f"{place}: {message} (got {value!r}).") from None
+
+
+def check_resources(experiment: Experiment, cpus: float, gpus: float) -> int:
+    """How many trials run at a time; InputError where not even one fits."""
+    wanted = experiment.resources
+    if wanted.cpus > cpus:
+        raise InputError(
+            f"resources.cpus is {wanted.cpus:g} a trial, and there are {cpus:g}. Ask for {cpus:g} or fewer."
+        )
+    if wanted.gpus > gpus:
+        there = "there is none" if gpus == 0 else f"there are {gpus:g}"
+        raise InputError(
+            f"resources.gpus is {wanted.gpus:g} a trial, and {there}. "
+            "Set resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
+        )
+    fit = int(cpus / wanted.cpus + 1e-9)
+    if wanted.gpus:
+        fit = min(fit, int(gpus / wanted.gpus + 1e-9))
+    return max(1, min(fit, experiment.budget.concurrent or fit))
+
+
+def local_resources() -> dict[str, float]:
+    """CPUs and GPUs that this process may use, without starting Ray."""
+    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    devices = [path for pattern in ("nvidia[0-9]*", "kfd", "dxg") for path in Path("/dev").glob(pattern)]
+    if sys.platform == "linux" and not devices:
+        return {"cpus": float(cpus), "gpus": 0.0}
+    import torch  # seconds, so only where there may be a GPU
+
+    return {"cpus": float(cpus), "gpus": float(torch.cuda.device_count())}

@@ -1,0 +1,182 @@
+"""The `orchestrate` command: each subcommand calls one function."""
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.progress import Reporter
+from trainables.errors import InputError
+
+app = typer.Typer(
+    name="orchestrate",
+    help="Compare families of anomaly models fairly: one file describes the experiment, one command runs it.",
+    epilog="Start here: orchestrate init experiment.yaml, then orchestrate sweep experiment.yaml --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while working; results and errors stay.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at a file that can't be used, instead of skipping it.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file, such as budget.trials=5. Repeatable."),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+
+
+class Style(StrEnum):
+    """How a series is drawn."""
+
+    seed = "seed"
+    plain = "plain"
+
+
+class Stage(StrEnum):
+    """Where a sweep may end."""
+
+    render = "render"
+    search = "search"
+    evaluate = "evaluate"
+    report = "report"
+
+
+@app.command()
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The experiment file to write, such as experiment.yaml.")
+    ],
+) -> None:
+    """Write a commented starter experiment that runs as it stands on a folder of CSVs."""
+    from orchestrator.starter import write_starter
+
+    write_starter(file)
+    typer.echo(f"Wrote {file}. Set data.path in it, then: orchestrate sweep {file} --out runs/first")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of the experiment file, for editors that complete and check YAML."""
+    from orchestrator.experiment import Experiment
+
+    typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine offers (CPUs, GPUs, memory, Ray, disk, weights) and what will not work."""
+    from orchestrator.doctor import examine, render_findings
+
+    findings = examine()
+    typer.echo(json.dumps(findings.model_dump(), indent=2) if as_json else render_findings(findings))
+    if not findings.works:
+        raise typer.Exit(1)
+
+
+@app.command()
+def render(
+    csv_root: Annotated[Path, typer.Argument(metavar="CSV_ROOT", help="The tree of CSVs; its folders are classes.")],
+    out: Annotated[Path, typer.Option("--out", metavar="STORE", help="The folder of the pictures' store.")],
+    style: Annotated[Style, typer.Option(help="seed: grid and labels; plain: matplotlib's default.")] = Style.seed,
+    size: Annotated[str, typer.Option(metavar="N|HxW|full", help="Pixels a side, or full (800x600).")] = "224",
+    png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write PNG files here as well.")] = None,
+    column: Annotated[str | None, typer.Option(help="The column to plot; unset: data, else value, else first.")] = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Render a tree of CSVs to a store of plot pictures. What is rendered already is not rendered again."""
+    from orchestrator.render import parse_size, render_tree
+
+    result = render_tree(
+        csv_root,
+        out,
+        style=style.value,
+        size=parse_size(size),
+        column=column,
+        png=png,
+        strict=strict,
+        reporter=Reporter(quiet),
+    )
+    typer.echo(json.dumps(result.as_dict(), indent=2) if as_json else result.text())
+
+
+@app.command()
+def sweep(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder of this run; made if absent.")],
+    overrides: Set = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that RUN holds, if it holds one.")
+    ] = False,
+    until: Annotated[Stage, typer.Option(help="Stop after this stage; --resume goes on from there.")] = Stage.report,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment: render, search every family, evaluate the winners on test, write the report."""
+    from orchestrator.experiment import Experiment
+
+    loaded = Experiment.load(experiment, tuple(overrides or ()))
+    from orchestrator.sweep import run
+
+    folder = run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=Reporter(quiet))
+    _print_result(folder, as_json)
+
+
+@app.command()
+def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Train the winners of a searched run with every seed and score them on the test part."""
+    _go_on(run_folder, "evaluate", quiet, as_json)
+
+
+@app.command()
+def report(run_folder: RunArgument, as_json: Json = False) -> None:
+    """Write the report of what a run's records hold so far."""
+    from orchestrator.run_folder import RunFolder
+    from orchestrator.sweep import report as write
+
+    folder = RunFolder(run_folder.expanduser().absolute())
+    write(folder)
+    _print_result(folder, as_json)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder of the demo's run.")] = Path("demo-run"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make nine classes of series, compare two families on their plots, and show the report's path. About 2 minutes."""
+    from orchestrator.demo import run_demo
+
+    _print_result(run_demo(out, Reporter(quiet)), as_json)
+
+
+def main() -> None:
+    """The entry point: 0 for success, 2 for bad input, 1 for anything else."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+
+
+def _go_on(path: Path, until: Any, quiet: bool, as_json: bool) -> None:
+    from orchestrator.run_folder import RunFolder
+    from orchestrator.sweep import experiment_of, run
+
+    experiment = experiment_of(RunFolder(path.expanduser().absolute()))
+    _print_result(run(experiment, path, resume=True, until=until, reporter=Reporter(quiet)), as_json)
+
+
+def _print_result(folder: Any, as_json: bool) -> None:
+    from orchestrator.results import result_json, result_text
+
+    typer.echo(json.dumps(result_json(folder), indent=2) if as_json else result_text(folder))

@@ -1,0 +1,126 @@
+"""Ray, started when there is work for it and stopped afterwards; bound to this machine unless a cluster is named."""
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from trainables.errors import InputError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker with no GPU must see none
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kill ends a whole sweep; the kernel's is an ordinary worker death
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
+}
+PACKAGES = ("orchestrator", "trainables", "search_spaces")
+
+
+class Engine:
+    """The Ray that a run works on. `start` may be called often; what was started here is stopped at the exit."""
+
+    def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
+        self._cpus = cpus
+        self._gpus = gpus
+        self._started = False
+
+    @property
+    def remote(self) -> bool:
+        """True where a cluster is named, whose resources are known only once it answers."""
+        return bool(os.environ.get("RAY_ADDRESS"))
+
+    def start(self) -> None:
+        """Start a local Ray, or join the cluster that RAY_ADDRESS names, unless Ray runs in this process already."""
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        if ray.is_initialized():
+            return
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        address = os.environ.get("RAY_ADDRESS")
+        if address:
+            # So that the workers import these packages, and not a stranger's of the same name.
+            modules = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
+            options |= {"address": address, "runtime_env": {"py_modules": modules}}
+        else:
+            _bind_to_loopback()
+            options |= {
+                "address": "local",
+                "num_cpus": self._cpus,
+                "num_gpus": self._gpus,
+                "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",
+            }
+        mask = os.umask(0o077)  # Ray writes its token with the mode that the mask leaves
+        try:
+            with warnings.catch_warnings(), _silent_stderr():
+                warnings.simplefilter("ignore")
+                ray.init(**options)
+        except ConnectionError as error:
+            raise InputError(
+                f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
+                "or unset RAY_ADDRESS to run on this machine."
+            ) from error
+        finally:
+            os.umask(mask)
+        logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is a record, not a line on the screen
+        self._started = True
+
+    def stop(self) -> None:
+        """Stop what `start` started."""
+        if self._started:
+            import ray
+
+            ray.shutdown()
+            self._started = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep what Ray's C++ part says as it starts off the screen; what goes wrong is raised all the same."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _bind_to_loopback() -> None:
+    """Keep Ray from turning 127.0.0.1 into the machine's outer address, on which all its servers would listen."""
+    from ray._private import services
+
+    services.resolve_ip_for_localhost = lambda host: host
+
+
+def available() -> dict[str, float]:
+    """CPUs and GPUs that the running Ray has in all."""
+    import ray
+
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return {"cpus": resources.get("CPU", 0.0), "gpus": resources.get("GPU", 0.0)}

@@ -1,0 +1,199 @@
+"""The experiment file: what is compared, on which data, for how long. Validated before any work starts."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from orchestrator.data.splits import SplitSettings
+from orchestrator.input_messages import explain, set_key
+from orchestrator.search.families import FAMILIES, family_row
+from trainables.errors import InputError
+
+VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Size = int | tuple[int, int]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the data lie and how they become pictures."""
+
+    path: Path = Field(description="The folder of CSVs or pictures; its folders are the classes.")
+    layout: Literal["series", "images"] = Field(
+        default="series", description="series: CSV files, rendered to plots; images: pictures, taken as they are."
+    )
+    column: str | None = Field(
+        default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
+    )
+    style: Literal["seed", "plain"] = Field(
+        default="seed", description="How a series is drawn. seed: grid and labels; plain: matplotlib's default."
+    )
+    size: Size = Field(default=224, description="The pictures' size in pixels: N or [height, width].")
+    store: Path | None = Field(
+        default=None, description="Where the pictures are kept, to be shared by several runs; unset: in the run."
+    )
+    split: SplitSettings = Field(default_factory=SplitSettings, description="The shares of the three parts.")
+
+    @field_validator("size")
+    @classmethod
+    def _size_in_range(cls, size: Size) -> Size:
+        return checked_size(size)
+
+
+class Variant(Section):
+    """One entry of the comparison: a family, possibly with some of its keys fixed or searched elsewhere."""
+
+    family: str = Field(description=f"One of: {', '.join(FAMILIES)}.")
+    name: str = Field(default="", pattern=r"^$|" + VARIANT_NAME, description="Its name in tables; unset: the family's.")
+    fixed: dict[str, Any] = Field(
+        default_factory=dict, description="Configuration keys with one value, not searched (backbone: resnet50)."
+    )
+    space: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Searched keys with other ranges: {low, high, log, step}, or a list of choices.",
+    )
+    size: Size | None = Field(default=None, description="This variant's own picture size; unset: data.size.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        value = {"family": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and not value.get("name"):
+            value = {**value, "name": value.get("family", "")}
+        return value
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        return family_row(family).name
+
+    @field_validator("size")
+    @classmethod
+    def _size_in_range(cls, size: Size | None) -> Size | None:
+        return None if size is None else checked_size(size)
+
+
+class Objective(Section):
+    """What the search seeks, on the validation part."""
+
+    metric: str = Field(default="macro_f1", description="A metric's name, such as macro_f1 or accuracy.")
+    mode: Literal["max", "min"] | None = Field(default=None, description="Unset: as the metric is better.")
+
+
+class Budget(Section):
+    """How much work the search may do."""
+
+    trials: int = Field(default=20, ge=1, description="Trials a family.")
+    epochs: int = Field(default=30, ge=1, description="The most epochs a trial.")
+    minutes: float | None = Field(default=None, gt=0, description="Wall time of the whole search; unset: no limit.")
+    concurrent: int | None = Field(default=None, ge=1, description="Trials at a time; unset: as many as fit.")
+    patience: int | None = Field(
+        default=10, ge=1, description="Stop a training after so many epochs without a better validation metric."
+    )
+
+
+class Resources(Section):
+    """What one trial reserves."""
+
+    cpus: float = Field(default=1, gt=0, description="CPUs a trial; torch uses as many threads.")
+    gpus: float = Field(default=0, ge=0, description="GPUs a trial; fractions share one.")
+
+
+class Experiment(Section):
+    """The whole file."""
+
+    data: Data
+    families: tuple[Variant, ...] = Field(min_length=1, description="The variants that are compared.")
+    baseline: str = Field(default="", description="The variant all are compared with; unset: the first cheap one.")
+    objective: Objective = Field(default_factory=Objective)
+    budget: Budget = Field(default_factory=Budget)
+    resources: Resources = Field(default_factory=Resources)
+    scheduler: Literal["asha", "none"] = Field(
+        default="asha", description="asha stops trials early that are behind the others at the same epoch."
+    )
+    seeds: tuple[int, ...] = Field(
+        default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
+    )
+    mirror: str | None = Field(default=None, description="A URI to which finished records and models are copied.")
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        names = [variant.name for variant in self.families]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"names must differ, and {', '.join(repeated)} stands twice; give each variant a `name`")
+        if self.baseline and self.baseline not in names:
+            raise ValueError(f"baseline is {self.baseline!r}; it must be the name of a variant: {', '.join(names)}")
+        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {list(self.seeds)}; they must be different whole numbers from 0 on")
+        return self
+
+    @property
+    def baseline_name(self) -> str:
+        """The variant that all are compared with."""
+        cheap = [variant.name for variant in self.families if FAMILIES[variant.family].cheap]
+        return self.baseline or (cheap or [self.families[0].name])[0]
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name."""
+        return next(variant for variant in self.families if variant.name == name)
+
+    def size_of(self, variant: Variant) -> tuple[int, int]:
+        """(height, width) of the pictures that a variant sees."""
+        size = self.data.size if variant.size is None else variant.size
+        return (size, size) if isinstance(size, int) else size
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything in the file."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_yaml(self) -> str:
+        """The file with every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, Any], source: str = "The experiment") -> Self:
+        """Validate; InputError with a line for each thing that is wrong."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InputError(explain(error, cls, source)) from None
+
+    @classmethod
+    def load(cls, path: Path, overrides: tuple[str, ...] = ()) -> Self:
+        """Read a YAML file and apply `KEY=VALUE` overrides.
+
+        A relative `data.path` is looked for beside the file, then in the current folder.
+        """
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        except FileNotFoundError:
+            raise InputError(f"There is no experiment file {path}. Write one with: orchestrate init {path}") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise InputError(f"The experiment file {path} can't be read as YAML: {error}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"The experiment file {path} holds no keys. See a full one with: orchestrate init FILE")
+        for override in overrides:
+            set_key(values, override)
+        experiment = cls.from_mapping(values, str(path))
+        given = experiment.data.path.expanduser()
+        beside = path.resolve().parent / given
+        found = beside if beside.exists() else Path.cwd() / given
+        return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
+
+
+def checked_size(size: Size) -> Size:
+    """The size, if each side is between 8 and 2048 pixels."""
+    if not all(8 <= side <= 2048 for side in ((size,) if isinstance(size, int) else size)):
+        raise ValueError(f"size is {size}; each side must be 8 to 2048 pixels")
+    return size

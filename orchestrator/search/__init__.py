@@ -1,0 +1,1 @@
+"""From an experiment to records: one study a family, then the final evaluation."""

@@ -1,0 +1,155 @@
+"""One run from its first check to its report."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from orchestrator.checks import check_resources, check_variants, local_resources, objective
+from orchestrator.data.layouts import find_files
+from orchestrator.engine import Engine, available
+from orchestrator.experiment import Experiment
+from orchestrator.mirror import Mirror
+from orchestrator.progress import Reporter
+from orchestrator.records import read_records
+from orchestrator.run_folder import RunFolder
+from trainables.errors import InputError
+
+Until = Literal["render", "search", "evaluate", "report"]
+STAGES: tuple[Until, ...] = get_args(Until)
+FREE_KEYS = ("budget.trials", "budget.minutes", "budget.concurrent", "resources.cpus", "resources.gpus", "mirror")
+"""What may differ when a run goes on: how much and on what, never what it means."""
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    until: Until = "report",
+    strict: bool = False,
+    reporter: Reporter | None = None,
+) -> RunFolder:
+    """Run an experiment in the folder `out`: render, search, evaluate, report; stop after the stage `until`.
+
+    What an earlier call with the same folder has done is not done again. InputError for bad input, before work starts;
+    `strict` makes a file that can't be used fatal instead of skipped and reported.
+    """
+    reporter = reporter or Reporter()
+    folder = RunFolder(Path(out).expanduser().absolute())
+    goal = objective(experiment)
+    local = local_resources()
+    engine = Engine(cpus=int(local["cpus"]))
+    if not engine.remote:
+        check_resources(experiment, **local)
+    device = "cuda" if experiment.resources.gpus else "cpu"
+    listing = find_files(experiment.data.path, experiment.data.layout)
+    classes = tuple(sorted({file.class_name for file in listing.files}))
+    check_folder(experiment, folder, resume)
+    mirror = Mirror(experiment.mirror, folder, reporter)
+    remarks = check_variants(experiment, classes, device)
+    with locked(experiment, folder), engine:
+        # Only now: torch and Ray cost seconds that bad input should not.
+        from orchestrator.stages import Context, evaluate, prepare, search
+
+        for remark in remarks:
+            reporter.say(remark)
+        concurrent = check_resources(experiment, **available())
+        context = Context(experiment, folder, engine, reporter, mirror, goal, device, concurrent, strict)
+        prepared = prepare(context)
+        if STAGES.index(until) >= STAGES.index("search"):
+            search(context, prepared)
+        if STAGES.index(until) >= STAGES.index("evaluate"):
+            evaluate(context, prepared)
+        if until == "report":
+            report(folder)
+        mirror.copy()
+    return folder
+
+
+def report(folder: RunFolder) -> Path:
+    """Write the report of what the run's records hold so far; returns the page's path."""
+    if not folder.experiment.exists():
+        raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
+    from orchestrator.report.page import write_report
+
+    return write_report(folder)
+
+
+def experiment_of(folder: RunFolder) -> Experiment:
+    """The experiment that a run's folder holds."""
+    if not folder.experiment.exists():
+        raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
+    values = yaml.safe_load(folder.experiment.read_text(encoding="utf-8"))
+    return Experiment.from_mapping(values, str(folder.experiment))
+
+
+def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> None:
+    """InputError where the run's folder holds something else, or this experiment and `resume` is not asked for."""
+    root = folder.root
+    own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
+    if folder.experiment.exists():
+        differences = [line for line in compare(experiment_of(folder), experiment) if line]
+        if differences:
+            listed = "\n".join(f"  - {line}" for line in differences)
+            raise InputError(
+                f"{root} already holds another experiment; it differs in:\n{listed}\n"
+                "Give this one its own folder (--out), or set these back to go on with the old one."
+            )
+        if not resume:
+            count = sum(1 for _ in read_records(folder.records))
+            raise InputError(
+                f"{root} already holds this experiment, with {count} records. "
+                "Go on with it: --resume. Start afresh: give another --out."
+            )
+    elif root.exists() and (not root.is_dir() or any(path not in own for path in root.iterdir())):
+        raise InputError(f"{root} is not empty and holds no run. Give an --out that is absent or empty.")
+
+
+@contextmanager
+def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
+    """Hold the run's folder for this process, with the experiment in it; InputError where another process has it."""
+    root = folder.root
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / "lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{root} can't be written: {error.strerror}. Give an --out where you may write.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"Another process works in {root}. Wait for it, or give another --out.") from None
+        draft = root / "experiment.tmp"
+        draft.write_text(experiment.to_yaml(), encoding="utf-8")
+        draft.replace(folder.experiment)
+        yield
+
+
+def compare(old: Experiment, new: Experiment) -> list[str]:
+    """What differs between two experiments and changes what the run means, a line each."""
+    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    lines = []
+    for key in sorted(before.keys() | after.keys()):
+        if before.get(key) == after.get(key) or key in FREE_KEYS:
+            continue
+        if key == "seeds" and after[key][: len(before[key])] == before[key]:
+            continue  # more seeds after the old ones: only more cells
+        lines.append(f"{key}: {before.get(key)!r} there, {after.get(key)!r} here")
+    return lines
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(values, dict):
+        pairs = list(values.items())
+    elif isinstance(values, list) and any(isinstance(value, dict) for value in values):
+        pairs = [(value.get("name", str(index)), value) for index, value in enumerate(values)]
+    else:
+        return {prefix: values}
+    flat: dict[str, Any] = {}
+    for key, value in pairs:
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat

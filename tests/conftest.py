@@ -1,0 +1,82 @@
+"""What tests share: one local Ray for the whole session, a small tree of CSVs, and the command in process."""
+
+import os
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SHAPES = {
+    "step": lambda time: np.where(time > 0.5, 3.0, 0.0),
+    "trend": lambda time: 6.0 * time,
+    "wave": lambda time: 2.0 * np.sin(12.0 * time),
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One local Ray of two CPUs, shared by all tests that need one."""
+    from orchestrator.engine import Engine
+
+    with Engine(cpus=2):
+        yield
+
+
+@pytest.fixture(scope="session")
+def series_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of 14 easily told series of 60 noisy points each. Tests must not change it."""
+    return write_series(tmp_path_factory.mktemp("series"), 14)
+
+
+@pytest.fixture
+def fresh_tree(tmp_path: Path) -> Path:
+    """A tree like `series_tree` that a test may spoil."""
+    return write_series(tmp_path / "data", 14)
+
+
+@pytest.fixture
+def orchestrate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run the `orchestrate` command in this process: arguments -> how it ended."""
+    from orchestrator.cli import main
+
+    def call(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["orchestrate", *map(str, arguments)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return Ended(code, out, err)
+
+    return call
+
+
+def write_series(root: Path, count: int) -> Path:
+    """`count` CSVs a class."""
+    random = np.random.default_rng(7)
+    time = np.linspace(0, 1, 60)
+    for name, shape in SHAPES.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            values = shape(time) * random.uniform(0.8, 1.2) + random.normal(0, 0.3, len(time))
+            lines = ["value", *(f"{value:.6f}" for value in values)]
+            (root / name / f"{number:03d}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return root

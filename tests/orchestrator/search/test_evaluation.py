@@ -1,0 +1,63 @@
+"""Which trials win."""
+
+from typing import Any
+
+from orchestrator.experiment import Experiment
+from orchestrator.records import Status, TrialRecord
+from orchestrator.search.evaluation import Cell, cell_key, winners
+
+EXPERIMENT = Experiment.from_mapping({"data": {"path": "x"}, "families": [{"name": "v", "family": "pca_logistic"}]})
+ORIGIN: dict[str, Any] = {
+    "experiment": "e",
+    "data": "d",
+    "split": "s",
+    "code": "1",
+    "packages": {},
+    "device": "cpu",
+    "host": "h",
+    "finished": "now",
+}
+
+
+def trial(number: int, value: float | None, status: Status = "completed") -> TrialRecord:
+    return TrialRecord.model_validate(
+        {
+            "stage": "search",
+            "family": "pca_logistic",
+            "variant": "v",
+            "trial": number,
+            "seed": 0,
+            "split": "validation",
+            "config": {"C": number},
+            "metrics": {} if value is None else {"m": value},
+            "status": status,
+            "seconds": 1.0,
+            "provenance": ORIGIN,
+        }
+    )
+
+
+def test_best_of_the_completed_wins_either_way() -> None:
+    trials = [trial(0, 0.2), trial(1, 0.9, "pruned"), trial(2, 0.5), trial(3, None, "failed"), trial(4, 0.1)]
+    assert winners(EXPERIMENT, trials, "m", "max")["v"].trial == 2
+    assert winners(EXPERIMENT, trials, "m", "min")["v"].trial == 4
+
+
+def test_the_first_of_equals_wins() -> None:
+    assert winners(EXPERIMENT, [trial(0, 0.5), trial(1, 0.5)], "m", "max")["v"].trial == 0
+
+
+def test_where_none_completed_the_best_that_reported_wins() -> None:
+    trials = [trial(0, 0.2, "timed-out"), trial(1, 0.4, "timed-out"), trial(2, None, "failed")]
+    assert winners(EXPERIMENT, trials, "m", "max")["v"].trial == 1
+
+
+def test_a_variant_without_any_result_has_no_winner() -> None:
+    assert winners(EXPERIMENT, [trial(0, None, "failed")], "m", "max") == {}
+
+
+def test_a_cell_is_found_by_variant_configuration_and_seed() -> None:
+    cell = Cell("pca_logistic", "v", 3, {"a": 1, "b": 2}, 0)
+    assert cell_key(cell) == cell_key(Cell("pca_logistic", "v", 9, {"b": 2, "a": 1}, 0))
+    others = [Cell("pca_logistic", "v", 3, {"a": 1, "b": 2}, 1), Cell("pca_logistic", "w", 3, {"a": 1, "b": 2}, 0)]
+    assert all(cell_key(cell) != cell_key(other) for other in others)

@@ -1,0 +1,105 @@
+"""The searcher: journal, states, seeds, and what a crash leaves."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from orchestrator.records import Status, TrialRecord
+from orchestrator.search.optuna_search import OptunaSearcher, open_study, reconcile, tell
+from search_spaces.pca_logistic import suggest
+from trainables.pca_logistic import FAMILY
+
+ORIGIN: dict[str, Any] = {
+    "experiment": "e",
+    "data": "d",
+    "split": "s",
+    "code": "1",
+    "packages": {},
+    "device": "cpu",
+    "host": "h",
+    "finished": "now",
+}
+
+
+def ended(number: int, status: Status, value: float | None) -> TrialRecord:
+    return TrialRecord.model_validate(
+        {
+            "stage": "search",
+            "family": "pca_logistic",
+            "variant": "v",
+            "trial": number,
+            "seed": 0,
+            "split": "validation",
+            "config": {},
+            "metrics": {} if value is None else {"macro_f1": value},
+            "status": status,
+            "seconds": 1.0,
+            "provenance": ORIGIN,
+        }
+    )
+
+
+def searcher(study: optuna.Study, **changes: Any) -> OptunaSearcher:
+    options: dict[str, Any] = {"fixed": {}, "space": {}, "seed": 3, "training_seed": 0, **changes}
+    return OptunaSearcher(study, suggest, FAMILY.config, **options)
+
+
+def play(study: optuna.Study, count: int) -> list[dict[str, Any]]:
+    """Ask for trials one at a time, each ending with a value that hangs on its configuration."""
+    asker = searcher(study)
+    configs = []
+    for _ in range(count):
+        suggested = asker.suggest("tune-id")
+        configs.append(suggested["config"])
+        tell(study, ended(suggested["number"], "completed", suggested["config"]["C"]), "macro_f1")
+    return configs
+
+
+def test_the_same_seed_draws_the_same_and_a_resume_goes_on_as_undisturbed(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    assert len({str(config) for config in whole}) == 14
+    first = play(open_study(tmp_path / "b" / "x.journal", "x", "max"), 6)
+    # A new process would open the journal anew; so does a new study object.
+    rest = play(open_study(tmp_path / "b" / "x.journal", "x", "max"), 8)
+    assert first + rest == whole
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "state"),
+    [
+        ("completed", 0.5, TrialState.COMPLETE),
+        ("completed", float("inf"), TrialState.FAIL),
+        ("completed", None, TrialState.FAIL),
+        ("pruned", 0.5, TrialState.PRUNED),
+        ("failed", None, TrialState.FAIL),
+        ("out-of-memory", None, TrialState.FAIL),
+        ("timed-out", 0.5, TrialState.FAIL),
+    ],
+)
+def test_each_status_has_its_state(tmp_path: Path, status: Status, value: float | None, state: TrialState) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    number = searcher(study).suggest("id")["number"]
+    tell(study, ended(number, status, value), "macro_f1")
+    assert study.trials[number].state is state
+
+
+def test_after_a_crash_recorded_trials_are_told_and_running_ones_come_first_again(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    asker = searcher(study)
+    recorded, lost = asker.suggest("a"), asker.suggest("b")
+    again = open_study(tmp_path / "x.journal", "x", "max")
+    reconcile(again, [ended(recorded["number"], "completed", 0.7)], "macro_f1")
+    assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.WAITING]
+    assert searcher(again).suggest("c")["config"] == lost["config"]
+
+
+def test_fixed_and_space_reach_the_configuration(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    asker = searcher(study, fixed={"thumbnail": 16}, space={"components": [5], "class_weights": ["balanced"]})
+    config = asker.suggest("a")["config"]
+    assert config["thumbnail"] == 16
+    assert config["components"] == 5
+    assert config["class_weights"] == "balanced"
