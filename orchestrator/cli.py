@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -126,7 +127,10 @@ def sweep(
     loaded = Experiment.load(experiment, tuple(overrides or ()))
     from orchestrator.sweep import run
 
-    folder = run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=Reporter(quiet))
+    reporter = Reporter(quiet)
+    folder = _interruptible(
+        lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter), out
+    )
     _print_result(folder, as_json)
 
 
@@ -168,15 +172,31 @@ def main() -> None:
         sys.exit(2)
 
 
+def _interruptible(work: Callable[[], Any], out: Path) -> Any:
+    """Do the work; where Ctrl-C ends it, say how to go on."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped. What is finished is kept in {out}; go on with the same command and --resume.", err=True)
+        raise typer.Exit(1) from None
+
+
 def _go_on(path: Path, until: Any, quiet: bool, as_json: bool) -> None:
     from orchestrator.run_folder import RunFolder
     from orchestrator.sweep import experiment_of, run
 
     experiment = experiment_of(RunFolder(path.expanduser().absolute()))
-    _print_result(run(experiment, path, resume=True, until=until, reporter=Reporter(quiet)), as_json)
+    reporter = Reporter(quiet)
+    _print_result(
+        _interruptible(lambda: run(experiment, path, resume=True, until=until, reporter=reporter), path), as_json
+    )
 
 
 def _print_result(folder: Any, as_json: bool) -> None:
     from orchestrator.results import result_json, result_text
 
     typer.echo(json.dumps(result_json(folder), indent=2) if as_json else result_text(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,6 +23,7 @@ QUIET = {
     "RAY_memory_monitor_refresh_ms": "0",  # its kill ends a whole sweep; the kernel's is an ordinary worker death
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
     "TUNE_MAX_PENDING_TRIALS_PG": "auto",
 }
 PACKAGES = ("orchestrator", "trainables", "search_spaces")

@@ -24,6 +24,9 @@ GRACE_SHARE = 4
 """ASHA stops no trial in the first quarter of the epochs: plateau schedules and warm BatchNorm need that long."""
 
 
+TIME_USED_UP = "the search's time was used up"
+
+
 @dataclass(frozen=True)
 class Study:
     """What one search needs beside its job."""
@@ -74,9 +77,11 @@ def run_study(study: Study, job: Job) -> None:
     try:
         tuner.fit()
     except TuneError as error:
-        ledger.end_open(f"Ray Tune stopped: {first_line(str(error))}")
+        ledger.end_open("failed", f"Ray Tune stopped: {first_line(str(error))}")
+    else:
+        ledger.end_open("timed-out", TIME_USED_UP)
     finally:
-        ledger.end_open("the search's time was used up")
+        # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
 
 
@@ -113,7 +118,7 @@ class Ledger(tune.Callback):
             return
         finished = bool(opened.last.get("finished"))
         if not finished and self._deadline is not None and time.monotonic() >= self._deadline:
-            self._end(trial.trial_id, "timed-out", "the search's time was used up")
+            self._end(trial.trial_id, "timed-out", TIME_USED_UP)
         else:
             reason = "" if finished else f"stopped by the scheduler after epoch {opened.last.get('epoch', 0)}"
             self._end(trial.trial_id, "completed" if finished else "pruned", reason)
@@ -129,10 +134,10 @@ class Ledger(tune.Callback):
         """Nothing: Tune pickles its callbacks for a restore from its own state, which is never done here."""
         return {}
 
-    def end_open(self, reason: str) -> None:
+    def end_open(self, status: Status, reason: str) -> None:
         """Give every trial that Tune left open its record."""
         for trial_id in list(self._open):
-            self._end(trial_id, "timed-out", reason)
+            self._end(trial_id, status, reason)
 
     def _end(self, trial_id: str, status: Status, reason: str) -> None:
         opened = self._open.pop(trial_id, None)

@@ -124,7 +124,7 @@ def test_a_thousand_series_of_each_class(way: tuple[str, FastWay], name: str) ->
 
 @pytest.mark.slow
 def test_real_series(way: tuple[str, FastWay]) -> None:
-    folder = Path(__file__).parents[3].parent / "shared" / "data" / "series"
+    folder = Path(__file__).parents[4].parent / "shared" / "data" / "series"
     if not folder.is_dir():
         pytest.skip(f"the real series are not here: {folder}")
     series = importlib.import_module("orchestrator.data.series")
