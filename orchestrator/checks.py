@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from orchestrator.experiment import Experiment, Variant
+from orchestrator.families import family_row
 from orchestrator.input_messages import unknown_key
 from orchestrator.scoring.metric_table import METRICS
-from orchestrator.search.families import family_row
 from search_spaces.overrides import example_configs
 from trainables.errors import InputError
 from trainables.interface import Family, Problem

@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.data.splits import SplitSettings
+from orchestrator.families import FAMILIES, family_row
 from orchestrator.input_messages import explain, set_key
-from orchestrator.search.families import FAMILIES, family_row
 from trainables.errors import InputError
 
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.search.families import family_row
+from orchestrator.families import family_row
 from trainables.errors import InputError
 from trainables.interface import Model, Prediction, Problem, Samples
 

@@ -13,6 +13,7 @@ from orchestrator.data.splits import Split, make_split
 from orchestrator.data.store import Store
 from orchestrator.engine import Engine
 from orchestrator.experiment import Experiment, Variant
+from orchestrator.families import family_row
 from orchestrator.mirror import Mirror
 from orchestrator.models import KeptModel
 from orchestrator.progress import Line, Reporter
@@ -30,7 +31,6 @@ from orchestrator.search.evaluation import (
     remote_evaluate_cell,
     winners,
 )
-from orchestrator.search.families import family_row
 from orchestrator.search.optuna_search import open_study, reconcile
 from orchestrator.search.study import Study, run_study
 from trainables.errors import InputError
@@ -170,7 +170,9 @@ def evaluate(context: Context, prepared: Prepared) -> None:
             try:
                 record = TrialRecord.model_validate_json(ray.get(ready))
             except Exception as error:  # whatever ended this cell ends no other
-                record = failed_cell(cell, error, time.monotonic() - started, origin(context, prepared))
+                record = failed_cell(
+                    cell, error, time.monotonic() - started, experiment.resources.gpus, origin(context, prepared)
+                )
             append_record(folder.records, record)
             finished += 1
             line.update(finished, record.variant)
@@ -195,7 +197,7 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
     test = TestPart(prepared.samples(size, prepared.split.test), context.folder.root / "test_reads.jsonl")
     reserved = {"num_cpus": experiment.resources.cpus, "num_gpus": experiment.resources.gpus, "max_retries": 1}
     return remote_evaluate_cell.options(**reserved).remote(
-        cell, job, test, context.folder, kept, origin(context, prepared)
+        cell, job, test, context.folder, kept, experiment.resources.gpus, origin(context, prepared)
     )
 
 

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
+from orchestrator.families import FAMILIES
 from orchestrator.records import TrialRecord, read_records
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import METRICS
-from orchestrator.search.families import FAMILIES
 from trainables.errors import InputError
 
 ENDED_WELL = ("completed", "pruned")

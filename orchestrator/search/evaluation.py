@@ -78,7 +78,9 @@ def winners(experiment: Experiment, records: list[TrialRecord], metric: str, mod
     return chosen
 
 
-def evaluate_cell(cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, origin: Provenance) -> str:
+def evaluate_cell(
+    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, gpus: float, origin: Provenance
+) -> str:
     """Train, freeze, keep, and only then score the test part. Returns the record as JSON."""
     started = time.perf_counter()
     model = job.build(cell.config, cell.seed)
@@ -95,32 +97,31 @@ def evaluate_cell(cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: Ke
     samples = test.open(cell, digest)
     prediction = model.predict(samples)
     write_scores(run.predictions(cell.variant, cell.seed), prediction.scores, samples)
-    task = job.family.task
-    return TrialRecord(
-        stage="evaluation",
-        family=cell.family,
-        variant=cell.variant,
-        trial=cell.trial,
-        seed=cell.seed,
-        split="test",
-        config=cell.config,
-        metrics=grade(prediction, samples.labels, samples.classes, task),
+    return record_of(
+        cell,
+        origin,
+        metrics=grade(prediction, samples.labels, samples.classes, job.family.task),
         epoch=last.best_epoch,
         history=history,
         per_class=per_class(prediction, samples.labels, samples.classes),
         confusion=confusion(prediction, samples.labels, samples.classes),
         status="completed",
         seconds=time.perf_counter() - started,
+        gpus=gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,
         facts=model.facts(),
-        provenance=origin,
     ).model_dump_json()
 
 
-def failed_cell(cell: Cell, error: BaseException, seconds: float, origin: Provenance) -> TrialRecord:
+def failed_cell(cell: Cell, error: BaseException, seconds: float, gpus: float, origin: Provenance) -> TrialRecord:
     """The row of a cell that ended with an error."""
     status, reason = why(error)
+    return record_of(cell, origin, status=status, reason=reason, seconds=seconds, gpus=gpus)
+
+
+def record_of(cell: Cell, origin: Provenance, **outcome: Any) -> TrialRecord:
+    """The row of a cell: what it was, and how it ended."""
     return TrialRecord(
         stage="evaluation",
         family=cell.family,
@@ -129,10 +130,8 @@ def failed_cell(cell: Cell, error: BaseException, seconds: float, origin: Proven
         seed=cell.seed,
         split="test",
         config=cell.config,
-        status=status,
-        reason=reason,
-        seconds=seconds,
         provenance=origin,
+        **outcome,
     )
 
 

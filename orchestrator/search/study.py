@@ -14,8 +14,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from orchestrator.experiment import Experiment, Variant
+from orchestrator.families import family_row
 from orchestrator.records import Provenance, Status, TrialRecord
-from orchestrator.search.families import family_row
 from orchestrator.search.optuna_search import OptunaSearcher, tell
 from trainables.trainable import run_trial
 from trainables.trial import Job

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from orchestrator.search.families import FAMILIES, Row
+from orchestrator.families import FAMILIES, Row
 from search_spaces.overrides import example_configs, parameter_names
 from trainables.interface import Epoch, Model, Problem, Samples
 
