@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from orchestrator.data.layouts import PARTS, Listing
 from orchestrator.experiment import Experiment, Variant
 from orchestrator.families import family_row
 from orchestrator.input_messages import unknown_key
@@ -51,6 +53,18 @@ def check_variants(experiment: Experiment, classes: tuple[str, ...], device: str
                 raise InputError(f"families.{variant.name}: {error}") from None
             remarks += [f"{variant.name}: {remark}" for remark in found]
     return list(dict.fromkeys(remarks))
+
+
+def check_classes(listing: Listing) -> tuple[str, ...]:
+    """The classes in order; InputError where one has too few files for the three parts, seen before any is drawn."""
+    counts = Counter(file.class_name for file in listing.files)
+    name, count = min(counts.items(), key=lambda item: item[1])
+    if count < len(PARTS):
+        raise InputError(
+            f"Class {name!r} has {count} files, and each of {', '.join(PARTS)} needs at least one: {len(PARTS)} are "
+            "needed. Add files to its folder, or move the folder out of the data."
+        )
+    return tuple(sorted(counts, key=os.fsencode))
 
 
 def check_overrides(variant: Variant, family: Family) -> None:

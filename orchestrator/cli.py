@@ -1,6 +1,7 @@
 """The `orchestrate` command: each subcommand calls one function."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -54,7 +55,10 @@ def init(
         Path, typer.Argument(metavar="FILE", help="The experiment file to write, such as experiment.yaml.")
     ],
 ) -> None:
-    """Write a commented starter experiment that runs as it stands on a folder of CSVs."""
+    """Write a commented starter experiment.
+
+    It runs as it stands on a folder of CSVs.
+    """
     from orchestrator.starter import write_starter
 
     write_starter(file)
@@ -63,7 +67,10 @@ def init(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON schema of the experiment file, for editors that complete and check YAML."""
+    """Print the experiment file's JSON schema.
+
+    For editors that complete and check YAML.
+    """
     from orchestrator.experiment import Experiment
 
     typer.echo(json.dumps(Experiment.model_json_schema(), indent=2))
@@ -71,7 +78,10 @@ def schema() -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say what this machine offers (CPUs, GPUs, memory, Ray, disk, weights) and what will not work."""
+    """Say what this machine offers and what won't work.
+
+    CPUs, GPUs, memory, Ray, disk, pretrained weights.
+    """
     from orchestrator.doctor import examine, render_findings
 
     findings = examine()
@@ -85,14 +95,22 @@ def render(
     csv_root: Annotated[Path, typer.Argument(metavar="CSV_ROOT", help="The tree of CSVs; its folders are classes.")],
     out: Annotated[Path, typer.Option("--out", metavar="STORE", help="The folder of the pictures' store.")],
     style: Annotated[Style, typer.Option(help="seed: grid and labels; plain: matplotlib's default.")] = Style.seed,
-    size: Annotated[str, typer.Option(metavar="N|HxW|full", help="Pixels a side, or full (800x600).")] = "224",
+    size: Annotated[
+        str,
+        typer.Option(
+            metavar="N|HxW|full", help="Pixels a side, or full (seed about 790x590, cut tight; plain 800x600)."
+        ),
+    ] = "224",
     png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write PNG files here as well.")] = None,
     column: Annotated[str | None, typer.Option(help="The column to plot; unset: data, else value, else first.")] = None,
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Render a tree of CSVs to a store of plot pictures. What is rendered already is not rendered again."""
+    """Render a tree of CSVs to a store of plots.
+
+    What is rendered already is not rendered again.
+    """
     from orchestrator.render import parse_size, render_tree
 
     result = render_tree(
@@ -121,7 +139,10 @@ def sweep(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Run an experiment: render, search every family, evaluate the winners on test, write the report."""
+    """Run an experiment, from CSVs to the report.
+
+    Renders, searches every family, evaluates the winners on test, writes the report.
+    """
     from orchestrator.experiment import Experiment
 
     loaded = Experiment.load(experiment, tuple(overrides or ()))
@@ -136,13 +157,16 @@ def sweep(
 
 @app.command()
 def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> None:
-    """Train the winners of a searched run with every seed and score them on the test part."""
+    """Evaluate the winners of a searched run on test.
+
+    Each is trained with every seed, frozen, and then scored on the test part once.
+    """
     _go_on(run_folder, "evaluate", quiet, as_json)
 
 
 @app.command()
 def report(run_folder: RunArgument, as_json: Json = False) -> None:
-    """Write the report of what a run's records hold so far."""
+    """Write the report of a run as it stands."""
     from orchestrator.run_folder import RunFolder
     from orchestrator.sweep import report as write
 
@@ -157,7 +181,10 @@ def demo(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make nine classes of series, compare two families on their plots, and show the report's path. About 2 minutes."""
+    """Compare two families on made-up series.
+
+    Nine classes of 100 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
+    """
     from orchestrator.demo import run_demo
 
     _print_result(run_demo(out, Reporter(quiet)), as_json)
@@ -173,7 +200,8 @@ def main() -> None:
 
 
 def _interruptible(work: Callable[[], Any], out: Path) -> Any:
-    """Do the work; where Ctrl-C ends it, say how to go on."""
+    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return work()
     except KeyboardInterrupt:

@@ -3,10 +3,12 @@
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -65,7 +67,12 @@ class Engine:
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
             }
-        mask = os.umask(0o077)  # Ray writes its token with the mode that the mask leaves
+        # Ray writes its token readable by all; in a folder that only this user may enter, nobody else reads it.
+        token_folder = Path.home() / ".ray"
+        with suppress(OSError):
+            token_folder.mkdir(mode=0o700, exist_ok=True)
+            token_folder.chmod(0o700)
+        on_termination = signal.getsignal(signal.SIGTERM)
         try:
             with warnings.catch_warnings(), _silent_stderr():
                 warnings.simplefilter("ignore")
@@ -75,8 +82,8 @@ class Engine:
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
                 "or unset RAY_ADDRESS to run on this machine."
             ) from error
-        finally:
-            os.umask(mask)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end this process before anything is said
         logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is a record, not a line on the screen
         self._started = True
 

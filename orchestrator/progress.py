@@ -1,5 +1,6 @@
 """What a person sees while a run works: one calm line a stage, or nothing."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -27,13 +28,13 @@ class Line:
         self._done: int | None = None
         self._text = ""
 
-    def update(self, done: int, note: str = "", total: int | None = None) -> None:
-        """Show that `done` of the total are done; `total` where it was not known at the start."""
+    def update(self, done: int, note: str = "", total: int | None = None, seconds_left: float | None = None) -> None:
+        """Show that `done` of the total are done; `total` and `seconds_left` where the caller knows better."""
         self._total = total or self._total
         if self._done is None:
             self._first = done
         self._done = done
-        left = self._time_left(done)
+        left = self._time_left(done, seconds_left)
         self._text = "  ".join(part for part in (note, left) if part)
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=self._total, note=self._text)
@@ -43,18 +44,19 @@ class Line:
 
     def end(self) -> None:
         """The line that stays."""
-        if self._progress is None and self._console is not None:
+        if self._progress is None and self._console is not None and self._total:
             seconds = time.monotonic() - self._started
             note = self._text.split("  left ")[0]
             done = f"{self._done or 0}/{self._total} {self._unit} in {seconds:.0f} s"
             self._console.print(f"{self._title}: {done}  {note}".rstrip(), markup=False)
 
-    def _time_left(self, done: int) -> str:
+    def _time_left(self, done: int, seconds: float | None) -> str:
         new = done - self._first
         if done >= self._total or new <= 0:
             return ""
-        seconds = (time.monotonic() - self._started) / new * (self._total - done)
-        return f"left {duration(seconds)}"
+        if seconds is None:
+            seconds = (time.monotonic() - self._started) / new * (self._total - done)
+        return f"left {duration(seconds)}" if math.isfinite(seconds) else ""
 
 
 class Reporter:

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from orchestrator.data.layouts import Listing, find_files
 from orchestrator.data.render_pipeline import Filled, fill_store
+from orchestrator.data.series import SeriesError, read_series
 from orchestrator.engine import Engine
 from orchestrator.experiment import checked_size
 from orchestrator.progress import Reporter
 from trainables.errors import InputError
+
+LOOKED_AT = 20
+"""Files that are tried to learn which column is plotted, before any is drawn."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ def render_tree(
 
 def fill_with_line(reporter: Reporter, engine: Engine, root: Path, folder: Path, **options: Any) -> Filled:
     """Fill a store, showing pictures done, pictures a second and the time left."""
+    for remark in column_remarks(find_files(root, options["layout"]), options["column"]):
+        reporter.say(remark)
     with reporter.line("render", 0, "pictures") as line:
         filled = fill_store(
             root,
@@ -85,12 +94,34 @@ def fill_with_line(reporter: Reporter, engine: Engine, root: Path, folder: Path,
             **options,
             start_engine=engine.start,
             on_progress=lambda progress: line.update(
-                progress.done, f"{progress.rate:.0f} pictures/s", total=progress.total
+                progress.done,
+                f"{progress.rate:.0f} pictures/s" if progress.done < progress.total else "",
+                total=progress.total,
+                seconds_left=progress.seconds_left,
             ),
         )
     for remark in filled.remarks:
         reporter.say(remark)
     return filled
+
+
+def column_remarks(listing: Listing, column: str | None) -> list[str]:
+    """A remark where a column was taken only because it is the first of several: it may be the time's."""
+    if column is not None or listing.layout != "series":
+        return []
+    for file in listing.files[:LOOKED_AT]:
+        try:
+            series = read_series(listing.root / file.path)
+        except SeriesError:
+            continue
+        if series.column in ("data", "value") or series.columns == 1:
+            return []
+        rising = " Its values only rise, as a time's do." if bool((np.diff(series.values) > 0).all()) else ""
+        return [
+            f"Plotting column {series.column!r}, the first of {series.columns}, since none is named data or value "
+            f"(seen in {file.path!r}).{rising} Choose another with data.column (render: --column)."
+        ]
+    return []
 
 
 def skipped_lines(filled: Filled, most: int = 5) -> list[str]:
@@ -99,7 +130,7 @@ def skipped_lines(filled: Filled, most: int = 5) -> list[str]:
     lines = [f"Skipped {len(skipped)} files:"] if skipped else []
     lines += [f"  - {one.path!r}: {one.reason}" for one in skipped[:most]]
     if len(skipped) > most:
-        lines.append(f"  - and {len(skipped) - most} more; all stand in the store's index")
+        lines.append(f"  - and {len(skipped) - most} more; all stand in {filled.store.folder / 'index.json'}")
     return lines
 
 

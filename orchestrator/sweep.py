@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from orchestrator.checks import check_resources, check_variants, local_resources, objective
+from orchestrator.checks import check_classes, check_resources, check_variants, local_resources, objective
 from orchestrator.data.layouts import find_files
 from orchestrator.engine import Engine, available
 from orchestrator.experiment import Experiment
@@ -47,7 +47,7 @@ def run(
         check_resources(experiment, **local)
     device = "cuda" if experiment.resources.gpus else "cpu"
     listing = find_files(experiment.data.path, experiment.data.layout)
-    classes = tuple(sorted({file.class_name for file in listing.files}))
+    classes = check_classes(listing)
     check_folder(experiment, folder, resume)
     mirror = Mirror(experiment.mirror, folder, reporter)
     remarks = check_variants(experiment, classes, device)
@@ -103,9 +103,11 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
             count = sum(1 for _ in read_records(folder.records))
             raise InputError(
                 f"{root} already holds this experiment, with {count} records. "
-                "Go on with it: --resume. Start afresh: give another --out."
+                "Go on with it: --resume (in Python: resume=True). Start afresh: give another --out."
             )
-    elif root.exists() and (not root.is_dir() or any(path not in own for path in root.iterdir())):
+    elif root.exists() and not root.is_dir():
+        raise InputError(f"{root} is a file. Give an --out that is absent or an empty folder.")
+    elif root.exists() and any(path not in own for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no run. Give an --out that is absent or empty.")
 
 

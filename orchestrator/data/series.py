@@ -33,6 +33,8 @@ class SeriesValues:
     """How many rows held no finite number."""
     column: str
     """The name of the column taken; "column 1" and so on where the file has no header."""
+    columns: int = 1
+    """How many columns the file has."""
 
 
 class Column(NamedTuple):
@@ -70,7 +72,7 @@ def parse_series(data: bytes, column: str | None = None) -> SeriesValues:
         what = "only one number" if len(values) else "no numbers"
         reason = f"{what} in column {taken.name!r}, at least two are needed"
         raise SeriesError(reason + (f"; the columns are {_listed(taken.names)}" if len(taken.names) > 1 else ""))
-    return SeriesValues(values, len(taken.values) - len(values), taken.name)
+    return SeriesValues(values, len(taken.values) - len(values), taken.name, len(taken.names))
 
 
 def read_plain(data: bytes, column: str | None) -> Column | None:

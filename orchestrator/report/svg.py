@@ -80,7 +80,7 @@ def panel() -> tuple[Figure, Axes]:
     figure = Figure(figsize=SIZE, facecolor="none")
     axes = figure.subplots()
     # Not as a gridspec's own: those would outrank what `legend` sets later.
-    figure.subplots_adjust(left=0.18, right=0.975, bottom=0.19, top=0.96)
+    figure.subplots_adjust(left=0.18, right=0.94, bottom=0.19, top=0.96)
     axes.set_facecolor("none")
     axes.tick_params(length=2.5, width=0.7)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))

@@ -22,7 +22,7 @@ def start(file: Path, out: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_in_the_search_and_resumed(series_tree: Path, tmp_path: Path, how: signal.Signals) -> None:
     experiment = {
         "data": {"path": str(series_tree), "size": 32, "style": "plain"},
@@ -41,8 +41,8 @@ def test_stopped_in_the_search_and_resumed(series_tree: Path, tmp_path: Path, ho
         time.sleep(0.05)
     process.send_signal(how)
     _, said = process.communicate(timeout=200)
-    assert process.returncode == (1 if how is signal.SIGINT else -how)
-    if how is signal.SIGINT:
+    assert process.returncode == (-how if how is signal.SIGKILL else 1)
+    if how is not signal.SIGKILL:
         assert "--resume" in said
         assert "Traceback" not in said
     before = records.read_bytes()
