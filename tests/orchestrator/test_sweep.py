@@ -296,12 +296,16 @@ def test_what_bad_input_the_command_meets(
     blocked = tmp_path / "blocked"
     blocked.write_text("a file, no folder", encoding="utf-8")
     (tmp_path / "empty").mkdir()
+    for name in ("many/a.csv", "many/b.csv", "many/c.csv", "few/a.csv", "few/b.csv"):
+        (tmp_path / "small" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "small" / name).write_text("value\n1\n2\n", encoding="utf-8")
     for arguments, word in (
-        (["sweep", file, "--out", blocked], "not empty"),
+        (["sweep", file, "--out", blocked], "is a file"),
         (["sweep", file, "--out", blocked / "run"], "can't be written"),
         (["sweep", file, "--out", tmp_path / "r", "--set", f"data.path={tmp_path / 'empty'}"], ".csv"),
         (["sweep", file, "--out", tmp_path / "r", "--set", f"data.path={fresh_tree / 'step'}"], "class"),
         (["sweep", file, "--out", tmp_path / "r", "--set", "data.path=nowhere"], "does not exist"),
+        (["sweep", file, "--out", tmp_path / "r", "--set", f"data.path={tmp_path / 'small'}"], "'few' has 2 files"),
         (["sweep", file, "--out", tmp_path / "r", "--set", "data.layout=images"], "layout: series"),
         (["sweep", tmp_path / "none.yaml", "--out", tmp_path / "r"], "orchestrate init"),
         (["evaluate", tmp_path / "empty"], "holds no run"),
