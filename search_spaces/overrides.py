@@ -1,6 +1,5 @@
 """A trial that honours what an experiment says of single parameters: a fixed value, or another range."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -131,11 +130,6 @@ def example_configs(suggest: Suggest, fixed: Mapping[str, Any], space: Mapping[s
     return [config for config, _ in _explore(lambda probe: draw_config(suggest, probe, fixed, space))]
 
 
-def default_config(suggest: Suggest, fixed: Mapping[str, Any], space: Mapping[str, Any]) -> dict[str, Any]:
-    """One configuration that a search could draw: of each parameter the first choice or the lower end."""
-    return draw_config(suggest, _Probe({}), fixed, space)
-
-
 def parameter_names(suggest: Suggest) -> tuple[str, ...]:
     """The names of all parameters that `suggest` may draw, in the order in which they are met.
 
@@ -144,17 +138,6 @@ def parameter_names(suggest: Suggest) -> tuple[str, ...]:
     """
     runs = _explore(lambda probe: dict(suggest(SearchTrial(probe))))
     return tuple(dict.fromkeys(name for _, draws in runs for name in draws))
-
-
-def check_space(suggest: Suggest, space: Mapping[str, Any]) -> None:
-    """Raise ValueError where `space` names a parameter that `suggest` never draws, or gives one no proper range."""
-    names = parameter_names(suggest)
-    for name in space:
-        if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.0)
-            raise ValueError(f"space.{name}: no such parameter. The nearest is {near[0]!r}; known: {', '.join(names)}.")
-    # Any branch in which an override is wrong raises here.
-    example_configs(suggest, {}, space)
 
 
 def _explore(run: Callable[["_Probe"], dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
