@@ -187,7 +187,8 @@ def demo(
     """
     from orchestrator.demo import run_demo
 
-    _print_result(run_demo(out, Reporter(quiet)), as_json)
+    reporter = Reporter(quiet)
+    _print_result(_interruptible(lambda: run_demo(out, reporter), out), as_json)
 
 
 def main() -> None:
@@ -205,7 +206,9 @@ def _interruptible(work: Callable[[], Any], out: Path) -> Any:
     try:
         return work()
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. What is finished is kept in {out}; go on with the same command and --resume.", err=True)
+        typer.echo(
+            f"Stopped. What is finished is kept in {out}; go on with the same command (sweep: and --resume).", err=True
+        )
         raise typer.Exit(1) from None
 
 

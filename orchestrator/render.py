@@ -64,6 +64,8 @@ def render_tree(
     reporter: Reporter,
 ) -> Rendered:
     """Render the CSVs below `root` into the store `folder`."""
+    for remark in column_remarks(find_files(root, "series"), column):
+        reporter.say(remark)
     engine = Engine()
     try:
         filled = fill_with_line(
@@ -85,8 +87,6 @@ def render_tree(
 
 def fill_with_line(reporter: Reporter, engine: Engine, root: Path, folder: Path, **options: Any) -> Filled:
     """Fill a store, showing pictures done, pictures a second and the time left."""
-    for remark in column_remarks(find_files(root, options["layout"]), options["column"]):
-        reporter.say(remark)
     with reporter.line("render", 0, "pictures") as line:
         filled = fill_store(
             root,

@@ -53,9 +53,10 @@ def run(
     remarks = check_variants(experiment, classes, device)
     with locked(experiment, folder), engine:
         # Only now: torch and Ray cost seconds that bad input should not.
+        from orchestrator.render import column_remarks
         from orchestrator.stages import Context, evaluate, prepare, search
 
-        for remark in remarks:
+        for remark in (*column_remarks(listing, experiment.data.column), *remarks):
             reporter.say(remark)
         concurrent = check_resources(experiment, **available())
         context = Context(experiment, folder, engine, reporter, mirror, goal, device, concurrent, strict)
