@@ -12,6 +12,17 @@ Stage = Literal["search", "evaluation"]
 Status = Literal["completed", "pruned", "failed", "out-of-memory", "timed-out"]
 
 
+class ThresholdChoice(BaseModel):
+    """Detection: where a model draws the line, chosen on validation scores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strategy: str
+    """As an experiment writes it, such as `percentile(95)`."""
+    value: float
+    """Scores above it are anomalies."""
+
+
 class Provenance(BaseModel):
     """Where a figure came from."""
 
@@ -68,6 +79,11 @@ class TrialRecord(BaseModel):
     """Evaluation only: by class name, on the test part."""
     confusion: list[list[int]] = Field(default_factory=list)
     """Evaluation only: rows are true classes, columns predicted ones, in the order of `per_class`."""
+    threshold: ThresholdChoice | None = None
+    """Detection only. Search: the best strategy on this trial's validation scores. Evaluation: the winner's strategy,
+    fitted to this cell's own validation scores."""
+    per_kind: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Evaluation of detection only: metrics of each kind of anomaly against all normals, by the kind's folder name."""
     status: Status
     reason: str = ""
     seconds: float

@@ -48,3 +48,15 @@ class RunFolder:
     def predictions(self, variant: str, seed: int) -> Path:
         """Scores, labels and paths of the test part, as .npz without pickles."""
         return self.model(variant, seed) / "test_scores.npz"
+
+    def pixels(self, variant: str, seed: int) -> Path:
+        """Histograms of the test part's anomaly maps inside and outside the masks, as .npz without pickles."""
+        return self.model(variant, seed) / "test_pixels.npz"
+
+    def gallery(self, variant: str, seed: int) -> Path:
+        """A folder of picture strips and `gallery.json`, which says what each shows."""
+        return self.model(variant, seed) / "gallery"
+
+    def validation_scores(self, variant: str) -> Path:
+        """The validation scores of each trial of one study at its best epoch, a line a trial."""
+        return self.root / "studies" / f"{variant}.scores.jsonl"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -29,6 +30,19 @@ class Pictures(Protocol):
         ...
 
 
+class Depths(Protocol):
+    """float32 depth maps (N, H, W), in memory or mapped from disk. A NumPy array is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """The depth maps at `rows`, as a new array (len(rows), H, W), in the file's own units; NaN where unknown."""
+        ...
+
+
 @dataclass(frozen=True)
 class Samples:
     """The pictures of one part of the data, with what is known about each."""
@@ -37,11 +51,36 @@ class Samples:
     labels: NDArray[np.int64]
     """(N,): the index into `classes`; for detection 0 is normal and 1 is anomalous."""
     classes: tuple[str, ...]
+    """For detection ("normal", "anomaly"); what kind of anomaly each is stands in `kinds`."""
     paths: tuple[str, ...]
     """(N,): each picture's path relative to the data's root; its identity in reports."""
+    depth: Depths | None = None
+    """Of RGB-D data."""
+    masks: Pictures | None = None
+    """(N, H, W) uint8: 255 where a defect is, else 0. All 0 where `masked` is False."""
+    masked: NDArray[np.bool_] | None = None
+    """(N,): True where the mask is known: for every normal picture, and for anomalies with a mask that is not empty."""
+    kinds: tuple[str, ...] = ()
+    """(N,): detection: the class that the data's folders name, such as good, crack or hole."""
+    groups: tuple[str, ...] = ()
+    """(N,): the source picture of each, which patches of one picture share; empty: each is its own."""
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def select(self, rows: NDArray[np.int64]) -> Samples:
+        """The samples at `rows` alone, read into memory."""
+        return Samples(
+            pictures=self.pictures[rows],
+            labels=self.labels[rows],
+            classes=self.classes,
+            paths=tuple(self.paths[row] for row in rows),
+            depth=None if self.depth is None else self.depth[rows],
+            masks=None if self.masks is None else self.masks[rows],
+            masked=None if self.masked is None else self.masked[rows],
+            kinds=tuple(self.kinds[row] for row in rows) if self.kinds else (),
+            groups=tuple(self.groups[row] for row in rows) if self.groups else (),
+        )
 
 
 class FamilyConfig(BaseModel):
@@ -61,6 +100,12 @@ class Problem:
     """The most epochs `fit` may yield."""
     device: str = "cpu"
     """A torch device: "cpu" or "cuda"."""
+    depth: bool = False
+    """Whether the samples have depth."""
+    cache: Path | None = None
+    """A folder for what several trainings share, found again by its key; None: nothing is shared."""
+    data: str = ""
+    """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +115,7 @@ class Prediction:
     scores: NDArray[np.float64]
     """Classification: class probabilities (N, C). Detection: anomaly scores (N,), higher is stranger."""
     maps: NDArray[np.float32] | None = None
-    """Detection, where the family can: anomaly maps (N, H, W)."""
+    """Detection, where the family can: anomaly maps (N, H, W), higher is stranger, one scale for all pictures."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +123,25 @@ class Epoch:
     """What one epoch of training gave."""
 
     losses: Mapping[str, float]
-    """Finite floats by name, such as train_loss and validation_loss."""
+    """Finite floats by name: train_loss; validation_loss, for detection of the normals alone; and, where validation
+    holds anomalies, anomaly_loss."""
     validation: Prediction
-    """The scores of the validation samples at the end of this epoch, for the caller to grade."""
+    """The scores of the validation samples at the end of this epoch, for the caller to grade.
+
+    Maps are given only where the samples have masks to grade them by.
+    """
     last: bool = False
     """True where the family itself will not go on."""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures that show what a model does, for the report."""
+
+    title: str
+    """What is to be seen, as a caption that stands alone."""
+    rows: tuple[tuple[str, NDArray[np.uint8]], ...]
+    """(label, pictures (K, h, w, 3)): shown one below the other, of one K where they belong together."""
 
 
 class Model(Protocol):
@@ -107,6 +166,10 @@ class Model(Protocol):
 
     def predict(self, samples: Samples) -> Prediction:
         """The scores of `samples`, with the weights as they are now."""
+        ...
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """What to show of this model beside its figures, made from a handful of validation samples; mostly nothing."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -148,5 +211,7 @@ class Family:
     Fast, and needs no device. Raises InputError where this configuration can't be built for this problem here:
     weights that can't be had, a picture size that the architecture does not take.
     """
+    loss_keys: tuple[str, ...] = ()
+    """The keys that change what validation_loss means, so that no search may choose them by it."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""

@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from torch import Tensor
 
 from trainables.errors import InputError
-from trainables.interface import Epoch, Family, FamilyConfig, Prediction, Problem, Samples
+from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
 
 LUMA = (0.299, 0.587, 0.114)
 """Grey from RGB, ITU-R BT.601."""
@@ -103,6 +103,10 @@ class PcaLogistic:
         """Class probabilities (N, C); 0 for a class that training did not show."""
         assert self.tensors, "predict comes after fit or load_weights"
         return Prediction(self._probabilities(self._thumbnails(samples)))
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Nothing."""
+        return []
 
     def state(self) -> dict[str, Any]:
         """The weights, and whether there are any: a fit has no half."""

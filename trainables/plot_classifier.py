@@ -14,7 +14,7 @@ from trainables.augmentation import Augmentation
 from trainables.backbones import build_backbone, check_backbone, check_size, replace_last_layer
 from trainables.errors import InputError
 from trainables.heads import plot_head
-from trainables.interface import Epoch, Family, Prediction, Problem, Samples
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.pretrained import checkpoint_folder, find_weights, load_backbone_weights
 from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
@@ -103,6 +103,10 @@ class CrossEntropy:
         """Class probabilities (B, C)."""
         return output.double().softmax(dim=1)
 
+    def maps(self, output: Tensor, pictures: Tensor) -> None:
+        """None: classes have no place."""
+        return
+
 
 class PlotClassifier:
     """A backbone with a head, trained by the shared loop."""
@@ -137,6 +141,10 @@ class PlotClassifier:
     def predict(self, samples: Samples) -> Prediction:
         """Class probabilities (N, C)."""
         return self.loop.predict(samples)
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Nothing."""
+        return []
 
     def state(self) -> dict[str, Any]:
         """All that resuming needs."""

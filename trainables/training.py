@@ -11,9 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from trainables.errors import InputError
-from trainables.interface import Epoch, FamilyConfig, Prediction, Problem, Samples
+from trainables.interface import Epoch, FamilyConfig, Prediction, Problem, Samples, Task
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
+"""(samples, rows) -> the network's float32 input (B, ...) for these rows, on the device."""
 
 SCORING_BATCH = 128
 CHECK_EVERY = 32
@@ -28,6 +30,8 @@ class TrainingConfig(FamilyConfig):
     weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
     batch_size: int = Field(32, ge=2)
     """At least 2, because BatchNorm has no variance in a batch of one."""
+    gradient_clipping: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """The largest L2 norm of all gradients together; 0: not clipped."""
     mixed_precision: bool = False
     """bfloat16 where the device computes in it; elsewhere it changes nothing."""
     plateau_factor: float = Field(0.5, gt=0, lt=1)
@@ -47,9 +51,16 @@ class Objective(Protocol):
         """What `Prediction.scores` holds for this batch: (B, C) or (B,), finite."""
         ...
 
+    def maps(self, output: Any, pictures: Tensor) -> Tensor | None:
+        """What `Prediction.maps` holds for this batch: (B, H, W), finite; None for an objective without maps."""
+        ...
+
 
 class EpochLoop:
-    """Trains one network and scores with it. All randomness of epoch e comes from (seed, e)."""
+    """Trains one network and scores with it. All randomness of epoch e comes from (seed, e).
+
+    For detection it is handed normal pictures alone to train on, and the scheduler follows the loss of normals.
+    """
 
     def __init__(
         self,
@@ -59,14 +70,21 @@ class EpochLoop:
         problem: Problem,
         seed: int,
         augment: Augment | None = None,
+        fetch: Fetch | None = None,
+        task: Task = "classification",
+        scoring_batch: int = SCORING_BATCH,
     ) -> None:
+        """`fetch` replaces the pictures, as float32 (B, C, H, W) in [0, 1], by another input."""
         self.device = torch.device(problem.device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.objective, self.augment = objective, augment
+        self.fetch: Fetch = fetch or self.pictures
+        self.task, self.scoring_batch = task, scoring_batch
         self.config, self.epochs, self.seed = config, problem.epochs, seed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+        self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = optimizer(
-            [parameter for parameter in network.parameters() if parameter.requires_grad],
+            self.trained,
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
@@ -85,15 +103,14 @@ class EpochLoop:
             raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
         while self.epoch < self.epochs:
             train_loss = self._train(train)
-            validation_loss, scores = self._score(validation, "validation")
-            self.scheduler.step(validation_loss)
+            losses, prediction = self._validate(validation)
+            self.scheduler.step(losses["validation_loss"])
             self.epoch += 1
-            losses = {"train_loss": train_loss, "validation_loss": validation_loss}
-            yield Epoch(losses, Prediction(scores), last=self.epoch == self.epochs)
+            yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
 
     def predict(self, samples: Samples) -> Prediction:
-        """The scores of `samples`."""
-        return Prediction(self._score(samples, None)[1])
+        """The scores of `samples`, with maps where the objective has them."""
+        return self._score(samples, {}, maps=True)
 
     def state(self) -> dict[str, Any]:
         """A copy of all that training goes on from. Between epochs there is no random state to keep."""
@@ -132,30 +149,49 @@ class EpochLoop:
                 loss = (losses * weights).sum() / weights.sum()
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
+                if self.config.gradient_clipping:
+                    nn.utils.clip_grad_norm_(self.trained, self.config.gradient_clipping)
                 self.optimizer.step()
                 mean.add(losses.detach(), weights)
         return mean.result()
 
-    def _score(self, samples: Samples, part: str | None) -> tuple[float, NDArray[np.float64]]:
-        """The mean loss where `part` names what is measured (else NaN), and the scores, from one pass."""
+    def _validate(self, samples: Samples) -> tuple[dict[str, float], Prediction]:
+        """The mean losses by name and the scores, from one pass. For detection, normals and anomalies apart."""
+        where = f"validation, epoch {self.epoch + 1}"
+        wanted: dict[str, int | None] = {"validation_loss": None}
+        if self.task == "detection":
+            wanted = {"validation_loss": 0} | ({"anomaly_loss": 1} if 1 in samples.labels else {})
+        means = {name: (LossMean(where), label) for name, label in wanted.items()}
+        prediction = self._score(samples, means, maps=samples.masks is not None)
+        return {name: mean.result() for name, (mean, _) in means.items()}, prediction
+
+    def _score(self, samples: Samples, means: Mapping[str, tuple["LossMean", int | None]], maps: bool) -> Prediction:
+        """The scores, and the maps where asked for; each mean takes in the losses of its label."""
         self.network.eval()
-        mean = LossMean(f"{part}, epoch {self.epoch + 1}")
-        scores = []
+        scores, drawn = [], []
         with torch.inference_mode():
-            for start in range(0, len(samples), SCORING_BATCH):
-                pictures, labels = self._fetch(samples, np.arange(start, min(start + SCORING_BATCH, len(samples))))
+            for start in range(0, len(samples), self.scoring_batch):
+                rows = np.arange(start, min(start + self.scoring_batch, len(samples)))
+                pictures, labels = self._fetch(samples, rows)
                 with self._precision():
                     output = self.network(pictures)
-                if part is not None:
-                    mean.add(*self.objective.losses(output, pictures, labels))
+                if means:
+                    losses, weights = self.objective.losses(output, pictures, labels)
+                for mean, label in means.values():
+                    mean.add(losses, weights if label is None else weights * (labels == label))
                 scores.append(self.objective.scores(output, pictures).double().cpu().numpy())
-        return (mean.result() if part is not None else float("nan")), np.concatenate(scores)
+                if maps and (batch := self.objective.maps(output, pictures)) is not None:
+                    drawn.append(batch.float().cpu().numpy())
+        return Prediction(np.concatenate(scores), np.concatenate(drawn) if drawn else None)
 
     def _fetch(self, samples: Samples, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Pictures (B, C, H, W), float32 in [0, 1], and labels (B,), on the device."""
+        """The network's input (B, ...) and labels (B,), on the device."""
+        return self.fetch(samples, rows), torch.from_numpy(samples.labels[rows]).to(self.device)
+
+    def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
+        """Pictures (B, C, H, W), float32 in [0, 1], on the device."""
         pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
-        labels = torch.from_numpy(samples.labels[rows]).to(self.device)
-        return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255), labels
+        return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.config.mixed_precision and has_mixed_precision(self.device):

@@ -30,7 +30,7 @@ def make_samples() -> MakeSamples:
         shapes = [SHAPES[i % (2 if normal_only else 3)] for i in range(count)]
         pictures = np.stack([draw(shape, side, rng) for shape in shapes])
         labels = np.array([shape == "step" if detection else SHAPES.index(shape) for shape in shapes], dtype=np.int64)
-        classes = ("normal", "anomalous") if detection else SHAPES
+        classes = ("normal", "anomaly") if detection else SHAPES
         return Samples(pictures, labels, classes, tuple(f"{shape}/{i}.csv" for i, shape in enumerate(shapes)))
 
     return make
