@@ -160,7 +160,9 @@ class EpochLoop:
         where = f"validation, epoch {self.epoch + 1}"
         wanted: dict[str, int | None] = {"validation_loss": None}
         if self.task == "detection":
-            wanted = {"validation_loss": 0} | ({"anomaly_loss": 1} if 1 in samples.labels else {})
+            wanted = {"validation_loss": 0}
+            if 1 in samples.labels:
+                wanted["anomaly_loss"] = 1
         means = {name: (LossMean(where), label) for name, label in wanted.items()}
         prediction = self._score(samples, means, maps=samples.masks is not None)
         return {name: mean.result() for name, (mean, _) in means.items()}, prediction
