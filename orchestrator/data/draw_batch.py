@@ -1,23 +1,28 @@
 """What a worker of the render pipeline does."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.data.contents import content_hash
+from orchestrator.data.contents import read_sources
 from orchestrator.data.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
+from orchestrator.data.listing import ListedFile
 from orchestrator.data.shards import Shape, rows_per_shard, write_shard
 from orchestrator.data.store import Recipe
+
+Job = tuple[str, str | None, str | None]
+"""Picture, depth and mask, relative to the root."""
 
 
 class DrawBatch:
     """What a worker does: read and draw a batch of files, write them as one shard, and return what became of each."""
 
     def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape) -> None:
-        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column)
+        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes)
         if here != recipe:
             raise RuntimeError(
                 f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "
@@ -33,19 +38,18 @@ class DrawBatch:
         results = [json.dumps(self.draw(json.loads(job.as_py()))) for job in batch.column("job")]
         return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})
 
-    def draw(self, paths: list[str]) -> dict[str, Any]:
-        """Draw the files at `paths` into one shard."""
-        drawn: list[tuple[str, str]] = []
+    def draw(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        """Draw the files of `jobs` into one shard."""
+        drawn: list[tuple[str, str, str]] = []
         keys: list[str] = []
         sizes: list[tuple[int, int]] = []
         failed: list[tuple[str, str | None, str, bool]] = []
-        for path in paths:
-            content = None
+        for path, depth, mask in jobs:
+            content, mask_hash = None, ""
             try:
-                with open(f"{self._root}/{path}", "rb", buffering=0) as file:  # noqa: PTH123 - half the time of a Path's
-                    data = file.read()
-                content = content_hash(data)
-                size = place_on(self._canvases[len(keys)], self._draw(data), self._recipe)
+                sources = read_sources(self._root, ListedFile(path, "", None, depth, mask))
+                content, mask_hash = sources.content, sources.mask_hash
+                size = place_on(self._canvases[len(keys)], self._draw(sources), self._recipe)
             except OSError as error:
                 failed.append((path, None, f"can't be read: {error.strerror}", False))
             except MemoryError:
@@ -55,8 +59,8 @@ class DrawBatch:
                 failed.append((path, lasting, str(error), isinstance(error, ShapeError)))
             else:
                 assert content is not None
-                drawn.append((path, content))
-                keys.append(self._recipe.key(content))
+                drawn.append((path, content, mask_hash))
+                keys.append(self._recipe.key(content, mask_hash))
                 sizes.append(size)
         written = None
         if keys:

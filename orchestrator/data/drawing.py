@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data import image_files
+from orchestrator.data import image_files, planes
+from orchestrator.data.contents import Sources
 from orchestrator.data.image_files import ImageError
-from orchestrator.data.layouts import Layout, Listing
+from orchestrator.data.listing import Layout, Listing
+from orchestrator.data.planes import Planes
 from orchestrator.data.rendering import Renderer
 from orchestrator.data.series import SeriesError, parse_series
 from orchestrator.data.shards import Shape
@@ -28,15 +30,17 @@ class ShapeError(DrawingError):
     """A picture of another size than the store's, where it keeps the pictures' own."""
 
 
-def recipe_of(layout: Layout, style: str, size: tuple[int, int] | None, column: str | None) -> Recipe:
+def recipe_of(
+    layout: Layout, style: str, size: tuple[int, int] | None, column: str | None, kept: Planes = "rgb"
+) -> Recipe:
     """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
-    if layout == "images":
-        return Recipe(layout, None, size, None, image_files.IDENTITY)
+    if layout != "series":
+        return Recipe(layout, None, size, None, planes.identity(layout, kept), kept)
     return Recipe(layout, style, size, column, Renderer(style, size).identity)
 
 
 class Drawer:
-    """From a file's bytes to its RGB picture (h, w, 3), by one recipe. One a process, as its renderer."""
+    """From a file's bytes to its picture's planes (h, w, planes), by one recipe. One a process, as its renderer."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
@@ -47,12 +51,12 @@ class Drawer:
         """What the user should know of how the pictures were drawn; mostly empty."""
         return self._renderer.remark if self._renderer is not None else ""
 
-    def __call__(self, data: bytes) -> NDArray[np.uint8]:
-        """The picture. Raises DrawingError with the reason where there is none."""
+    def __call__(self, sources: Sources) -> NDArray[np.uint8]:
+        """The planes. Raises DrawingError with the reason where there is none."""
         try:
             if self._renderer is None:
-                return image_files.decode_picture(data, self._recipe.size)
-            return self._renderer.picture(parse_series(data, self._recipe.column).values)
+                return planes.decode_planes(*sources, self._recipe.planes, self._recipe.size)
+            return self._renderer.picture(parse_series(sources.picture, self._recipe.column).values)
         except (SeriesError, ImageError, InputError) as error:
             raise DrawingError(str(error)) from error
         except Exception as error:  # one file must not end the rendering of all
@@ -60,12 +64,13 @@ class Drawer:
 
 
 def shape_of(recipe: Recipe, listing: Listing) -> Shape:
-    """(H, W, 3) of a store's pictures. Pictures taken at their own size follow the first that can be read."""
+    """(H, W, planes) of a store's pictures. Pictures taken at their own size follow the first that can be read."""
+    depth = planes.channels(recipe.planes)
     if recipe.size is not None:
-        return (*recipe.size, 3)
+        return (*recipe.size, depth)
     if recipe.layout == "series":
-        return (*PLOT_CANVAS, 3)
-    return (*first_picture(listing)[1], 3)
+        return (*PLOT_CANVAS, depth)
+    return (*first_picture(listing)[1], depth)
 
 
 def first_picture(listing: Listing) -> tuple[str, tuple[int, int]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.data.contents import UNSURE, Content, Look, digest, hash_contents
+from orchestrator.data.draw_batch import Job
 from orchestrator.data.drawing import first_picture
-from orchestrator.data.layouts import Listing
+from orchestrator.data.listing import Listing
 from orchestrator.data.shards import Shape, Shard, ShardContents
 from orchestrator.data.store import Recipe
 from orchestrator.data.store_index import FailedRow, Index, Row, Rows, fingerprint
@@ -37,8 +38,8 @@ class Filling:
         self._shape = shape
         self._root = str(listing.root.resolve())
         known = _contents_of(before) if before is not None and before.root == self._root else {}
-        self._contents, self._reasons = hash_contents(listing, looks, known)
-        self._keys = {content.content: recipe.key(content.content) for content in self._contents.values()}
+        self._contents, self._reasons = hash_contents(listing, looks, known, recipe.size)
+        self._keys: dict[tuple[str, str], str] = {}
         self._failures: dict[str, str] = {}
         if before is not None and before.identity == recipe.identity:
             self._failures = {row.content: row.reason for row in before.failed if row.content is not None}
@@ -49,21 +50,23 @@ class Filling:
         self.rendered = 0
         self.remarks: set[str] = set()
 
-    def missing(self) -> list[str]:
-        """The paths to draw, in order: one for each content that has no picture yet and did not fail before."""
-        wanted: dict[str, str] = {}
-        for path, content in self._contents.items():
-            key = self._keys[content.content]
-            if key not in self._places and content.content not in self._failures:
-                wanted.setdefault(key, path)
+    def missing(self) -> list[Job]:
+        """What to draw, in order: one for each content that has no picture yet and did not fail before."""
+        wanted: dict[str, Job] = {}
+        for file in self._listing.files:
+            content = self._contents.get(file.path)
+            if content is not None and content.content not in self._failures:
+                key = self._key(content)
+                if key not in self._places:
+                    wanted.setdefault(key, (file.path, file.depth, file.mask))
         return list(wanted.values())
 
     def add(self, result: dict[str, Any]) -> None:
         """Take in what `DrawBatch.draw` gave. InputError where pictures that keep their size differ in it."""
-        for path, content in result["drawn"]:
-            self._changed(path, content)
+        for path, content, mask in result["drawn"]:
+            self._changed(path, content, mask)
         for path, content, reason, other_shape in result["failed"]:
-            if other_shape and self._recipe.layout == "images":
+            if other_shape and self._recipe.layout != "series":
                 first, (height, width) = first_picture(self._listing)
                 raise InputError(
                     f"At full size all pictures must have one size, and {first!r} has {height}x{width} pixels where "
@@ -96,9 +99,8 @@ class Filling:
             if content is not None and found is not None:
                 name, place, size = found
                 label = labels[file.class_name]
-                rows.append(
-                    Row(file.path, label, file.part, content.content, *size, *content.look, numbers[name], place)
-                )
+                known = (label, file.part, content.content, *size, *content.look, numbers[name], place)
+                rows.append(Row(file.path, *known, content.mask, content.state))
             elif content is not None and content.content in self._failures:
                 failed.append(FailedRow(file.path, self._failures[content.content], content.content, *content.look))
             else:
@@ -117,7 +119,7 @@ class Filling:
             shape=self._shape,
             root=self._root,
             seen=digest(self._listing, self._looks) if settled else None,
-            fingerprint=fingerprint((row.path, row.content) for row in rows),
+            fingerprint=fingerprint((row.path, self._identified(row, classes)) for row in rows),
             classes=tuple(classes),
             rows=Rows.of(rows),
             failed=tuple(failed),
@@ -127,13 +129,29 @@ class Filling:
     def _place(self, path: str) -> tuple[str, int, tuple[int, int]] | None:
         """The shard, the row in it and the size of a file's picture; None where it has none."""
         content = self._contents.get(path)
-        return self._places.get(self._keys[content.content]) if content is not None else None
+        return self._places.get(self._key(content)) if content is not None else None
 
-    def _changed(self, path: str, content: str) -> None:
-        """A worker read a file: where it holds something else than when it was hashed, that counts."""
-        if self._contents[path].content != content:
+    def _key(self, content: Content) -> str:
+        """The recipe's key of a content, computed once."""
+        known = (content.content, content.mask)
+        if known not in self._keys:
+            self._keys[known] = self._recipe.key(*known)
+        return self._keys[known]
+
+    def _identified(self, row: Row, classes: list[str]) -> str:
+        """What a row adds to the fingerprint besides its path: all that it is, and that its path does not say."""
+        text = f"{row.content}+{row.mask}" if row.mask else row.content
+        # The annotation of the spill layout gives the class; elsewhere the folder does.
+        return f"{text}={classes[row.label]}" if self._recipe.layout == "spill" else text
+
+    def _changed(self, path: str, content: str, mask: str = "") -> None:
+        """A worker read a file: where it holds something else than when it was hashed, that counts.
+
+        A picture with a mask is left out until the next run, as what its mask is worth was learnt from the old bytes.
+        """
+        before = self._contents[path]
+        if (before.content, before.mask) != (content, mask) and not (before.mask or mask):
             self._contents[path] = Content(content, UNSURE)
-            self._keys[content] = self._recipe.key(content)
 
     def _take(self, contents: ShardContents) -> None:
         self._shards[contents.shard.name] = contents.shard
@@ -156,7 +174,7 @@ def _contents_of(index: Index) -> dict[str, Content]:
     """What the files held and how they looked, by relative path."""
     rows = index.rows
     looks = zip(rows.size, rows.mtime_ns, rows.inode, strict=True)
-    known = dict(zip(rows.path, map(Content, rows.content, looks), strict=True))
+    known = dict(zip(rows.path, map(Content, rows.content, looks, rows.mask, rows.state), strict=True))
     for row in index.failed:
         if row.content is not None:
             known[row.path] = Content(row.content, (row.size, row.mtime_ns, row.inode))

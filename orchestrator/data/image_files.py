@@ -17,7 +17,7 @@ class ImageError(ValueError):
 
 def picture_size(data: bytes) -> tuple[int, int]:
     """(height, width) by the file's header. Raises ImageError where it is no picture."""
-    with _opened(data) as image:
+    with opened_picture(data) as image:
         return image.height, image.width
 
 
@@ -30,7 +30,7 @@ def decode_picture(data: bytes, size: tuple[int, int] | None) -> NDArray[np.uint
     Raises ImageError where the file can't be decoded.
     """
     try:
-        with _opened(data) as image:
+        with opened_picture(data) as image:
             picture = _to_rgb(image)
             if size is not None and size != (picture.height, picture.width):
                 picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
@@ -41,7 +41,8 @@ def decode_picture(data: bytes, size: tuple[int, int] | None) -> NDArray[np.uint
         raise ImageError(f"can't be decoded: {error}") from error
 
 
-def _opened(data: bytes) -> Image.Image:
+def opened_picture(data: bytes) -> Image.Image:
+    """A picture whose header is read. Raises ImageError where it is none."""
     if not data:
         raise ImageError("empty")
     try:

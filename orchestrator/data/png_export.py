@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator.data.shards import write_whole
-from orchestrator.data.store import StoredPictures
 from orchestrator.data.store_index import Index
+from orchestrator.data.stored import StoredPictures
 from trainables.errors import InputError
 
 Job = tuple[str, int, int, int, str]

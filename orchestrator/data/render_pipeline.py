@@ -19,6 +19,7 @@ from orchestrator.data.draw_batch import DrawBatch
 from orchestrator.data.drawing import recipe_of, shape_of
 from orchestrator.data.filling import Filling, refuse_failures
 from orchestrator.data.layouts import Layout, find_files
+from orchestrator.data.planes import planes_of
 from orchestrator.data.png_export import Export, WritePngs
 from orchestrator.data.shards import Shape, rows_per_shard
 from orchestrator.data.steps import Progress, Step
@@ -82,10 +83,10 @@ def fill_store(
     that holds another recipe's pictures, and where no file, or only one class, gives pictures.
     """
     if png is not None:
-        _refuse_overlap(png, folder, root if layout == "images" else None)
+        _refuse_overlap(png, folder, root if layout != "series" else None)
     crew = Workers(workers, start_engine, on_progress)
     listing = find_files(root, layout)
-    recipe = recipe_of(layout, style, size, column)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files))
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:

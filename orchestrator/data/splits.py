@@ -1,42 +1,19 @@
-"""Which picture trains, which validates, which tests: stratified by class, seeded, exact duplicates together."""
+"""Which picture trains, which validates, which tests: stratified, seeded, exact duplicates and patches together."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from orchestrator.data.layouts import PARTS, Part
-from orchestrator.data.shards import write_whole
+from orchestrator.data.detection_split import DetectionDivision
+from orchestrator.data.dividing import content_numbers, counts_of, divided, group_pictures, mixed, strata_of
+from orchestrator.data.listing import PARTS, Part
+from orchestrator.data.split import LEFT_OUT, Split, fingerprint, rows_of
+from orchestrator.data.split_settings import SplitSettings
 from trainables.errors import InputError
 
-FORMAT = 1
-
-
-class SplitSettings(BaseModel):
-    """How large each part is, and the seed that divides. Parts that the user's folders supply stay as they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    train: float = Field(default=0.7, gt=0, lt=1, description="The share of each class that trains.")
-    validation: float = Field(default=0.15, gt=0, lt=1, description="The share that chooses epochs and settings.")
-    test: float = Field(default=0.15, gt=0, lt=1, description="The share that only the final evaluation reads.")
-    seed: int = Field(default=0, ge=0, description="The seed of the division; never that of a training.")
-
-    @model_validator(mode="after")
-    def _shares_fit(self) -> Self:
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(
-                f"train, validation and test are {self.train:g}, {self.validation:g} and {self.test:g}, "
-                f"which makes {total:g}; the three must make 1"
-            )
-        return self
+__all__ = ["Divisible", "Split", "SplitSettings", "make_split"]
 
 
 class Divisible(Protocol):
@@ -56,89 +33,15 @@ class Divisible(Protocol):
     def fingerprint(self) -> str: ...
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Three parts of one data set."""
+def make_split(store: Divisible, settings: SplitSettings, normal: str | None = None) -> Split:
+    """Divide a store's pictures into train, validation and test; for detection, where `normal` names a class.
 
-    paths: tuple[str, ...]
-    """(N,): every picture's relative path, in the store's order."""
-    train: NDArray[np.int64]
-    """Rows of the store, ascending; so are the other two."""
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-    data: str
-    """The fingerprint of the data."""
-    fingerprint: str
-    """The hash of the data's fingerprint and of each picture's part."""
-    remarks: tuple[str, ...]
-    """What the user should know of it, one sentence each."""
-    duplicates: int = 0
-    """Pictures beyond the first of their content."""
-    conflicting: int = 0
-    """Pictures whose content stands under several class names."""
-    across: int = 0
-    """Pictures whose content stands in several parts, as the user supplied them."""
-
-    def save(self, path: Path) -> None:
-        """Write it as JSON, by relative paths, whole or not at all."""
-        rows: list[tuple[str, Part]] = []
-        numbers = self._numbers()
-        for name, number in zip(self.paths, numbers.tolist(), strict=True):
-            rows.append((name, PARTS[number]))
-        saved = {
-            "format": FORMAT,
-            "data": self.data,
-            "fingerprint": self.fingerprint,
-            "remarks": self.remarks,
-            "duplicates": self.duplicates,
-            "conflicting": self.conflicting,
-            "across": self.across,
-            "pictures": rows,
-        }
-        write_whole(path, [json.dumps(saved, ensure_ascii=True, indent=1).encode("ascii")])
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote. InputError where it is something else, or was changed since."""
-        try:
-            read = json.loads(path.read_bytes())
-            paths = tuple(name for name, _ in read["pictures"])
-            numbers = np.array([PARTS.index(part) for _, part in read["pictures"]], dtype=np.int64)
-            split = cls(
-                paths,
-                *_rows(numbers),
-                data=read["data"],
-                fingerprint=fingerprint(read["data"], paths, numbers),
-                remarks=tuple(read["remarks"]),
-                duplicates=read["duplicates"],
-                conflicting=read["conflicting"],
-                across=read["across"],
-            )
-            changed = split.fingerprint != read["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"The split {str(path)!r} can't be read: {error}. Remove it to have it made anew."
-            ) from error
-        if changed:
-            raise InputError(
-                f"The split {str(path)!r} was changed after it was written: its fingerprint is another. "
-                "Put the old file back, or remove it to have it made anew."
-            )
-        return split
-
-    def _numbers(self) -> NDArray[np.int64]:
-        numbers = np.empty(len(self.paths), dtype=np.int64)
-        for number, rows in enumerate((self.train, self.validation, self.test)):
-            numbers[rows] = number
-        return numbers
-
-
-def make_split(store: Divisible, settings: SplitSettings) -> Split:
-    """Divide a store's pictures into train, validation and test.
-
-    Pictures with the same bytes fall on one side. Parts that the folders supply are kept as they are, and those they
-    don't supply are cut from train, in the proportion of the settings. The same data and settings give the same split.
-    InputError where a class has no picture, or too few different ones, for a part.
+    Pictures with the same bytes, and patches of one source picture (`settings.group`), fall on one side. Parts that
+    the folders supply are kept as they are, and those they don't supply are cut from train, in the proportion of the
+    settings. For detection train holds normal pictures alone; anomalies without a part go to validation and test. The
+    same data and settings give the same split.
+    InputError where a class has no picture, or too few different ones, for a part; for detection also where anomalies
+    are in train, test lacks one side, or `anomalies_to_validation` can't be done.
     """
     supplied = {part for part in store.parts if part is not None}
     assert not supplied or None not in store.parts
@@ -147,23 +50,89 @@ def make_split(store: Divisible, settings: SplitSettings) -> Split:
             f"The data's folders give {' and '.join(sorted(supplied))}, and no train. Add a folder train beside them, "
             "or put all class folders side by side to have all three parts cut."
         )
+    groups = group_pictures(store.paths, store.content, settings.group)
+    labels = np.asarray(store.labels)
+    remarks: list[str] = []
+    if normal is None:
+        numbers, sides = _by_class(store, settings, groups.numbers), labels
+    else:
+        if normal not in store.classes:
+            raise InputError(
+                f"The normal class is {normal!r}, and the data have {', '.join(map(repr, store.classes))}. "
+                "Choose one of these (data.normal)."
+            )
+        division = DetectionDivision(store.parts, labels, store.classes, normal, groups.numbers, settings)
+        numbers, remarks = division.divide(), division.remarks
+        sides = division.anomalous.astype(np.int64)
+    if settings.train_limit is not None:
+        remarks += _limit(numbers, labels, settings.train_limit, settings.seed)
+    kept = numbers != LEFT_OUT
+    contents = content_numbers(store.content)
+    duplicates = len(contents) - len(np.unique(contents))
+    conflicting = int(np.sum(mixed(contents, sides)))
+    across = int(np.sum(mixed(contents[kept], numbers[kept])))
+    if settings.group is not None:
+        remarks += _group_remarks(groups.numbers[kept], numbers[kept], groups.unmatched)
+    return Split(
+        tuple(store.paths),
+        *rows_of(numbers),
+        data=store.fingerprint,
+        fingerprint=fingerprint(store.fingerprint, store.paths, numbers),
+        remarks=(*_copy_remarks(len(contents), duplicates, across, conflicting, normal is not None), *remarks),
+        duplicates=duplicates,
+        conflicting=conflicting,
+        across=across,
+        groups=groups.names,
+    )
+
+
+def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The part (its index in PARTS) of each picture, for classification: every class in every part."""
+    if settings.anomalies_to_validation:
+        raise InputError(
+            "data.split.anomalies_to_validation is for detection, and here all classes are told apart. Leave it out."
+        )
+    supplied = {part for part in store.parts if part is not None}
     shares = {part: getattr(settings, part) for part in PARTS if part == "train" or part not in supplied}
     numbers = np.array([PARTS.index(part or "train") for part in store.parts], dtype=np.int64)
-    _, groups = np.unique(np.array(store.content), return_inverse=True)
     labels = np.asarray(store.labels)
     if len(shares) > 1:
-        strata = _strata(groups, labels, len(store.classes))
+        strata = strata_of(groups, labels, len(store.classes))
         generator = np.random.default_rng(settings.seed)
         for label, name in enumerate(store.classes):
             rows = np.flatnonzero((numbers == 0) & (strata[groups] == label))
-            numbers[rows] = _divided(rows, groups, shares, name, generator)
+            numbers[rows] = divided(rows, groups, shares, name, generator)
     _refuse_empty(numbers, labels, store.classes, supplied)
-    duplicates = len(groups) - len(np.unique(groups))
-    conflicting, across = _mixed(groups, labels), _mixed(groups, numbers)
+    return numbers
+
+
+def _limit(numbers: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> list[str]:
+    """Leave all but `limit` training pictures out, each class in proportion; what to say of it."""
+    rows = np.flatnonzero(numbers == 0)
+    present, counts = np.unique(labels[rows], return_counts=True)
+    if len(rows) <= limit:
+        return []
+    if limit < len(present):
+        raise InputError(
+            f"data.split.train_limit is {limit}, and train has {len(present)} classes, each of which needs a picture. "
+            f"Set it to {len(present)} or more."
+        )
+    # A generator of its own: the limit changes nothing else, and a larger one only adds pictures.
+    generator = np.random.default_rng([seed, 1])
+    for label, count in zip(present.tolist(), counts_of(limit, counts.tolist()), strict=True):
+        own = rows[labels[rows] == label]
+        numbers[generator.permutation(own)[count:]] = LEFT_OUT
+    return [
+        f"{len(rows) - limit} of {len(rows)} training pictures are left out, drawn at random, as asked "
+        f"(data.split.train_limit: {limit})."
+    ]
+
+
+def _copy_remarks(total: int, duplicates: int, across: int, conflicting: int, detection: bool) -> list[str]:
     remarks = []
     if duplicates:
         remarks.append(
-            f"{duplicates} of {len(groups)} pictures repeat another one's bytes; "
+            f"{duplicates} of {total} pictures repeat another one's bytes; "
             + ("those of one content stay in one part." if not across else "see the next remark.")
         )
     if across:
@@ -174,77 +143,26 @@ def make_split(store: Divisible, settings: SplitSettings) -> Split:
     if conflicting:
         remarks.append(
             f"{conflicting} pictures with the same bytes stand under different classes, so no model can have all right."
+            if not detection
+            else f"{conflicting} pictures with the same bytes stand both as normal and as an anomaly, so no model can "
+            "have all right."
         )
-    return Split(
-        tuple(store.paths),
-        *_rows(numbers),
-        data=store.fingerprint,
-        fingerprint=fingerprint(store.fingerprint, store.paths, numbers),
-        remarks=tuple(remarks),
-        duplicates=duplicates,
-        conflicting=conflicting,
-        across=across,
-    )
+    return remarks
 
 
-def fingerprint(data: str, paths: Sequence[str], numbers: NDArray[np.int64]) -> str:
-    """The hash of a data fingerprint and of each path's part (its index in PARTS)."""
-    rows = [data, *([path, PARTS[number]] for path, number in zip(paths, numbers.tolist(), strict=True))]
-    return sha256(json.dumps(rows, ensure_ascii=True).encode("ascii")).hexdigest()[:32]
-
-
-def _rows(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    train, validation, test = (np.flatnonzero(numbers == number) for number in range(len(PARTS)))
-    return train, validation, test
-
-
-def _strata(groups: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Each group's class: that of most of its pictures, the first of equals."""
-    counts = np.zeros((int(groups.max()) + 1, classes), dtype=np.int64)
-    np.add.at(counts, (groups, labels), 1)
-    strata: NDArray[np.int64] = counts.argmax(axis=1)
-    return strata
-
-
-def _divided(
-    rows: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    shares: dict[Part, float],
-    name: str,
-    generator: np.random.Generator,
-) -> NDArray[np.int64]:
-    """The part (its index in PARTS) of each of one class's rows."""
-    present, position, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
-    parts = list(shares)
-    if len(present) < len(parts):
-        raise InputError(
-            f"Class {name!r} has too few different pictures to divide: {len(present)}, and each of {', '.join(parts)} "
-            f"needs one, which makes {len(parts)}. Add files to this class, or leave its folder out."
+def _group_remarks(groups: NDArray[np.int64], numbers: NDArray[np.int64], unmatched: int) -> list[str]:
+    remarks = []
+    cut = mixed(groups, numbers)
+    if cut.any():
+        remarks.append(
+            f"{len(np.unique(groups[cut]))} source pictures have patches in several parts ({int(cut.sum())} pictures), "
+            "as the data's folders supply them: figures are flattered by views seen in training."
         )
-    wanted = _counts(len(rows), [shares[part] for part in parts])
-    # Large groups first, in a drawn order among equals: each goes where most is lacking, so that the shares come out.
-    order = generator.permutation(len(present))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    chosen = np.empty(len(present), dtype=np.int64)
-    empty = set(range(len(parts)))
-    for step, group in enumerate(order):
-        candidates = empty if len(empty) == len(present) - step else range(len(parts))
-        part = max(candidates, key=lambda one: (wanted[one], -one))
-        chosen[group] = part
-        wanted[part] -= int(sizes[group])
-        empty.discard(part)
-    return np.array([PARTS.index(parts[part]) for part in chosen[position]], dtype=np.int64)
-
-
-def _counts(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole numbers in the proportion of the shares that make `total`, by largest remainder, each at least one."""
-    exact = np.array(shares) / sum(shares) * total
-    counts = np.maximum(1, np.floor(exact).astype(np.int64))
-    while counts.sum() != total:
-        step = 1 if counts.sum() < total else -1
-        gaps = np.where((counts > 1) | (step > 0), step * (exact - counts), -np.inf)
-        counts[int(gaps.argmax())] += step
-    return [int(count) for count in counts]
+    if unmatched:
+        remarks.append(
+            f"{unmatched} pictures don't match data.split.group, and each counts as a source picture of its own."
+        )
+    return remarks
 
 
 def _refuse_empty(
@@ -263,14 +181,3 @@ def _refuse_empty(
                         else "Add files to this class, or leave its folder out."
                     )
                 )
-
-
-def _mixed(groups: NDArray[np.int64], values: NDArray[np.int64]) -> int:
-    """How many pictures belong to a group in which `values` differ."""
-    if len(groups) == 0:
-        return 0
-    lowest = np.full(int(groups.max()) + 1, np.iinfo(np.int64).max)
-    highest = np.full(int(groups.max()) + 1, -1)
-    np.minimum.at(lowest, groups, values)
-    np.maximum.at(highest, groups, values)
-    return int(np.sum((lowest != highest)[groups]))

@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.layouts import Layout, Part, Skipped
-from orchestrator.data.shards import Shape, Shard, has_right_form, open_shard
+from orchestrator.data.listing import NORMAL_CLASSES, Layout, Part, Skipped
+from orchestrator.data.mask_remarks import mask_remarks
+from orchestrator.data.planes import MaskState, Planes, channels_of
+from orchestrator.data.shards import has_right_form
 from orchestrator.data.store_index import FORMAT, Index, read_json, write_json
 from orchestrator.data.store_index import read_index as read_index
+from orchestrator.data.stored import StoredDepths, StoredMasks, StoredPictures
 from trainables.errors import InputError
 
 
@@ -31,9 +34,13 @@ class Recipe:
     column: str | None
     identity: str
     """The names and versions of all that the pixels depend on."""
+    planes: Planes = "rgb"
+    """What is kept of each picture, in this order."""
 
-    def key(self, content: str) -> str:
-        """The name of the picture that this recipe makes of a content."""
+    def key(self, content: str, mask: str = "") -> str:
+        """The name of what this recipe makes of a content and of a mask's content."""
+        if mask:
+            content = f"{content}+{mask}"
         return sha256(f"{content}\n{self.identity}\n{self.size}\n{self.column!a}".encode()).hexdigest()[:32]
 
     def differences(self, other: "Recipe") -> list[str]:
@@ -41,46 +48,6 @@ class Recipe:
         names = ("layout", "style", "size", "column")
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         return [f"{name} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]
-
-
-class StoredPictures:
-    """uint8 pictures (N, H, W, 3) that stay on the disk until rows are asked for. Pickles as places, not data."""
-
-    def __init__(
-        self, folder: Path, shards: tuple[Shard, ...], shard: NDArray[np.int32], place: NDArray[np.int32], shape: Shape
-    ) -> None:
-        self._folder = folder
-        self._shards = shards
-        self._shard = shard
-        self._place = place
-        self._shape = shape
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return (len(self._shard), *self._shape)
-
-    def __len__(self) -> int:
-        return len(self._shard)
-
-    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """The pictures at `rows` (any NumPy index into N), copied; IndexError where there is no such row."""
-        shards, places = self._shard[rows], self._place[rows]
-        pictures = np.empty((*np.shape(shards), *self._shape), dtype=np.uint8)
-        flat = pictures.reshape(-1, *self._shape)
-        order = np.argsort(shards, axis=None, kind="stable")
-        opened, current = np.empty(0, dtype=np.uint8), -1
-        for target, number, place in zip(
-            order.tolist(), shards.ravel()[order].tolist(), places.ravel()[order].tolist(), strict=True
-        ):
-            if number != current:
-                shard, current = self._shards[number], number
-                opened = open_shard(self._folder / f"{shard.name}.npy", shard.mtime_ns)
-            flat[target] = opened[place]
-        return pictures
-
-    def select(self, rows: NDArray[np.int64]) -> "StoredPictures":
-        """The pictures at `rows` alone, in that order, still on the disk."""
-        return StoredPictures(self._folder, self._shards, self._shard[rows], self._place[rows], self._shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +64,31 @@ class Store:
     parts: tuple[Part | None, ...]
     """(N,): the part that the user's folders put each picture in."""
     content: tuple[str, ...]
-    """(N,): the hash of each file's bytes."""
+    """(N,): the hash of each file's bytes, and of its depth's; equal ones are duplicates."""
     fingerprint: str
-    """The hash of relative paths and contents; the same for every style and size."""
+    """The hash of relative paths and contents, masks included; the same for every style and size."""
     sizes: NDArray[np.int64] = field(repr=False)
     """(N, 2): true height and width; what lies beyond is white."""
-    skipped: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...]
+    depth: StoredDepths | None
+    """Depth maps (N, H, W) float32, where the layout has depth."""
+    masks: StoredMasks | None
+    """Masks (N, H, W) uint8: 255 where a defect is; where any file has a mask."""
+    masked: NDArray[np.bool_]
+    """(N,): True where the defects are known: for every normal picture of a layout that says what is normal, and for
+    anomalies whose mask can be used at this size."""
+    mask_states: tuple[MaskState, ...] = field(repr=False)
+    """(N,): what is known of each anomaly's mask."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of masks that can't be used, one sentence for each reason."""
+        if self.masks is None:
+            return ()
+        normal = NORMAL_CLASSES.get(self.recipe.layout)
+        kinds = [self.classes[label] for label in self.labels.tolist()]
+        states = [state for kind, state in zip(kinds, self.mask_states, strict=True) if kind != normal]
+        return tuple(mask_remarks(states))
 
 
 def open_store(folder: Path) -> Store:
@@ -128,18 +114,28 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
     """The store that an index describes."""
     rows = index.rows
     places = (np.array(rows.shard, dtype=np.int32), np.array(rows.place, dtype=np.int32))
+    where = (folder.absolute() / "shards", index.shards, *places, index.shape)
+    rgb, depth, mask = (channels_of(recipe.planes, name) for name in ("rgb", "depth", "mask"))
+    assert rgb is not None
+    labels = np.array(rows.label, dtype=np.int64)
+    normal = NORMAL_CLASSES.get(recipe.layout)
+    is_normal = labels == (index.classes.index(normal) if normal in index.classes else -1)
     return Store(
         folder=folder,
         recipe=recipe,
-        pictures=StoredPictures(folder.absolute() / "shards", index.shards, *places, index.shape),
+        pictures=StoredPictures(*where, rgb),
         paths=tuple(rows.path),
-        labels=np.array(rows.label, dtype=np.int64),
+        labels=labels,
         classes=index.classes,
         parts=tuple(rows.part),
         content=tuple(rows.content),
         fingerprint=index.fingerprint,
         sizes=np.array([rows.height, rows.width], dtype=np.int64).T,
         skipped=tuple(Skipped(row.path, row.reason) for row in index.failed),
+        depth=None if depth is None else StoredDepths(*where, depth),
+        masks=None if mask is None else StoredMasks(*where, mask),
+        masked=is_normal | (np.array(rows.state) == "known"),
+        mask_states=tuple(rows.state),
     )
 
 

@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator.data.layouts import Part
+from orchestrator.data.listing import Part
+from orchestrator.data.planes import MaskState
 from orchestrator.data.shards import Shape, Shard, write_whole
 
 FORMAT = 1
@@ -21,7 +22,7 @@ class Row(NamedTuple):
     label: int
     part: Part | None
     content: str
-    """The hash of the file's bytes."""
+    """The hash of the file's bytes, and of its depth's where it has one."""
     height: int
     """The picture's true height and width; what lies beyond is white."""
     width: int
@@ -32,6 +33,10 @@ class Row(NamedTuple):
     shard: int
     """The index into the shards; `place` is the row in it."""
     place: int
+    mask: str = ""
+    """The hash of the mask's bytes, "" where there is none."""
+    state: MaskState = ""
+    """Whether that mask can be used."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Rows:
     inode: list[int]
     shard: list[int]
     place: list[int]
+    mask: list[str]
+    state: list[MaskState]
 
     def __len__(self) -> int:
         return len(self.path)
@@ -62,6 +69,12 @@ class Rows:
         listed = list(rows)
         columns: dict[str, list[Any]] = {name: [row[at] for row in listed] for at, name in enumerate(Row._fields)}
         return cls(**columns)
+
+    @classmethod
+    def read(cls, columns: dict[str, list[Any]]) -> "Rows":
+        """The columns as an index file has them; one that an older release wrote has no masks."""
+        without = [""] * len(columns["path"])
+        return cls(**{"mask": without, "state": without, **columns})
 
     def all(self) -> list[Row]:
         """The rows one by one."""
@@ -117,7 +130,7 @@ def read_index(folder: Path) -> Index | None:
         return Index(
             shape=(height, width, channels),
             classes=tuple(read.pop("classes")),
-            rows=Rows(**read.pop("rows")),
+            rows=Rows.read(read.pop("rows")),
             failed=tuple(FailedRow(*row) for row in read.pop("failed")),
             shards=tuple(Shard(*shard) for shard in read.pop("shards")),
             **read,

@@ -46,11 +46,11 @@ def root(tmp_path: Path) -> Path:
 def test_a_batch_becomes_one_shard(root: Path) -> None:
     paths = sorted(f"a/{path.name}" for path in (root / "a").iterdir())
     worker = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE)
-    job = json.dumps([*paths, "a/gone.png"]).encode("ascii")
+    job = json.dumps([(path, None, None) for path in (*paths, "a/gone.png")]).encode("ascii")
     answer = worker(pa.table({"job": pa.array([job], pa.binary())}))
     result = json.loads(answer.column("result")[0].as_py())
     contents = [content_hash((root / path).read_bytes()) for path in paths]
-    assert result["drawn"] == [list(pair) for pair in zip(paths[:3], contents[:3], strict=True)]
+    assert result["drawn"] == [[path, content, ""] for path, content in zip(paths[:3], contents[:3], strict=True)]
     assert result["failed"] == [
         ["a/bad.png", contents[3], "no picture of a known format", False],
         ["a/gone.png", None, "can't be read: No such file or directory", False],
@@ -63,13 +63,13 @@ def test_a_batch_becomes_one_shard(root: Path) -> None:
 
 
 def test_a_batch_without_pictures_writes_nothing(root: Path) -> None:
-    result = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE).draw(["a/bad.png"])
+    result = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE).draw([("a/bad.png", None, None)])
     assert (result["drawn"], result["shard"]) == ([], None)
     assert list((root / "shards").iterdir()) == []
 
 
 def test_a_disk_that_refuses_is_told_not_raised(root: Path) -> None:
-    result = DrawBatch(str(root), str(root / "nowhere"), RECIPE, SHAPE).draw(["a/0 'é\n\udcff.png"])
+    result = DrawBatch(str(root), str(root / "nowhere"), RECIPE, SHAPE).draw([("a/0 'é\n\udcff.png", None, None)])
     assert result == {"error": "No such file or directory"}
 
 
@@ -79,7 +79,7 @@ def test_a_file_that_memory_can_not_hold_is_left_out(root: Path) -> None:
         file.truncate(2**30)
     worker = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE)
     with little_memory():
-        result = worker.draw(["a/huge.png"])
+        result = worker.draw([("a/huge.png", None, None)])
     assert result["failed"] == [("a/huge.png", None, "too large for this machine's memory", False)]
 
 

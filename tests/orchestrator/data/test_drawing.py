@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from orchestrator.data.contents import Sources
 from orchestrator.data.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of, shape_of
 from orchestrator.data.layouts import find_files
 from orchestrator.data.rendering import STYLES, Renderer
 from trainables.errors import InputError
 
-SERIES = b"value\n1\n3\n2\n"
+SERIES = Sources(b"value\n1\n3\n2\n")
 
 
 def white_canvas(height: int, width: int) -> np.ndarray:
@@ -36,7 +37,7 @@ def test_recipes_name_what_the_pixels_depend_on() -> None:
 
 def test_what_can_not_be_drawn_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DrawingError, match=r"^empty$"):
-        Drawer(recipe_of("series", "plain", (24, 32), None))(b"")
+        Drawer(recipe_of("series", "plain", (24, 32), None))(Sources(b""))
     with pytest.raises(DrawingError, match="no picture"):
         Drawer(recipe_of("images", "", (24, 32), None))(SERIES)
 

@@ -13,6 +13,7 @@ from orchestrator.data.draw_batch import DrawBatch
 from orchestrator.data.drawing import recipe_of, shape_of
 from orchestrator.data.filling import Filling, refuse_failures
 from orchestrator.data.layouts import Layout, find_files
+from orchestrator.data.planes import planes_of
 from orchestrator.data.rendering import Renderer
 from orchestrator.data.series import read_series
 from orchestrator.data.store import Store, store_of
@@ -45,7 +46,7 @@ def fill(
 ) -> tuple[Store, list[str]]:
     """The store and what had to be drawn, in this process."""
     listing = find_files(root, layout)
-    recipe = recipe_of(layout, "plain", size, column)
+    recipe = recipe_of(layout, "plain", size, column, planes_of(listing.files))
     shape = shape_of(recipe, listing)
     with claimed(folder, recipe) as before:
         looks = look_at(listing)
@@ -61,7 +62,7 @@ def fill(
         if index != before:
             index = finish(folder, recipe, index)
         assert filling.rendered <= len(missing)
-        return store_of(folder, recipe, index), missing
+        return store_of(folder, recipe, index), [path for path, _, _ in missing]
 
 
 @pytest.fixture

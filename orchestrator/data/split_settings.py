@@ -1,0 +1,56 @@
+"""How a data set is to be divided into train, validation and test."""
+
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class SplitSettings(BaseModel):
+    """How large each part is, and the seed that divides. Parts that the user's folders supply stay as they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: float = Field(default=0.7, gt=0, lt=1, description="The share of each class that trains.")
+    validation: float = Field(default=0.15, gt=0, lt=1, description="The share that chooses epochs and settings.")
+    test: float = Field(default=0.15, gt=0, lt=1, description="The share that only the final evaluation reads.")
+    seed: int = Field(default=0, ge=0, description="The seed of the division; never that of a training.")
+
+    anomalies_to_validation: float = Field(
+        default=0,
+        ge=0,
+        lt=1,
+        description="Detection: the share of the test anomalies, by whole source pictures, that moves to validation.",
+    )
+    group: str | None = Field(
+        default=None,
+        description="A regular expression with one group, which gives the source picture from a file's stem; patches "
+        r"of one source picture stay in one part. Such as ^(.*)_\d+_\d+$",
+    )
+    train_limit: int | None = Field(
+        default=None, ge=2, description="At most so many training pictures, drawn at random; unset: all."
+    )
+
+    @field_validator("group")
+    @classmethod
+    def _one_group(cls, group: str | None) -> str | None:
+        if group is not None:
+            try:
+                groups = re.compile(group).groups
+            except re.error as error:
+                raise ValueError(f"group is no regular expression: {error}") from None
+            if groups != 1:
+                raise ValueError(
+                    f"group must hold one group in parentheses, such as ^(.*)_\\d+$, and it holds {groups}"
+                )
+        return group
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(
+                f"train, validation and test are {self.train:g}, {self.validation:g} and {self.test:g}, "
+                f"which makes {total:g}; the three must make 1"
+            )
+        return self
