@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from orchestrator.scoring.cuts import check_detection, rates
+from orchestrator.scoring.draws import DRAWS, picture_weights
 from orchestrator.scoring.metrics import check_scores
 
-DRAWS = 2_000
-# Keeps one chunk of weights at 32 MB whatever the number of pictures.
-_CHUNK_CELLS = 1 << 22
+Draws = dict[str, NDArray[np.float64]]
 
 
-def macro_metrics(confusions: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def macro_metrics(confusions: NDArray[np.float64]) -> Draws:
     """Metrics (...) of confusion counts (..., C, C) with true classes in rows; 0 where a class has no count."""
     hits = np.diagonal(confusions, axis1=-2, axis2=-1)
     true, predicted = confusions.sum(axis=-1), confusions.sum(axis=-2)
@@ -36,14 +36,13 @@ def resample_metrics(
     groups: NDArray[np.int64],
     draws: int = DRAWS,
     seed: int = 0,
-) -> dict[str, NDArray[np.float64]]:
+) -> Draws:
     """Every classification metric on bootstrap draws of the pictures: (draws, S) by name.
 
     `scores` (S, N, C) are the S seeds' class probabilities of the same N pictures, `labels` (N,) their classes,
-    `groups` (N,) numbers from 0 without gaps: the source picture of each. Whole groups are drawn with replacement, as
-    many as there are, so that patches of one picture stay together (the cluster bootstrap: Davison and Hinkley 1997,
-    section 3.8). A draw is the same for all S seeds, and for every call with the same groups, draws and seed: so
-    differences between models are paired. A class that a draw misses counts 0, as it does in `grade`.
+    `groups` (N,) numbers from 0 without gaps: the source picture of each (see `picture_weights`). A draw is the same
+    for all S seeds, and for every call with the same groups, draws and seed: so differences between models are paired.
+    A class that a draw misses counts 0, as it does in `grade`.
     """
     seeds, count, _ = scores.shape
     probabilities = np.stack([check_scores(one, labels, classes) for one in scores])
@@ -57,17 +56,75 @@ def resample_metrics(
     rows = np.repeat(np.arange(count), seeds)
     indicator = sparse.csr_array((np.ones(count * seeds), (rows, columns)), shape=(count, seeds * size)).T.tocsr()
 
-    generator = np.random.default_rng(seed)
-    groups_total = int(groups.max()) + 1
-    parts: list[dict[str, NDArray[np.float64]]] = []
-    for start in range(0, draws, chunk := max(1, _CHUNK_CELLS // max(count, groups_total))):
-        number = min(chunk, draws - start)
-        drawn = generator.integers(groups_total, size=(number, groups_total))
-        drawn += np.arange(number)[:, None] * groups_total
-        counts = np.bincount(drawn.ravel(), minlength=number * groups_total).reshape(number, groups_total)
-        weights = counts[:, groups].astype(np.float64)
-        confusions = (indicator @ weights.T).T.reshape(number, seeds, len(classes), len(classes))
+    parts: list[Draws] = []
+    for weights in picture_weights(groups, draws, seed):
+        confusions = (indicator @ weights.T).T.reshape(len(weights), seeds, len(classes), len(classes))
         metrics = macro_metrics(confusions)
         metrics["log_loss"] = (weights @ losses) / weights.sum(axis=1, keepdims=True)
         parts.append(metrics)
+    return joined(parts)
+
+
+def resample_detection(
+    scores: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    thresholds: NDArray[np.float64] | None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Draws:
+    """Every image metric of detection on bootstrap draws of the pictures: (draws, S) by name.
+
+    `scores` (S, N) are the S seeds' anomaly scores of the same N pictures, `labels` (N,) 0 or 1, `groups` as in
+    `resample_metrics`, `thresholds` (S,) each seed's, chosen before and the same in every draw; None: the metrics that
+    need one are left out. A draw is the same for all S seeds, and for every call with the same labels, groups, draws
+    and seed. One that misses a class is drawn again. Metrics that `grade_detection` leaves out are left out here.
+    """
+    checked = np.stack([check_detection(one, labels)[0] for one in scores])
+    anomalous = labels == 1
+    present = [rows for rows in (anomalous, ~anomalous) if rows.any()]
+    hits = false_alarms = None
+    if thresholds is not None:
+        thresholds = np.asarray(thresholds, dtype=np.float64)
+        if thresholds.shape != (len(checked),) or not np.isfinite(thresholds).all():
+            raise ValueError(f"There must be one finite threshold a seed, {len(checked)}; got {thresholds.tolist()}.")
+        above = checked > thresholds[:, None]
+        hits = (above & anomalous).T.astype(np.float64)
+        false_alarms = (above & ~anomalous).T.astype(np.float64)
+    parts: list[Draws] = []
+    for weights in picture_weights(groups, draws, seed, present):
+        totals = weights[:, anomalous].sum(axis=1, keepdims=True), weights[:, ~anomalous].sum(axis=1, keepdims=True)
+        metrics = _ranked(checked, anomalous, weights, *totals) if len(present) == 2 else {}
+        if hits is not None and false_alarms is not None:
+            metrics |= rates(weights @ hits, weights @ false_alarms, *totals)
+        parts.append(metrics)
+    return joined(parts)
+
+
+def joined(parts: Sequence[Draws]) -> Draws:
+    """The chunks of draws as one, by name."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _ranked(
+    scores: NDArray[np.float64],
+    anomalous: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    anomalies: NDArray[np.float64],
+    normals: NDArray[np.float64],
+) -> Draws:
+    """ROC-AUC and average precision (scikit-learn's definition of both), (draws, S); equal scores are one step."""
+    roc_auc, precision = [], []
+    for one in scores:
+        order = np.argsort(one)
+        starts = np.flatnonzero(np.r_[True, np.diff(one[order]) > 0])
+        positive, negative = weights[:, order] * anomalous[order], weights[:, order] * ~anomalous[order]
+        if len(starts) < len(order):
+            positive, negative = (np.add.reduceat(part, starts, axis=1) for part in (positive, negative))
+        below = np.cumsum(negative, axis=1) - negative / 2
+        roc_auc.append((positive * below).sum(axis=1, keepdims=True) / (anomalies * normals))
+        hits = np.cumsum(positive[:, ::-1], axis=1)[:, ::-1]
+        found = hits + np.cumsum(negative[:, ::-1], axis=1)[:, ::-1]
+        share = np.divide(hits, found, out=np.zeros_like(hits), where=found > 0)
+        precision.append((positive * share).sum(axis=1, keepdims=True) / anomalies)
+    return {"roc_auc": np.concatenate(roc_auc, axis=1), "average_precision": np.concatenate(precision, axis=1)}

@@ -16,10 +16,18 @@ class Metric:
     """Which way is better."""
     meaning: str
     """One line for lists and captions."""
+    thresholded: bool = False
+    """Whether it needs a threshold."""
+    pixel: bool = False
+    """Whether it needs anomaly maps, and masks to judge them by."""
 
 
 def _classification(name: str, mode: Literal["max", "min"], meaning: str) -> Metric:
     return Metric(name=name, task="classification", mode=mode, meaning=meaning)
+
+
+def _detection(name: str, meaning: str, thresholded: bool = False, pixel: bool = False) -> Metric:
+    return Metric(name, "detection", "max", meaning, thresholded, pixel)
 
 
 METRICS: dict[str, Metric] = {
@@ -30,6 +38,14 @@ METRICS: dict[str, Metric] = {
         _classification("macro_precision", "max", "precision of each class, averaged with equal weight"),
         _classification("macro_recall", "max", "recall of each class, averaged with equal weight"),
         _classification("log_loss", "min", "mean negative log probability of the true class, in nats"),
+        _detection("roc_auc", "chance that an anomaly scores higher than a normal sample"),
+        _detection("average_precision", "precision averaged over the anomalies, from the highest score down"),
+        _detection("balanced_accuracy", "mean of TPR and TNR at the threshold", thresholded=True),
+        _detection("f1", "F1 of the anomalies at the threshold", thresholded=True),
+        _detection("tpr", "share of anomalies above the threshold", thresholded=True),
+        _detection("tnr", "share of normal samples not above the threshold", thresholded=True),
+        _detection("pixel_roc_auc", "chance that a defect pixel scores higher than a normal one", pixel=True),
+        _detection("pro_auc", "mean share of each defect region found, over pixel FPR 0 to 0.3", pixel=True),
     )
 }
 """Every metric by name, in the order of tables."""

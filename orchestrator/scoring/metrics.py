@@ -10,25 +10,37 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
 from orchestrator.records import ClassScores
+from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.metric_table import METRICS, metrics_of
 
 if TYPE_CHECKING:
     # Only for the types: a report is written without torch.
-    from trainables.interface import Prediction, Task
+    from trainables.interface import Pictures, Prediction, Task
 
 # Softmax in half precision leaves row sums this far from one.
 SUM_TOLERANCE = 1e-2
 
 
 def grade(
-    prediction: Prediction, labels: NDArray[np.int64], classes: Sequence[str], task: Task = "classification"
+    prediction: Prediction,
+    labels: NDArray[np.int64],
+    classes: Sequence[str],
+    task: Task = "classification",
+    *,
+    threshold: float | None = None,
+    masks: Pictures | None = None,
+    masked: NDArray[np.bool_] | None = None,
 ) -> dict[str, float]:
-    """Every metric of `task` by name, as plain floats; the same input gives the same numbers.
+    """The metrics of `task` by name, as plain floats; the same input gives the same numbers.
 
-    `labels` (N,) index into `classes`. The predicted class is the most probable one, the first of equals.
-    Macro averages run over all of `classes`; a class that is neither present nor predicted counts 0
-    (scikit-learn's `zero_division=0`). Raises ValueError where scores or labels break a rule.
+    Classification: every metric. `labels` (N,) index into `classes`. The predicted class is the most probable one, the
+    first of equals. Macro averages run over all of `classes`; a class that is neither present nor predicted counts 0
+    (scikit-learn's `zero_division=0`).
+    Detection: those that are defined for these labels, `threshold`, and `masks` (N, H, W) known where `masked` (N,):
+    see `grade_detection`. Raises ValueError where scores or labels break a rule.
     """
+    if task == "detection":
+        return grade_detection(prediction.scores, labels, threshold, prediction.maps, masks, masked)
     if task != "classification":
         known = ", ".join(sorted({metric.task for metric in METRICS.values()}))
         raise ValueError(f"Task {task!r} has no metrics. Tasks with metrics: {known}.")

@@ -1,10 +1,11 @@
-"""The vectorised bootstrap against a slow one that calls `grade` on every draw."""
+"""The vectorised bootstraps against slow ones that call `grade` on every draw."""
 
 import numpy as np
 import pytest
 
-from orchestrator.scoring import bootstrap
-from orchestrator.scoring.bootstrap import macro_metrics, resample_metrics
+from orchestrator.scoring import draws
+from orchestrator.scoring.bootstrap import macro_metrics, resample_detection, resample_metrics
+from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.metrics import confusion, grade
 from trainables.interface import Prediction
 
@@ -32,7 +33,7 @@ def test_macro_metrics_agree_with_grade() -> None:
 def test_each_draw_is_the_metric_of_the_drawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, labels = example()
     groups = np.arange(60) // 3  # patches of twenty source pictures
-    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 60 * 7)  # several chunks, the last one short
+    monkeypatch.setattr(draws, "_CHUNK_CELLS", 60 * 7)  # several chunks, the last one short
     resampled = resample_metrics(scores, labels, CLASSES, groups, draws=25, seed=3)
 
     generator = np.random.default_rng(3)
@@ -79,3 +80,67 @@ def test_bad_scores_are_named() -> None:
     scores[1, 4, 0] = np.nan
     with pytest.raises(ValueError, match="must be finite"):
         resample_metrics(scores, labels, CLASSES, np.arange(60))
+
+
+def detection_example(count: int = 24, seeds: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores with ties, labels, and source pictures of three patches, of which two hold the anomalies."""
+    generator = np.random.default_rng(5)
+    groups = np.arange(count) // 3
+    labels = np.where(groups < 2, generator.integers(2, size=count), 0)
+    labels[0] = 1
+    scores = generator.integers(9, size=(seeds, count)) + 2.0 * labels
+    return scores, labels, groups
+
+
+def test_each_detection_draw_is_the_metric_of_the_drawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels, groups = detection_example()
+    thresholds = np.array([3.0, 5.0, 4.5])
+    monkeypatch.setattr(draws, "_CHUNK_CELLS", 24 * 7)
+    resampled = resample_detection(scores, labels, groups, thresholds, draws=40, seed=3)
+
+    generator = np.random.default_rng(3)
+    drawn = [rows_of(chosen, groups) for chosen in generator.integers(8, size=(400, 8))]
+    kept = [rows for rows in drawn if 0 < labels[rows].sum() < len(rows)]
+    assert len(kept) < len(drawn)  # some draws hold no anomaly, and are drawn again
+    for draw, rows in enumerate(kept[:40]):
+        for seed in range(3):
+            slow = grade_detection(scores[seed][rows], labels[rows], thresholds[seed])
+            assert set(slow) == set(resampled)
+            for name, value in slow.items():
+                assert resampled[name][draw, seed] == pytest.approx(value, abs=1e-12), name
+    assert {values.shape for values in resampled.values()} == {(40, 3)}
+
+
+def rows_of(chosen: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.flatnonzero(groups == group) for group in chosen])
+
+
+def test_the_size_of_a_chunk_changes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores, labels, groups = detection_example()
+    whole = resample_detection(scores, labels, groups, np.full(3, 4.0), draws=60)
+    monkeypatch.setattr(draws, "_CHUNK_CELLS", 1)
+    for name, values in resample_detection(scores, labels, groups, np.full(3, 4.0), draws=60).items():
+        np.testing.assert_allclose(values, whole[name], rtol=1e-12)
+
+
+def test_one_class_alone_has_the_rate_of_that_class() -> None:
+    scores, labels, groups = detection_example()
+    assert list(resample_detection(scores, labels * 0, groups, np.full(3, 4.0), draws=5)) == ["tnr"]
+    assert list(resample_detection(scores, labels * 0 + 1, groups, np.full(3, 4.0), draws=5)) == ["f1", "tpr"]
+
+
+def test_without_thresholds_only_the_ranking_is_judged() -> None:
+    scores, labels, groups = detection_example()
+    assert list(resample_detection(scores, labels, groups, None, draws=5)) == ["roc_auc", "average_precision"]
+    for thresholds in (np.full(2, 4.0), np.array([1.0, np.nan, 2.0])):
+        with pytest.raises(ValueError, match="one finite threshold a seed, 3"):
+            resample_detection(scores, labels, groups, thresholds)
+
+
+def test_standard_error_of_tpr_is_the_binomial_one() -> None:
+    labels = np.repeat([0, 1], 400)
+    scores = np.zeros((1, 800))
+    scores[0, 400:700] = 1.0
+    resampled = resample_detection(scores, labels, np.arange(800), np.array([0.5]))
+    assert resampled["tpr"].std(ddof=1) == pytest.approx(np.sqrt(0.75 * 0.25 / 400), rel=0.06)
+    assert (resampled["tnr"] == 1).all()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.metric_table import METRICS, metrics_of
 from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from trainables.interface import Prediction
@@ -34,9 +35,38 @@ def test_metrics_by_hand() -> None:
 
 def test_metrics_are_plain_floats_in_the_order_of_the_table() -> None:
     metrics = grade(certain(PREDICTED), LABELS, CLASSES)
-    assert [type(value) for value in metrics.values()] == [float] * len(METRICS)
+    assert [type(value) for value in metrics.values()] == [float] * len(metrics)
     assert list(metrics) == [metric.name for metric in metrics_of("classification")]
     assert next(iter(METRICS)) == "macro_f1"
+
+
+def test_the_table_says_what_a_detection_metric_needs() -> None:
+    table = {metric.name: (metric.mode, metric.thresholded, metric.pixel) for metric in metrics_of("detection")}
+    assert table == {
+        "roc_auc": ("max", False, False),
+        "average_precision": ("max", False, False),
+        "balanced_accuracy": ("max", True, False),
+        "f1": ("max", True, False),
+        "tpr": ("max", True, False),
+        "tnr": ("max", True, False),
+        "pixel_roc_auc": ("max", False, True),
+        "pro_auc": ("max", False, True),
+    }
+    assert next(iter(table)) == "roc_auc"
+
+
+def test_detection_is_graded_with_what_is_given() -> None:
+    generator = np.random.default_rng(0)
+    maps = generator.normal(size=(6, 5, 5)).astype(np.float32)
+    masks = np.zeros((6, 5, 5), dtype=np.uint8)
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    masks[labels == 1, 1:3, 1:3] = 255
+    prediction = Prediction(maps.max(axis=(1, 2)).astype(np.float64), maps)
+    classes = ("normal", "anomaly")
+    metrics = grade(prediction, labels, classes, "detection", threshold=1.0, masks=masks)
+    assert list(metrics) == [metric.name for metric in metrics_of("detection")]
+    assert metrics == grade_detection(prediction.scores, labels, 1.0, maps, masks)
+    assert list(grade(prediction, labels, classes, "detection")) == ["roc_auc", "average_precision"]
 
 
 def test_a_sure_and_wrong_prediction_keeps_the_log_loss_finite() -> None:
@@ -104,5 +134,5 @@ def test_a_broken_rule_is_named(
 
 
 def test_a_task_without_metrics_is_refused() -> None:
-    with pytest.raises(ValueError, match="'detection' has no metrics"):
-        grade(certain(PREDICTED), LABELS, CLASSES, "detection")
+    with pytest.raises(ValueError, match=r"'ranking' has no metrics\. Tasks with metrics: classification, detection"):
+        grade(certain(PREDICTED), LABELS, CLASSES, "ranking")  # type: ignore[arg-type]

@@ -1,0 +1,137 @@
+"""Anomaly scores, maps and a threshold to metrics, over all pictures and for each kind of anomaly, and to curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from orchestrator.scoring.cuts import check_detection
+from orchestrator.scoring.defects import countable, pixel_metrics, pixels
+from orchestrator.scoring.metric_table import metrics_of
+from orchestrator.scoring.thresholds import at_threshold
+
+if TYPE_CHECKING:
+    from trainables.interface import Pictures
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def grade_detection(
+    scores: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    threshold: float | None,
+    maps: NDArray[np.floating] | None = None,
+    masks: Pictures | None = None,
+    masked: NDArray[np.bool_] | None = None,
+) -> dict[str, float]:
+    """Every metric of detection that is defined, by name, in the order of tables.
+
+    `scores` (N,), higher is stranger; `labels` (N,), 0 normal and 1 anomalous; a score above `threshold` is called an
+    anomaly. ROC-AUC and average precision (both scikit-learn's) need both classes; the others at a threshold as in
+    `rates`; the pixel metrics need maps (N, H, W) and masks (N, H, W) of the same size, and a pixel of either sort in
+    the pictures that `countable` counts. What is undefined is left out. Raises ValueError where input breaks a rule.
+    """
+    scores, labels = check_detection(scores, labels)
+    values = _image_metrics(scores, labels, threshold)
+    if maps is not None and masks is not None:
+        maps = _one_a_score(maps, scores)
+        values |= pixel_metrics(pixels(maps, masks, countable(maps, masks, masked, labels).rows))
+    return _in_order(values)
+
+
+def per_kind(
+    scores: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    kinds: Sequence[str],
+    threshold: float | None,
+    maps: NDArray[np.floating] | None = None,
+    masks: Pictures | None = None,
+    masked: NDArray[np.bool_] | None = None,
+) -> dict[str, dict[str, float]]:
+    """The metrics of each kind of anomaly against all normals, and `pictures`, how many of the kind there are.
+
+    `kinds` (N,) names the kind of each picture; those of normals do not matter. Kinds come in the order of the
+    alphabet; the rest is as in `grade_detection`.
+    """
+    scores, labels = check_detection(scores, labels)
+    if len(kinds) != len(labels):
+        raise ValueError(f"There must be one kind a label, {len(labels)}; got {len(kinds)}.")
+    names = np.array(kinds, dtype=object)
+    normal = labels == 0
+    counted = None
+    if maps is not None and masks is not None:
+        maps = _one_a_score(maps, scores)
+        counted = countable(maps, masks, masked, labels).rows
+        background = pixels(maps, masks, counted[normal[counted]])
+    found: dict[str, dict[str, float]] = {}
+    for kind in sorted({str(name) for name in names[~normal]}):
+        own = ~normal & (names == kind)
+        rows = normal | own
+        values = _image_metrics(scores[rows], labels[rows], threshold)
+        if maps is not None and masks is not None and counted is not None:
+            values |= pixel_metrics(pixels(maps, masks, counted[own[counted]]), background)
+        found[kind] = {"pictures": float(own.sum()), **_in_order(values)}
+    return found
+
+
+def roc_curve_points(scores: NDArray[np.floating], labels: NDArray[np.int64], most: int = 512) -> Curve:
+    """The ROC curve from (0, 0) to (1, 1) as (false-positive rates, true-positive rates), at most `most` points.
+
+    Raises ValueError without both classes.
+    """
+    scores, labels = _both_classes(scores, labels)
+    false_positives, true_positives, _ = roc_curve(labels, scores)
+    return _thinned(false_positives, true_positives, most)
+
+
+def precision_recall_points(scores: NDArray[np.floating], labels: NDArray[np.int64], most: int = 512) -> Curve:
+    """The precision-recall curve as (recalls, precisions), recall rising from 0 to 1, at most `most` points.
+
+    Raises ValueError without both classes.
+    """
+    scores, labels = _both_classes(scores, labels)
+    precisions, recalls, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
+    return _thinned(recalls[::-1], precisions[::-1], most)
+
+
+def _image_metrics(scores: NDArray[np.float64], labels: NDArray[np.int64], threshold: float | None) -> dict[str, float]:
+    values: dict[str, float] = {}
+    if 0 < labels.sum() < len(labels):
+        values["roc_auc"] = float(roc_auc_score(labels, scores))
+        values["average_precision"] = float(average_precision_score(labels, scores))
+    return values if threshold is None else values | at_threshold(scores, labels, threshold)
+
+
+def _in_order(values: dict[str, float]) -> dict[str, float]:
+    ordered = {metric.name: values[metric.name] for metric in metrics_of("detection") if metric.name in values}
+    assert len(ordered) == len(values), "every metric has a row in the table"
+    return ordered
+
+
+def _one_a_score(maps: NDArray[np.floating], scores: NDArray[np.float64]) -> NDArray[np.floating]:
+    if len(maps) != len(scores):
+        raise ValueError(f"There must be one map a score, {len(scores)}; got {len(maps)}.")
+    return np.asarray(maps)
+
+
+def _both_classes(
+    scores: NDArray[np.floating], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    scores, labels = check_detection(scores, labels)
+    if not 0 < labels.sum() < len(labels):
+        raise ValueError("A curve needs the scores of both normals and anomalies.")
+    return scores, labels
+
+
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int) -> Curve:
+    """At most `most` of the points, both ends among them, spread evenly along the curve."""
+    if len(x) > most:
+        along = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
+        keep = np.searchsorted(along, np.linspace(0, along[-1], most))
+        keep[-1] = len(x) - 1
+        x, y = (part[np.unique(keep)] for part in (x, y))
+    return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
