@@ -3,6 +3,7 @@
 from torch import nn
 
 HIDDEN = (512, 256)
+TRANSFER_HIDDEN = (256, 128)
 
 
 def plot_head(features: int, classes: int, dropout: float) -> nn.Sequential:
@@ -13,6 +14,25 @@ def plot_head(features: int, classes: int, dropout: float) -> nn.Sequential:
     first, second = HIDDEN
     return nn.Sequential(
         nn.Dropout(dropout),
+        nn.Linear(features, first),
+        nn.ReLU(),
+        nn.BatchNorm1d(first),
+        nn.Dropout(dropout),
+        nn.Linear(first, second),
+        nn.ReLU(),
+        nn.BatchNorm1d(second),
+        nn.Dropout(dropout * 2 / 3),
+        nn.Linear(second, classes),
+    )
+
+
+def transfer_head(features: int, classes: int, dropout: float) -> nn.Sequential:
+    """The head on a VAE's mu (seed 001): features -> 256 -> 128 -> classes, ReLU, BatchNorm and dropout after each.
+
+    The second dropout is two thirds of the first (.3, .2 at .3). Takes (B, features), gives logits (B, classes).
+    """
+    first, second = TRANSFER_HIDDEN
+    return nn.Sequential(
         nn.Linear(features, first),
         nn.ReLU(),
         nn.BatchNorm1d(first),

@@ -106,6 +106,8 @@ class Problem:
     """A folder for what several trainings share, found again by its key; None: nothing is shared."""
     data: str = ""
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
+    pulse: Callable[[], object] = field(default=bool, compare=False)
+    """To be called now and then by a training that works, or waits, long before an epoch: it does not hang."""
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,12 @@ class EpochLoop:
         fetch: Fetch | None = None,
         task: Task = "classification",
         scoring_batch: int = SCORING_BATCH,
+        slower: tuple[nn.Module, float] | None = None,
     ) -> None:
-        """`fetch` replaces the pictures, as float32 (B, C, H, W) in [0, 1], by another input."""
+        """`fetch` replaces the pictures, as float32 (B, C, H, W) in [0, 1], by another input.
+
+        `slower`: a part of the network, and what the learning rate is multiplied by there.
+        """
         self.device = torch.device(problem.device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.objective, self.augment = objective, augment
@@ -83,8 +87,13 @@ class EpochLoop:
         self.config, self.epochs, self.seed = config, problem.epochs, seed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        part, factor = slower or (None, 1.0)
+        slowed = set() if part is None else {id(parameter) for parameter in part.parameters()}
+        slow = [parameter for parameter in self.trained if id(parameter) in slowed]
+        rest = [parameter for parameter in self.trained if id(parameter) not in slowed]
+        groups = ((rest, config.learning_rate), (slow, factor * config.learning_rate))
         self.optimizer = optimizer(
-            self.trained,
+            [{"params": parameters, "lr": rate} for parameters, rate in groups if parameters],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,

@@ -1,6 +1,10 @@
+import pytest
 import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import gaussian_blur, rotate
 
-from trainables.augmentation import BRIGHTNESS, SHIFT, ZOOM, Augmentation
+from trainables import augmentation
+from trainables.augmentation import BRIGHTNESS, CONTRAST, LIGHT, SHIFT, ZOOM, Augmentation, PhotoAugmentation
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -58,3 +62,57 @@ def test_only_the_flip_mirrors_and_it_mirrors_about_half() -> None:
     exact = Augmentation(0, flip_left_right=True)(ramp, generator())
     for picture in exact:
         assert torch.allclose(picture, ramp[0], atol=1e-5) or torch.allclose(picture, ramp[0].flip(-1), atol=1e-5)
+
+
+def test_a_photograph_is_flipped_both_ways_each_half_of_the_time() -> None:
+    corner = torch.zeros(400, 1, 12, 20)
+    corner[:, :, :3, :3] = 1
+    changed = PhotoAugmentation(0.01)(corner, generator())[:, 0]
+    seen = {(top, left): int((changed[:, top, left] > 0.5).sum()) for top, left in ((1, 1), (1, -2), (-2, 1), (-2, -2))}
+    assert sum(seen.values()) == 400
+    assert all(70 < count < 130 for count in seen.values())
+
+
+def test_a_photograph_is_turned_as_torchvision_turns_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "LIGHT", 0.0)
+    monkeypatch.setattr(augmentation, "CONTRAST", 0.0)
+    pictures = gaussian_blur(torch.rand(6, 3, 40, 72, generator=generator(1)), [5, 5])
+    changed = PhotoAugmentation(10.0)(pictures, generator())
+    turns = (2 * torch.rand(5, 6, generator=generator())[0] - 1) * 10
+    assert turns.abs().max() > 5
+    fitting = []
+    for sign in (-1, 1):
+        nearest = []
+        for picture, turn, result in zip(pictures, turns, changed, strict=True):
+            ways = [
+                rotate(picture.flip(flips), sign * float(turn), InterpolationMode.BILINEAR)
+                for flips in ([], [1], [2], [1, 2])
+            ]
+            # Away from the border, where torchvision uncovers black.
+            nearest.append(min(float((way - result)[:, 10:30, 10:62].abs().max()) for way in ways))
+        fitting.append(max(nearest))
+    # To which side is of no matter; the same for all is.
+    assert min(fitting) < 1e-4 < 0.05 < max(fitting)
+
+
+def test_a_photograph_changes_its_light_and_its_contrast_by_the_strength() -> None:
+    flat = torch.full((400, 3, 8, 8), 0.5)
+    ratio = PhotoAugmentation(3.0)(flat, generator())[:, 0, 4, 4] / 0.5
+    assert 1 - 3 * LIGHT - 1e-6 <= ratio.min() < 1 - 2.5 * LIGHT
+    assert 1 + 2.5 * LIGHT < ratio.max() <= 1 + 3 * LIGHT + 1e-6
+    halves = torch.cat((torch.full((400, 1, 8, 8), 0.4), torch.full((400, 1, 8, 8), 0.6)), dim=1)
+    changed = PhotoAugmentation(3.0)(halves, generator())
+    spread = (changed[:, 1] - changed[:, 0]).mean(dim=(1, 2)) / 0.2 / changed.mean(dim=(1, 2, 3)) * 0.5
+    assert 1 - 3 * CONTRAST - 1e-4 <= spread.min() < 1 - 2.5 * CONTRAST
+    assert 1 + 2.5 * CONTRAST < spread.max() <= 1 + 3 * CONTRAST + 1e-4
+
+
+def test_photographs_draw_from_the_generator_alone() -> None:
+    pictures = torch.rand(1, 3, 16, 24).expand(8, -1, -1, -1)
+    first, second = (PhotoAugmentation(1)(pictures, generator(3)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, PhotoAugmentation(1)(pictures, generator(4)))
+    assert all(not torch.equal(first[0], other) for other in first[1:])
+    assert PhotoAugmentation(0)(pictures, generator()) is pictures
+    strong = PhotoAugmentation(10)(torch.rand(20, 3, 16, 16), generator())
+    assert 0 <= strong.min() < strong.max() <= 1

@@ -1,0 +1,201 @@
+"""The cheap baseline of detection: what the first principal components of normal pictures can't reconstruct."""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from trainables.errors import InputError
+from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
+from trainables.pca_logistic import LUMA, area_weights
+from trainables.principal_components import principal_components
+from trainables.reconstruction import reconstruction_gallery
+
+VALUES_AT_A_TIME = 2**23
+"""64 MiB of float64."""
+
+
+class PcaConfig(FamilyConfig):
+    """What one reconstruction from principal components is."""
+
+    components: int = Field(8, ge=1)
+    """At most as many as a picture has values; fewer where there are fewer pictures."""
+    crop: float = Field(1.0, ge=0.5, le=1)
+    """The share of each side that is kept, around the centre."""
+    blur: float = Field(0.0, ge=0, le=20)
+    """The standard deviation, in pixels, of a Gaussian blur; 0: none."""
+    thumbnail: int | None = Field(None, ge=2)
+    """The side of the square thumbnails, in pixels; null: the pictures as they are. With thumbnails, no maps."""
+    grey: bool = False
+
+
+class Preprocessing:
+    """Blur, crop, thumbnail and grey, of which all but grey is one matrix on each side of a picture."""
+
+    def __init__(self, config: PcaConfig, shape: tuple[int, int, int]) -> None:
+        height, width, channels = shape
+        self.rows, self.columns = kept_range(height, config.crop), kept_range(width, config.crop)
+        self.down = _side_matrix(height, self.rows, config)
+        self.across = _side_matrix(width, self.columns, config)
+        self.plain = config.blur == 0 and config.thumbnail is None
+        self.luma = np.array(LUMA) if config.grey and channels == 3 else None
+        self.shape = (len(self.down), len(self.across), 1 if self.luma is not None else channels)
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Pictures (B, H, W, C) -> (B, h, w, c) in [0, 1]."""
+        if self.plain:
+            seen = pictures[:, self.rows.start : self.rows.stop, self.columns.start : self.columns.stop] / 255.0
+            return seen if self.luma is None else (seen @ self.luma)[..., None]
+        seen = pictures / 255.0 if self.luma is None else (pictures @ self.luma)[..., None] / 255.0
+        moved: NDArray[np.float64] = self.down @ (self.across @ seen.transpose(0, 3, 2, 1)).transpose(0, 1, 3, 2)
+        return moved.transpose(0, 2, 3, 1)
+
+
+def kept_range(side: int, share: float) -> range:
+    """The pixels that a centred crop keeps of one side: at least one."""
+    kept = max(1, round(share * side))
+    start = (side - kept) // 2
+    return range(start, start + kept)
+
+
+def _side_matrix(side: int, kept: range, config: PcaConfig) -> NDArray[np.float64]:
+    """(h, H): blur the whole side, keep a part of it, share it out among the thumbnail's pixels."""
+    matrix = np.eye(side)
+    if config.blur:
+        matrix = gaussian_filter1d(matrix, config.blur, axis=0, mode="nearest")
+    matrix = matrix[kept.start : kept.stop]
+    return matrix if config.thumbnail is None else area_weights(len(kept), config.thumbnail) @ matrix
+
+
+class Pca:
+    """Mean and components of the training normals; the score is a picture's mean squared error."""
+
+    def __init__(self, config: PcaConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem = config, problem
+        self.preprocessing = Preprocessing(config, problem.shape)
+        self.tensors: dict[str, Tensor] = {}
+        self.fitted = False
+        self.note = ""
+
+    @property
+    def parameters(self) -> int:
+        """Mean and components; 0 before training."""
+        return sum(tensor.numel() for tensor in self.tensors.values())
+
+    def facts(self) -> dict[str, str]:
+        """How many components there are, where they are fewer than asked for."""
+        return {"components": self.note} if self.note else {}
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Fit at once: one epoch, the last. Raises InputError for fewer than two training pictures."""
+        if self.fitted:
+            return
+        assert not train.labels.any(), "detection families train on normal pictures alone"
+        if len(train) < 2:
+            raise InputError(f"pca needs at least 2 normal pictures, not {len(train)}. Add data or change data.split.")
+        wanted = self.config.components
+        count = min(wanted, len(train) - 1, prod(self.preprocessing.shape))
+        found = principal_components(lambda: (values for _, values in self._batches(train)), count)
+        self.tensors = {"mean": torch.from_numpy(found.mean), "components": torch.from_numpy(found.components)}
+        if len(found.components) < wanted:
+            self.note = f"{len(found.components)} of {wanted}: the {len(train)} training pictures vary in no more"
+        self.fitted = True
+        prediction = self._score(validation, maps=validation.masks is not None)
+        losses = {"train_loss": float(self._score(train, maps=False).scores.mean())}
+        for name, label in (("validation_loss", 0), ("anomaly_loss", 1)):
+            if (chosen := prediction.scores[validation.labels == label]).size:
+                losses[name] = float(chosen.mean())
+        yield Epoch(losses, prediction, last=True)
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Each picture's mean squared error (N,) and, without thumbnails, each pixel's as maps (N, H, W).
+
+        Errors are those of the blurred picture; outside the crop maps are 0.
+        """
+        return self._score(samples, maps=True)
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Reconstructions of normals and of anomalies."""
+        return reconstruction_gallery(samples, self._reconstruct)
+
+    def state(self) -> dict[str, Any]:
+        """The weights, and whether there are any: a fit has no half."""
+        return {"weights": self.weights(), "fitted": self.fitted, "note": self.note}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`."""
+        self.load_weights(state["weights"])
+        self.fitted, self.note = state["fitted"], state["note"]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the mean picture (D,) and the components (K, D)."""
+        return {name: tensor.clone() for name, tensor in self.tensors.items()}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.tensors = {name: tensor.clone() for name, tensor in weights.items()}
+
+    def _score(self, samples: Samples, maps: bool) -> Prediction:
+        scores = np.empty(len(samples))
+        height, width, _ = self.problem.shape
+        maps = maps and self.config.thumbnail is None
+        drawn = np.zeros((len(samples), height, width), dtype=np.float32) if maps else None
+        top, left = self.preprocessing.rows.start, self.preprocessing.columns.start
+        high, wide, channels = self.preprocessing.shape
+        for rows, values in self._batches(samples):
+            errors = np.square(values - self._project(values))
+            scores[rows] = errors.mean(axis=1)
+            if drawn is not None:
+                pixels = errors.reshape(-1, high, wide, channels).mean(axis=3)
+                drawn[rows, top : top + high, left : left + wide] = pixels
+        return Prediction(scores, drawn)
+
+    def _project(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B, D) -> the nearest point that mean and components reach, (B, D)."""
+        assert self.tensors, "predict comes after fit or load_weights"
+        mean, components = self.tensors["mean"].numpy(), self.tensors["components"].numpy()
+        nearest: NDArray[np.float64] = mean + (values - mean) @ components.T @ components
+        return nearest
+
+    def _reconstruct(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        seen = self.preprocessing(pictures)
+        drawn = self._project(seen.reshape(len(seen), -1)).reshape(seen.shape)
+        return seen.astype(np.float32), drawn.astype(np.float32)
+
+    def _batches(self, samples: Samples) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """(rows, preprocessed values (B, D))."""
+        size = max(1, VALUES_AT_A_TIME // prod(self.problem.shape))
+        for start in range(0, len(samples), size):
+            rows = np.arange(start, min(start + size, len(samples)))
+            yield rows, self.preprocessing(samples.pictures[rows]).reshape(len(rows), -1)
+
+
+def check(config: PcaConfig, problem: Problem) -> list[str]:
+    """Nothing to say. Raises InputError for more components than a picture has values."""
+    high, wide, channels = Preprocessing(config, problem.shape).shape
+    values = high * wide * channels
+    if config.components > values:
+        raise InputError(
+            f"pca: components is {config.components}, and a picture has {values} values ({high} x {wide} x {channels} "
+            f"after crop, thumbnail and grey). Set components to {values} or less."
+        )
+    return []
+
+
+FAMILY = Family(
+    name="pca",
+    task="detection",
+    config=PcaConfig,
+    build=Pca,
+    seeded=False,
+    summary="Reconstruction from principal components: the cheap baseline of detection.",
+    check=check,
+    # More components always reconstruct better, anomalies too; the others change what is reconstructed.
+    loss_keys=("components", "crop", "blur", "thumbnail", "grey"),
+)

@@ -1,0 +1,228 @@
+"""The family that first trains a VAE without labels, then a classifier on its encoder (seed 001)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from trainables.heads import transfer_head
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.plot_classifier import CrossEntropy
+from trainables.reconstruction import precision_remarks
+from trainables.shared_stage import Stage, shared_stage, stage_key
+from trainables.training import EpochLoop, TrainingConfig, snapshot
+from trainables.vae import VaeConfig, VaeObjective, check_latent
+from trainables.vae_networks import Architecture, encoder, vae
+
+KEY_LETTERS = 16
+"""How much of a stage's key a record shows."""
+
+
+class VaeTransferConfig(TrainingConfig):
+    """What one classifier on a VAE is. Keys that begin with vae_ are those of stage 1; `mixed_precision` is of both."""
+
+    vae_architecture: Architecture = "conv224"
+    """linear takes pictures of any size; small_conv and big_conv of sides divisible by 8; conv224 by 32."""
+    vae_latent_dim: int = Field(128, ge=1)
+    vae_kl_weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+    vae_dropout: float = Field(0.25, ge=0, lt=1)
+    """Of `linear`, the only one that has it."""
+    vae_learning_rate: float = Field(1e-4, gt=0, allow_inf_nan=False)
+    vae_batch_size: int = Field(32, ge=2)
+    vae_epochs: int = Field(50, ge=1)
+    vae_patience: int | None = Field(10, ge=1)
+    """End stage 1 after so many epochs without a lower validation loss; null: never."""
+    train_encoder: bool = False
+    """False: the encoder stays as stage 1 left it, its BatchNorm statistics with it."""
+    encoder_learning_rate_factor: float = Field(0.1, gt=0, le=1)
+    """What the learning rate is multiplied by in the encoder where it is trained."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """After the head's first layer; two thirds of it after the second."""
+
+    def stage_one(self) -> VaeConfig:
+        """The VAE's own configuration."""
+        return VaeConfig.model_validate(
+            {
+                "architecture": self.vae_architecture,
+                "latent_dim": self.vae_latent_dim,
+                "kl_weight": self.vae_kl_weight,
+                # Where nothing drops out, its rate makes no stage of its own.
+                "dropout": self.vae_dropout if self.vae_architecture == "linear" else 0.0,
+                "learning_rate": self.vae_learning_rate,
+                "batch_size": self.vae_batch_size,
+                "mixed_precision": self.mixed_precision,
+            }
+        )
+
+
+class TransferNetwork(nn.Module):
+    """Encoder and head. Takes mu (B, latent) where the encoder is frozen, else pictures; gives logits (B, classes)."""
+
+    def __init__(self, config: VaeTransferConfig, problem: Problem) -> None:
+        super().__init__()
+        self.frozen = not config.train_encoder
+        self.encoder = encoder(config.vae_architecture, problem.shape, config.vae_latent_dim, config.vae_dropout)
+        self.encoder.requires_grad_(not self.frozen)
+        # Nothing that is learned from labels depends on it.
+        self.encoder.log_variance.requires_grad_(False)
+        self.head = transfer_head(config.vae_latent_dim, len(problem.classes), config.dropout)
+        self.train()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        logits: Tensor = self.head(inputs if self.frozen else self.encoder(inputs)[0])
+        return logits
+
+    def train(self, mode: bool = True) -> "TransferNetwork":
+        """Training mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+
+class VaeTransfer:
+    """Stage 1 is trained or found before the first epoch; the epochs that are yielded are those of stage 2."""
+
+    def __init__(self, config: VaeTransferConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem, self.seed = config, problem, seed
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.network = TransferNetwork(config, problem)
+        frozen = self.network.frozen
+        self.loop = EpochLoop(
+            self.network,
+            CrossEntropy(),
+            config,
+            problem,
+            seed,
+            fetch=self._means if frozen else None,
+            slower=None if frozen else (self.network.encoder, config.encoder_learning_rate_factor),
+        )
+        self.stage: dict[str, Any] = {}
+        self._encoded: list[tuple[Samples, Tensor]] = []
+
+    @property
+    def parameters(self) -> int:
+        """Those of the encoder, frozen or not, and of the head; the decoder is not kept."""
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def facts(self) -> dict[str, str]:
+        """Which stage 1 this model stands on."""
+        if not self.stage:
+            return {}
+        stage = self.stage
+        return {
+            "stage 1": f"best epoch {stage['best_epoch']} of {stage['epochs']}, validation loss "
+            f"{stage['validation_loss']:.6g}",
+            "stage 1 key": self._key()[:KEY_LETTERS],
+        }
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Train or find stage 1, then train stage 2, yielding after each of its epochs.
+
+        Stage 1 sees the pictures of both parts without labels, and keeps its epoch of lowest validation loss.
+        """
+        if self.loop.epoch == self.loop.epochs:
+            return
+        if not self.stage:
+            stage = self._stage_one(_unlabelled(train), _unlabelled(validation))
+            self.network.encoder.load_state_dict(stage.weights)
+            self.stage = {name: getattr(stage, name) for name in ("best_epoch", "epochs", "validation_loss")}
+        if self.network.frozen:
+            self._encoded = [(samples, self._encode(samples)) for samples in (train, validation)]
+        try:
+            yield from self.loop.fit(train, validation)
+        finally:
+            self._encoded = []
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Class probabilities (N, C)."""
+        return self.loop.predict(samples)
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Nothing: the decoder is not kept."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs, the encoder among it, so that stage 1 is not looked for again."""
+        return {"loop": self.loop.state(), "stage": dict(self.stage)}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`."""
+        self.loop.load(state["loop"])
+        self.stage = dict(state["stage"])
+
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of the encoder's and the head's weights and statistics."""
+        copied: dict[str, Tensor] = snapshot(dict(self.network.state_dict()))
+        return copied
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.network.load_state_dict(dict(weights))
+
+    def _key(self) -> str:
+        config = self.config.stage_one().model_dump(exclude={"score"})
+        patience, epochs = self.config.vae_patience, self.config.vae_epochs
+        return stage_key({**config, "epochs": epochs, "patience": patience}, self.seed, self.problem)
+
+    def _stage_one(self, train: Samples, validation: Samples) -> Stage:
+        config, problem = self.config.stage_one(), self.problem
+
+        def build() -> EpochLoop:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(self.seed)
+                network = vae(config.architecture, problem.shape, config.latent_dim, config.dropout)
+            objective = VaeObjective(config.kl_weight, config.score)
+            return EpochLoop(network, objective, config, replace(problem, epochs=self.config.vae_epochs), self.seed)
+
+        # Without a fingerprint, another data set's stage could be found.
+        folder = problem.cache if problem.data else None
+        parts = (train, validation)
+        return shared_stage(build, "encoder.", parts, self.config.vae_patience, folder, self._key(), problem.pulse)
+
+    def _means(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
+        """mu (B, latent) of the pictures at `rows`: kept from before where there, else computed."""
+        for known, means in self._encoded:
+            if samples is known:
+                return means[torch.from_numpy(rows).to(means.device)]
+        mean: Tensor = self.network.encoder(self.loop.pictures(samples, rows))[0]
+        return mean
+
+    @torch.no_grad()
+    def _encode(self, samples: Samples) -> Tensor:
+        """mu (N, latent), in the batches that scoring has, so that both give the same to the last bit."""
+        size = self.loop.scoring_batch
+        starts = range(0, len(samples), size)
+        return torch.cat([self._means(samples, np.arange(at, min(at + size, len(samples)))) for at in starts])
+
+
+def _unlabelled(samples: Samples) -> Samples:
+    """The pictures alone."""
+    return Samples(samples.pictures, np.zeros_like(samples.labels), samples.classes, samples.paths)
+
+
+def check(config: VaeTransferConfig, problem: Problem) -> list[str]:
+    """What to say before training starts. Raises InputError where this can't be built for these pictures."""
+    check_latent("vae_transfer", "vae_", config.vae_architecture, config.vae_latent_dim, problem.shape)
+    remarks = precision_remarks(config, problem.device)
+    if config.vae_architecture != "linear" and "vae_dropout" in config.model_fields_set:
+        remarks.append(f"vae_dropout changes nothing: {config.vae_architecture} has none; linear has.")
+    if not config.train_encoder and "encoder_learning_rate_factor" in config.model_fields_set:
+        remarks.append("encoder_learning_rate_factor changes nothing: train_encoder is false.")
+    return remarks
+
+
+FAMILY = Family(
+    name="vae_transfer",
+    task="classification",
+    config=VaeTransferConfig,
+    build=VaeTransfer,
+    summary="A classifier on the encoder of a VAE that was trained without labels.",
+    check=check,
+)
