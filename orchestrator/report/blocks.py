@@ -85,7 +85,31 @@ class Fold:
     opened: bool = False
 
 
-Block = Table | Charts | Facts | Listing | Code | Fold
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one size, side by side in one image."""
+
+    label: str
+    alt: str
+    data: str
+    """A data URI of a PNG or JPEG."""
+    pictures: int
+    width: int
+    """Of one picture, in its own pixels."""
+    height: int
+    exact: bool
+    """True where its pixels are shown as they are, enlarged without smoothing."""
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Strips one below the other, of pictures that may belong together."""
+
+    title: str
+    strips: Sequence[Strip]
+
+
+Block = Table | Charts | Facts | Listing | Code | Fold | Strips
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from orchestrator.report.run_data import RunData
 MOST_LINES = 40
 
 
-def data_section(data: RunData) -> Section | None:
-    """Read loosely: what the run's files don't say is left out."""
+def data_section(data: RunData, more: Sequence[tuple[str, str]] = ()) -> Section | None:
+    """Read loosely: what the run's files don't say is left out. `more`: further facts."""
     facts = [(f"{part.capitalize()} part", plural(size, "picture")) for part, size in part_sizes(data.split).items()]
     if data.classes:
         facts.append(("Classes", f"{len(data.classes)}: {words([printable(name) for name in data.classes], 30)}"))
+    facts += more
     blocks: list[Block] = [Facts(facts)] if facts else []
     given = data.split.get("remarks")
     remarks = [printable(one) for one in given] if isinstance(given, list) else []

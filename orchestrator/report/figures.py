@@ -10,15 +10,17 @@ from matplotlib.ticker import MaxNLocator
 
 from orchestrator.records import TrialRecord
 from orchestrator.report.blocks import Chart
-from orchestrator.report.formatting import label, number, plural, printable, sentence, setting, shorten
+from orchestrator.report.formatting import label, number, on_validation, plural, printable, sentence, setting, shorten
 from orchestrator.report.hyperparameters import LOG_RATIO, Effect
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import RunData
 from orchestrator.report.svg import BLUE, FAINT, GREEN, INK, ORANGE, PURPLE, legend, logarithmic, panel, to_svg
+from trainables.interface import Task
 
 MOST_POINTS = 300
 MOST_CURVES = 30
 _SERIES = (BLUE, ORANGE, GREEN, PURPLE, FAINT)
+DETECTION_LOSSES = {"train_loss": "training", "validation_loss": "normals", "anomaly_loss": "anomalies"}
 
 
 def thin(items: Sequence[TrialRecord], most: int) -> list[TrialRecord]:
@@ -41,7 +43,7 @@ def cost_chart(data: RunData, rows: Sequence[Standing]) -> Chart | None:
             axes.plot([seconds, seconds], [found.low, found.high], color=colour, linewidth=1.1)
         axes.plot(seconds, found.mean, "o", color=colour, markersize=5)
     times = [float(row.seconds or 0) for row in known]
-    _log_if_wide(axes, "x", times)
+    log_if_wide(axes, "x", times)
     axes.margins(x=0.12, y=0.12)
     means = [row.estimates[data.metric].mean for row in known]
     _name_points(axes, list(zip([row.variant for row in known], times, means, strict=True))[:12])
@@ -56,27 +58,35 @@ def cost_chart(data: RunData, rows: Sequence[Standing]) -> Chart | None:
     )
 
 
-def loss_chart(variant: str, records: Sequence[TrialRecord], key: str) -> Chart | None:
-    """The losses by epoch of each seed."""
+def loss_chart(variant: str, records: Sequence[TrialRecord], key: str, task: Task = "classification") -> Chart | None:
+    """The losses by epoch of each seed; for detection those of normals and of anomalies apart."""
     names = _losses(records)
     curved = [record for record in records if len(record.history) > 1]
     if not names or not curved:
         return None
+    if task == "detection":
+        known = [name for name in DETECTION_LOSSES if name in names]
+        names = [*known, *(name for name in names if name not in known)]
+        said = {name: DETECTION_LOSSES.get(name, printable(name)) for name in names}
+        colours: Sequence[str] = (FAINT, BLUE, ORANGE, GREEN, PURPLE)
+    else:
+        said, colours = {name: printable(name).replace("_", " ") for name in names}, _SERIES
     figure, axes = panel()
     every: list[float] = []
-    for name, colour in zip(names, _SERIES, strict=False):
+    for name, colour in zip(names, colours, strict=False):
         for record in thin(curved, MOST_CURVES):
             x, y = _curve(record, name)
             every += y
-            axes.plot(x, y, color=colour, linewidth=1.1, alpha=0.85, label=printable(name).replace("_", " "))
-    _log_if_wide(axes, "y", every)
+            axes.plot(x, y, color=colour, linewidth=1.1, alpha=0.85, label=said[name])
+    log_if_wide(axes, "y", every)
     _epochs(axes, "loss")
     legend(axes)
     seeds = f"one line for each of {plural(len(curved), 'evaluated seed')}"
     whose = "of the search's best trial" if curved[0].stage == "search" else seeds
+    parts = " Normals and anomalies are those of validation." if task == "detection" else ""
     return Chart(
         f"{printable(variant)}: losses",
-        f"Loss by epoch, {whose}.",
+        f"Loss by epoch, {whose}.{parts}",
         f"{' and '.join(printable(name) for name in names)} of {printable(variant)} by epoch.",
         to_svg(figure, key),
     )
@@ -84,31 +94,36 @@ def loss_chart(variant: str, records: Sequence[TrialRecord], key: str) -> Chart 
 
 def metric_chart(data: RunData, variant: str, records: Sequence[TrialRecord], key: str) -> Chart | None:
     """The objective on validation by epoch: seeds of the evaluation over the trials of the search."""
-    curved = [record for record in records if len(_curve(record, data.metric)[0]) > 1]
-    trials = [one for one in data.search[variant] if len(_curve(one, data.metric)[0]) > 1]
+    curved = [record for record in records if len(_curve(record, data.search_metric)[0]) > 1]
+    trials = [one for one in data.search[variant] if len(_curve(one, data.search_metric)[0]) > 1]
     if not curved and not trials:
         return None
     figure, axes = panel()
     shown = thin(trials, MOST_CURVES)
+    every: list[float] = []
     for record in shown:
         pruned = record.status != "completed"
-        x, y = _curve(record, data.metric)
+        x, y = _curve(record, data.search_metric)
+        every += y
         name = "stopped early" if pruned else "search"
         axes.plot(x, y, color=ORANGE if pruned else FAINT, linewidth=0.7, alpha=0.6, label=name)
     for record in thin(curved, MOST_CURVES):
-        x, y = _curve(record, data.metric)
+        x, y = _curve(record, data.search_metric)
+        every += y
         axes.plot(x, y, color=BLUE, linewidth=1.4, label="evaluation")
         if record.epoch in x:
             axes.plot(record.epoch, y[x.index(record.epoch)], "o", color=BLUE, markersize=4)
-    _epochs(axes, f"{label(data.metric)} (validation)")
+    if data.search_mode == "min":
+        log_if_wide(axes, "y", every)
+    _epochs(axes, on_validation(data.search_metric, axis=True))
     legend(axes)
     sampled = f" {len(shown)} of {len(trials)} trials are drawn." if len(shown) < len(trials) else ""
     dots = " Dots: the epoch that validation chose." if curved else ""
     seeds = f" and {plural(len(curved), 'evaluated seed')}" if curved else ""
     return Chart(
-        f"{printable(variant)}: {label(data.metric)} by epoch",
+        f"{printable(variant)}: {label(data.search_metric)} by epoch",
         f"On validation, for {plural(len(trials), 'trial')} of the search{seeds}.{dots}{sampled}",
-        f"{sentence(label(data.metric))} of {printable(variant)} by epoch on validation.",
+        f"{sentence(label(data.search_metric))} of {printable(variant)} by epoch on validation.",
         to_svg(figure, key),
     )
 
@@ -119,21 +134,21 @@ def history_chart(data: RunData, variant: str, key: str) -> Chart | None:
     if not trials:
         return None
     figure, axes = panel()
-    done = [one for one in trials if one.status == "completed" and data.metric in one.metrics]
-    pruned = [one for one in trials if one.status == "pruned" and data.metric in one.metrics]
+    done = [one for one in trials if one.status == "completed" and data.search_metric in one.metrics]
+    pruned = [one for one in trials if one.status == "pruned" and data.search_metric in one.metrics]
     failed = [one for one in trials if one not in done and one not in pruned]
-    best = np.maximum if data.mode == "max" else np.minimum
+    best = np.maximum if data.search_mode == "max" else np.minimum
     for group, style, colour, name in ((done, "o", BLUE, "completed"), (pruned, "v", FAINT, "pruned")):
         if group:
             kept = thin(group, MOST_POINTS)
-            x, y = [one.trial for one in kept], [one.metrics[data.metric] for one in kept]
+            x, y = [one.trial for one in kept], [one.metrics[data.search_metric] for one in kept]
             hollow = "none" if group is pruned else colour
             axes.plot(
                 x, y, style, color=colour, markerfacecolor=hollow, markersize=3.6, markeredgewidth=0.8, label=name
             )
     if done:
         x = [one.trial for one in done]
-        so_far = best.accumulate([one.metrics[data.metric] for one in done])
+        so_far = best.accumulate([one.metrics[data.search_metric] for one in done])
         changes = [0, *(np.flatnonzero(np.diff(so_far)) + 1).tolist()]
         steps = [*(x[row] for row in changes), trials[-1].trial]
         axes.step(steps, [*so_far[changes], so_far[-1]], where="post", color=ORANGE, label="best")
@@ -143,18 +158,21 @@ def history_chart(data: RunData, variant: str, key: str) -> Chart | None:
             [one.trial for one in kept], [0.03] * len(kept), "x", color=INK, markersize=4.5,
             transform=axes.get_xaxis_transform(), label="failed", clip_on=False,
         )  # fmt: skip
+    if data.search_mode == "min":
+        log_if_wide(axes, "y", [one.metrics[data.search_metric] for one in (*done, *pruned)])
     axes.set_xlabel("trial")
-    axes.set_ylabel(f"{label(data.metric)} (validation)")
+    axes.set_ylabel(on_validation(data.search_metric, axis=True))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if not done and not pruned:
         axes.set_yticks([])
     legend(axes)
     top = data.best_trial(variant)
-    said = f"The best, trial {top.trial}, reached {number(top.metrics[data.metric])}." if top else "No trial completed."
+    reached = number(top.metrics[data.search_metric]) if top else ""
+    said = f"The best, trial {top.trial}, reached {reached}." if top else "No trial completed."
     counts = f"{len(done)} completed, {len(pruned)} pruned, {len(failed)} failed or without a figure"
     return Chart(
         f"{printable(variant)}: search",
-        f"{sentence(label(data.metric))} on validation by trial: {counts}. {said}",
+        f"{sentence(on_validation(data.search_metric))} by trial: {counts}. {said}",
         f"Search history of {printable(variant)}. {said}",
         to_svg(figure, key),
     )
@@ -187,16 +205,18 @@ def effect_chart(data: RunData, effect: Effect, key: str) -> Chart:
                 x[chosen], effect.objective[chosen], style, color=colour, markerfacecolor=fill,
                 markersize=3.6, markeredgewidth=0.8, alpha=0.8, label=name,
             )  # fmt: skip
+    if data.search_mode == "min":
+        log_if_wide(axes, "y", effect.objective.tolist())
     axes.set_xlabel(shorten(printable(effect.parameter), 40))
-    axes.set_ylabel(f"{label(data.metric)} (validation)")
+    axes.set_ylabel(on_validation(data.search_metric, axis=True))
     legend(axes)
     said = f" Spearman ρ = {number(effect.spearman, 2, signed=True)}." if effect.spearman is not None else ""
     sampled = f" {len(rows)} of {len(effect.values)} trials are drawn." if len(rows) < len(effect.values) else ""
-    name = f"{printable(effect.variant)}: {printable(effect.parameter)}"
+    name, metric = f"{printable(effect.variant)}: {printable(effect.parameter)}", sentence(label(data.search_metric))
     return Chart(
         name,
-        f"{sentence(label(data.metric))} on validation over {plural(len(effect.values), 'trial')}.{said}{sampled}",
-        f"{sentence(label(data.metric))} against {printable(effect.parameter)} of {printable(effect.variant)}.{said}",
+        f"{sentence(on_validation(data.search_metric))} over {plural(len(effect.values), 'trial')}.{said}{sampled}",
+        f"{metric} against {printable(effect.parameter)} of {printable(effect.variant)}.{said}",
         to_svg(figure, key),
     )
 
@@ -246,7 +266,7 @@ def _epochs(axes: Axes, what: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _log_if_wide(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
+def log_if_wide(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:
     """A logarithmic axis where positive values spread over decades."""
     if values and min(values) > 0 and max(values) / min(values) >= LOG_RATIO:
         logarithmic(axes, which, values)

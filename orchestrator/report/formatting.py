@@ -97,6 +97,24 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_LABELS = {
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC-AUC",
+    "tpr": "TPR",
+    "tnr": "TNR",
+    "f1": "F1",
+    "pixel_roc_auc": "pixel ROC-AUC",
+    "pro_auc": "PRO-AUC",
+}
+
+
 def label(name: str) -> str:
     """A metric's name as prose: `macro_f1` is `macro F1`."""
-    return {"macro_f1": "macro F1"}.get(name, printable(name).replace("_", " "))
+    return _LABELS.get(name, printable(name).replace("_", " "))
+
+
+def on_validation(name: str, axis: bool = False) -> str:
+    """A metric with the part it was measured on, which a validation loss names itself; `axis`: as an axis' label."""
+    if name.startswith("validation"):
+        return label(name)
+    return f"{label(name)} (validation)" if axis else f"{label(name)} on validation"

@@ -50,7 +50,7 @@ class Effect:
 
 def effects(data: RunData, variant: str) -> list[Effect]:
     """The hyperparameters of a variant that took more than one value, the strongest correlation first."""
-    trials = [one for one in data.search[variant] if math.isfinite(one.metrics.get(data.metric, math.nan))]
+    trials = [one for one in data.search[variant] if math.isfinite(one.metrics.get(data.search_metric, math.nan))]
     configs = [flat(one.config) for one in trials]
     names = dict.fromkeys(name for config in configs for name in config)
     found = []
@@ -65,7 +65,7 @@ def _effect(data: RunData, variant: str, name: str, having: list[tuple[TrialReco
     values = tuple(value for _, value in having)
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     numeric = numeric and all(math.isfinite(value) for value in values)
-    objective = np.array([one.metrics[data.metric] for one, _ in having])
+    objective = np.array([one.metrics[data.search_metric] for one, _ in having])
     completed = np.array([one.status == "completed" for one, _ in having])
     spearman = None
     if numeric and completed.sum() >= FEWEST_TRIALS:

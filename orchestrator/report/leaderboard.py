@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.records import TrialRecord
-from orchestrator.report.formatting import NONE, duration, interval, label, number, p_value, printable
-from orchestrator.report.predictions import VariantScores, read_scores
+from orchestrator.report.formatting import NONE, duration, interval, label, number, on_validation, p_value, printable
+from orchestrator.report.predictions import Draws, VariantScores, read_scores, resample
 from orchestrator.report.run_data import RunData, metric_mode, read_run
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import METRICS
@@ -41,13 +41,12 @@ class Standing:
 def standings(data: RunData) -> list[Standing]:
     """Every variant of the run, best first by the objective; those without a completed cell last."""
     scores: dict[str, tuple[VariantScores | None, str]] = {name: read_scores(data, name) for name in data.variants}
-    draws: dict[str, dict[str, NDArray[np.float64]]] = {}
+    draws: dict[str, Draws] = {}
     reasons = {name: reason for name, (_, reason) in scores.items()}
     for name, (kept, _) in scores.items():
-        try:
-            draws[name] = {} if kept is None else kept.resampled()
-        except ValueError as error:
-            draws[name], reasons[name] = {}, f"the test scores break a rule: {error}"
+        draws[name] = {}
+        if kept is not None:
+            draws[name], reasons[name] = resample(data, name, kept)
     comparisons: dict[str, dict[str, Comparison]] = {name: {} for name in data.variants}
     for metric in data.metrics:
         for name, comparison in _compare(data, metric, scores, draws).items():
@@ -59,7 +58,7 @@ def standings(data: RunData) -> list[Standing]:
         estimates = {}
         for metric in data.metrics:
             values = [cell.metrics[metric] for cell in cells if metric in cell.metrics]
-            resampled = draws[name][metric].mean(axis=1) if metric in draws[name] else None
+            resampled = known_draws(draws[name][metric].mean(axis=1)) if metric in draws[name] else None
             if values:
                 estimates[metric] = estimate(values, resampled, metric_bounds(metric))
         rows.append(
@@ -91,6 +90,12 @@ def metric_bounds(metric: str) -> tuple[float, float]:
     return (0.0, 1.0) if metric in METRICS else (-math.inf, math.inf)
 
 
+def known_draws(resampled: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The draws (draws,) in which the metric is defined; None where those are too few for a spread."""
+    known = resampled[np.isfinite(resampled)]
+    return known if len(known) > 1 else None
+
+
 def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
@@ -103,7 +108,7 @@ def _compare(
     data: RunData,
     metric: str,
     scores: dict[str, tuple[VariantScores | None, str]],
-    draws: dict[str, dict[str, NDArray[np.float64]]],
+    draws: dict[str, Draws],
 ) -> dict[str, Comparison]:
     """Every other variant against the baseline by one metric; the correction counts those comparisons."""
     base = data.baseline
@@ -123,7 +128,7 @@ def _compare(
                 draws[which][metric][:, [kept.seeds.index(seed) for seed in sorted(common)]].mean(axis=1)
                 for which, kept in ((name, one), (base, other))
             )
-            resampled = mine - theirs
+            resampled = known_draws(mine - theirs)
         variants[name] = (ours, resampled)
     return compare(variants, baseline, data.mode if metric == data.metric else metric_mode(metric))
 
@@ -228,10 +233,10 @@ def leaderboard_text(run: RunFolder) -> str:
 
 def _search_text(data: RunData) -> str:
     """What there is before anything was evaluated on test."""
-    lines = [["variant", "trials", f"best {label(data.metric)} (validation)"]]
+    lines = [["variant", "trials", f"best {on_validation(data.search_metric, axis=True)}"]]
     for variant, trials in data.search.items():
         best = data.best_trial(variant)
-        lines.append([printable(variant), str(len(trials)), number(best.metrics[data.metric] if best else None)])
+        lines.append([printable(variant), str(len(trials)), number(best.metrics[data.search_metric] if best else None)])
     return "Nothing has been evaluated on the test part yet.\n" + _columns(lines)
 
 

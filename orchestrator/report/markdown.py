@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from orchestrator.report.blocks import Block, Charts, Code, Facts, Fold, Listing, Report, Table
+from orchestrator.report.blocks import Block, Charts, Code, Facts, Fold, Listing, Report, Strips, Table
 
 
 def escape(text: str) -> str:
@@ -43,6 +43,9 @@ def _block(block: Block, level: int) -> list[str]:
             return _code(block.text)
         case Charts():
             return [*(f"- Figure: {escape(f'{one.title}. {one.caption}')}" for one in block.charts), ""]
+        case Strips():
+            labels = "; ".join(f"{one.label} ({one.pictures})" for one in block.strips)
+            return [f"- Pictures: {escape(f'{block.title}: {labels}')}", ""]
         case Fold():
             inner = [line for part in block.blocks for line in _block(part, level + 1)]
             return [f"{'#' * level} {escape(block.title)}", "", *inner]

@@ -16,8 +16,10 @@ from orchestrator.records import TrialRecord, read_records
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import METRICS
 from trainables.errors import InputError
+from trainables.interface import Task
 
 ENDED_WELL = ("completed", "pruned")
+DEFAULT_METRICS: dict[Task, str] = {"classification": "macro_f1", "detection": "roc_auc"}
 
 
 @dataclass(frozen=True)
@@ -31,17 +33,49 @@ class RunData:
     remarks: list[str] = field(default_factory=list)
 
     @cached_property
+    def task(self) -> Task:
+        """What the families do: by the table of families, else by what only detection writes into records."""
+        known = [FAMILIES[family].task for family in self.variants.values() if family in FAMILIES]
+        if known:
+            return known[0]
+        found = any(record.threshold is not None or record.per_kind for record in self.records)
+        return "detection" if found else "classification"
+
+    @cached_property
+    def search_metric(self) -> str:
+        """What trials were judged by on validation: a metric's name, or `validation_loss`."""
+        return str(_section(self.experiment, "objective").get("metric") or DEFAULT_METRICS[self.task])
+
+    @cached_property
+    def search_mode(self) -> Literal["max", "min"]:
+        """Which way the search's objective is better."""
+        given = _section(self.experiment, "objective").get("mode")
+        return given if given in ("max", "min") else metric_mode(self.search_metric)
+
+    @cached_property
     def metric(self) -> str:
-        """The objective's metric."""
-        objective = self.experiment.get("objective")
-        return str((objective or {}).get("metric") or "macro_f1") if isinstance(objective, dict | None) else "macro_f1"
+        """What tables rank by on the test part."""
+        given = _section(self.experiment, "objective").get("test_metric")
+        by_loss = self.search_metric == "validation_loss"
+        return str(given or (DEFAULT_METRICS[self.task] if by_loss else self.search_metric))
 
     @cached_property
     def mode(self) -> Literal["max", "min"]:
-        """Which way the objective is better."""
-        objective = self.experiment.get("objective")
-        given = objective.get("mode") if isinstance(objective, dict) else None
-        return metric_mode(self.metric) if given not in ("max", "min") else given
+        """Which way `metric` is better."""
+        return self.search_mode if self.metric == self.search_metric else metric_mode(self.metric)
+
+    @cached_property
+    def moved_anomalies(self) -> float:
+        """Detection: the share of the test part's anomalies that the user had moved to validation."""
+        share = _section(_section(self.experiment, "data"), "split").get("anomalies_to_validation")
+        return float(share) if isinstance(share, int | float) else 0.0
+
+    @property
+    def caveat(self) -> str:
+        """What every table of test figures must say of them; empty where there is nothing."""
+        if not self.moved_anomalies:
+            return ""
+        return f" {100 * self.moved_anomalies:g} % of the test part's anomalies were moved to validation beforehand."
 
     @cached_property
     def variants(self) -> dict[str, str]:
@@ -104,7 +138,7 @@ class RunData:
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The metrics that evaluated cells hold: the objective, then known ones, then others by name."""
+        """The metrics that evaluated cells hold: that of the ranking, then known ones, then others by name."""
         seen = {name for records in self.completed.values() for record in records for name in record.metrics}
         order = [self.metric, *METRICS, *sorted(seen)]
         return [name for name in dict.fromkeys(order) if name in seen]
@@ -117,14 +151,20 @@ class RunData:
 
     def best_trial(self, variant: str) -> TrialRecord | None:
         """The trial with the best objective on validation, the first of equals: of the completed ones, else of any."""
-        sign = 1 if self.mode == "max" else -1
-        reported = [one for one in self.search[variant] if self.metric in one.metrics]
+        sign = 1 if self.search_mode == "max" else -1
+        reported = [one for one in self.search[variant] if self.search_metric in one.metrics]
         done = [one for one in reported if one.status == "completed"] or reported
-        return max(done, key=lambda one: (sign * one.metrics[self.metric], -one.trial), default=None)
+        return max(done, key=lambda one: (sign * one.metrics[self.search_metric], -one.trial), default=None)
 
     def distinct(self, field_name: str) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""
         return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in self.records))
+
+
+def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of the experiment's file; empty where it holds none."""
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def metric_mode(name: str) -> Literal["max", "min"]:

@@ -9,7 +9,9 @@ import yaml
 from orchestrator.report import class_tables, figures, frames, tables
 from orchestrator.report.blocks import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
 from orchestrator.report.data_section import data_section
+from orchestrator.report.detection_sections import HOW_DETECTION, Detection
 from orchestrator.report.formatting import count, label, plural, printable, setting, words
+from orchestrator.report.galleries import LARGEST_PAGE, size_of
 from orchestrator.report.hyperparameters import Effect, effect_frame, effects
 from orchestrator.report.leaderboard import Standing, leaderboard_frame, standings
 from orchestrator.report.run_data import RunData
@@ -36,18 +38,26 @@ def build_report(data: RunData) -> Report:
         "facts": frames.fact_frame(data),
     }
     evaluated = [row for row in rows if row.estimates]
+    detection = Detection(data, [row.variant for row in evaluated]) if data.task == "detection" else None
+    if detection is not None:
+        numbers |= detection.frames
+        results: list[Section | None] = [*detection.results]
+    else:
+        results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
     sections = [
         _leaderboard(data, evaluated, rows),
-        _classes(data, evaluated, numbers),
-        _confusion(data, evaluated, numbers),
+        *results,
         _learning(data),
         _search(data),
         _hyperparameters(data, searched, numbers),
         _cost(data, evaluated, numbers),
         _failures(data, numbers),
-        data_section(data),
+        data_section(data, detection.facts if detection else ()),
+        detection.audit if detection else None,
         _provenance(data, numbers),
     ]
+    if detection is not None:
+        sections.insert(1 + len(results), detection.gallery(LARGEST_PAGE - size_of(sections)))
     done = sum(len(records) for records in data.completed.values())
     return Report(
         title=f"Comparison of {words([printable(name) for name in data.variants], 3)}",
@@ -55,7 +65,7 @@ def build_report(data: RunData) -> Report:
         f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
         asked=asked(data),
         found=found(data, rows),
-        notices=notices(data, rows),
+        notices=[*(detection.notices if detection else ()), *notices(data, rows)],
         sections=[section for section in sections if section is not None],
         frames=numbers,
     )
@@ -73,7 +83,8 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing])
         "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
         "the difference leaves out 0."
     )
-    return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing([text])])])
+    made = [text, *(HOW_DETECTION if data.task == "detection" else ())]
+    return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing(made)])])
 
 
 def _classes(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
@@ -110,7 +121,7 @@ def _learning(data: RunData) -> Section | None:
         best = data.best_trial(variant)
         records = cells or ([best] if best else [])
         found = [
-            figures.loss_chart(variant, records, f"loss{place}"),
+            figures.loss_chart(variant, records, f"loss{place}", data.task),
             figures.metric_chart(data, variant, cells, f"metric{place}"),
         ]
         charts += found
@@ -194,6 +205,8 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
     facts.append(("Records", f"{count(len(data.records))}, from {printable(finished[0])} to {printable(finished[-1])}"))
     facts.append(("Seeds", words([str(seed) for seed in data.seeds], 30)))
     facts.append(("Objective", f"{label(data.metric)} ({data.mode})"))
+    if data.search_metric != data.metric:
+        facts.append(("Objective of the search", f"{label(data.search_metric)} ({data.search_mode})"))
     name = printable(data.run.root.resolve().name)
     command = f"orchestrate sweep {shlex.quote(f'{name}/experiment.yaml')} --out {shlex.quote(f'{name}-again')}"
     blocks: list[Block] = [Code(command), Facts(facts)]

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.report.formatting import interval, label, number, p_value, plural, printable, words
+from orchestrator.report.detection_summary import losing_sentences, threshold_sentence
+from orchestrator.report.formatting import interval, label, number, on_validation, p_value, plural, printable, words
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import ENDED_WELL, RunData, superseded
 
@@ -29,7 +30,7 @@ def asked(data: RunData) -> list[str]:
     ]
     limits = [limit for limit in limits if limit]
     lines.append(
-        (f"Search: {', '.join(limits)}, judged on the validation part. " if limits else "")
+        (f"Search: {', '.join(limits)}, judged {_by(data)}on the validation part. " if limits else "")
         + f"Then each winner is trained with {plural(len(data.seeds), 'seed')} and read once on the test part."
     )
     if data.baseline is not None:
@@ -37,9 +38,19 @@ def asked(data: RunData) -> list[str]:
     return lines
 
 
+def _by(data: RunData) -> str:
+    return "" if data.search_metric == data.metric else f"by {label(data.search_metric)} "
+
+
 def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     """The answer."""
     ranked = [row for row in rows if data.metric in row.estimates]
+    if not ranked and any(row.estimates for row in rows):
+        known = words([label(name) for name in data.metrics], 12)
+        return [
+            f"No evaluated model has a {label(data.metric)} on the test part, so there is no ranking; known: {known}.",
+            *_search_lines(data),
+        ]
     if not ranked:
         return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
     best = ranked[0]
@@ -51,6 +62,8 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
         + f" over {plural(top.seeds, 'seed')}."
     ]
     lines += [_comparison_line(data, row) for row in ranked if data.metric in row.comparisons]
+    if data.task == "detection":
+        lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
     if data.classes and data.metric in ("accuracy", "macro_f1", "macro_recall"):
         lines.append(
             f"Guessing among {plural(len(data.classes), 'class').replace('classs', 'classes')} would score about "
@@ -94,8 +107,8 @@ def _search_lines(data: RunData) -> list[str]:
     for variant, trials in data.search.items():
         best = data.best_trial(variant)
         if best is not None:
-            value, trials_of = number(best.metrics[data.metric]), plural(len(trials), "trial")
-            lines.append(f"{printable(variant)}: best {label(data.metric)} on validation {value} in {trials_of}.")
+            value, trials_of = number(best.metrics[data.search_metric]), plural(len(trials), "trial")
+            lines.append(f"{printable(variant)}: best {on_validation(data.search_metric)} {value} in {trials_of}.")
         elif trials:
             lines.append(f"{printable(variant)}: none of {plural(len(trials), 'trial')} completed.")
     return lines

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -75,9 +76,12 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def panel() -> tuple[Figure, Axes]:
-    """An empty panel; call within `drawing`. Margins are fixed, so that panels side by side line up."""
-    figure = Figure(figsize=SIZE, facecolor="none")
+def panel(taller: float = 0.0) -> tuple[Figure, Axes]:
+    """An empty panel, by `taller` inches taller than others; call within `drawing`.
+
+    Margins are fixed, so that panels side by side line up.
+    """
+    figure = Figure(figsize=(SIZE[0], SIZE[1] + taller), facecolor="none")
     axes = figure.subplots()
     # Not as a gridspec's own: those would outrank what `legend` sets later.
     figure.subplots_adjust(left=0.18, right=0.94, bottom=0.19, top=0.96)
@@ -96,7 +100,10 @@ def legend(axes: Axes) -> None:
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     lines = math.ceil((sum(len(name) for name in unique) + 6 * len(unique)) / _LEGEND_LETTERS)
-    figure.subplots_adjust(top=0.88 - 0.08 * (lines - 1))
+    while lines < len(unique) and _legend_width(list(unique), lines) > _LEGEND_LETTERS:
+        lines += 1
+    line = 0.08 * SIZE[1] / figure.get_figheight()
+    figure.subplots_adjust(top=1 - 1.5 * line - line * (lines - 1))
     drawn = figure.legend(
         unique.values(),
         unique.keys(),
@@ -107,6 +114,12 @@ def legend(axes: Axes) -> None:
     for handle in drawn.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
+
+
+def _legend_width(names: Sequence[str], lines: int) -> int:
+    """Letters across of a legend in so many lines: each column is as wide as its widest name."""
+    columns = np.array_split(np.array([len(name) + 6 for name in names]), math.ceil(len(names) / lines))
+    return int(sum(column.max() for column in columns))
 
 
 def logarithmic(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -> None:

@@ -73,7 +73,7 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
         text += f" Δ: paired by seed against {printable(data.baseline)} (the dashed line), with its 95 % interval."
     if tests:
         text += f" p: paired t-test over seeds, Holm-corrected for {plural(tests, 'comparison')}."
-    return text
+    return text + data.caveat
 
 
 def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:
@@ -103,7 +103,7 @@ def metrics_table(data: RunData, rows: Sequence[Standing]) -> Table:
             span = interval(found.low, found.high) if found else ""
             cells.append(Cell(number(found.mean if found else None), span))
         printed.append(cells)
-    caption = "Every metric on the test part: mean over seeds and its 95 % interval."
+    caption = f"Every metric on the test part: mean over seeds and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in data.metrics)]
     return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))))
 
@@ -121,13 +121,22 @@ def search_table(data: RunData) -> Table:
                 Cell(printable(variant)),
                 Cell(count(len(trials))),
                 *(Cell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
-                Cell(number(best.metrics[data.metric] if best else None)),
+                Cell(number(best.metrics[data.search_metric] if best else None)),
                 Cell("" if best is None else str(best.trial)),
                 Cell(duration(sum(one.seconds for one in trials))),
             ]
         )
-    caption = f"The search, judged by {label(data.metric)} on the validation part, never on test."
-    columns = ["Variant", "Trials", "Completed", "Pruned", "Failed", f"Best {label(data.metric)}", "Best trial", "Time"]
+    caption = f"The search, judged by {label(data.search_metric)} on the validation part, never on test."
+    columns = [
+        "Variant",
+        "Trials",
+        "Completed",
+        "Pruned",
+        "Failed",
+        f"Best {label(data.search_metric)}",
+        "Best trial",
+        "Time",
+    ]
     return Table("trials", caption, columns, printed, frozenset(range(1, len(columns))))
 
 

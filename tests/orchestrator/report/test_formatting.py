@@ -11,6 +11,7 @@ from orchestrator.report.formatting import (
     interval,
     label,
     number,
+    on_validation,
     p_value,
     plural,
     printable,
@@ -78,5 +79,9 @@ def test_small_words() -> None:
     assert words(["a", "b", "c"]) == "a, b and c"
     assert words(list("abcdefgh"), 3) == "a, b, c and 5 more"
     assert label("macro_f1") == "macro F1"
+    assert label("pixel_roc_auc") == "pixel ROC-AUC"
+    assert on_validation("macro_f1") == "macro F1 on validation"
+    assert on_validation("macro_f1", axis=True) == "macro F1 (validation)"
+    assert on_validation("validation_loss") == on_validation("validation_loss", axis=True) == "validation loss"
     assert shorten("a" * 40 + "end", 10) == "aaaa…aaend"
     assert len(shorten("x" * 100, 24)) == 24

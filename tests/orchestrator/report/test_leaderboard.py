@@ -13,7 +13,7 @@ from orchestrator.records import read_records
 from orchestrator.report.leaderboard import leaderboard, leaderboard_json, leaderboard_text, standings
 from orchestrator.report.run_data import read_run
 from orchestrator.run_folder import RunFolder
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.metric_table import METRICS, metrics_of
 
 MakeRun = Callable[..., RunFolder]
 
@@ -25,7 +25,7 @@ def values(run: RunFolder, variant: str, metric: str) -> list[float]:
 
 def test_columns_and_order(whole_run: RunFolder) -> None:
     frame = leaderboard(whole_run)
-    columns = [name + suffix for name in METRICS for suffix in ("", "_low", "_high")]
+    columns = [one.name + suffix for one in metrics_of("classification") for suffix in ("", "_low", "_high")]
     assert list(frame.columns[: 3 + len(columns)]) == ["family", "variant", "n_seeds", *columns]
     assert list(frame["variant"]) == ["resnet18", "pca_logistic"]
     assert list(frame["n_seeds"]) == [3, 3]

@@ -1,15 +1,24 @@
 """Reading a run's folder: what counts, what is superseded, what is broken."""
 
 import json
+import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from orchestrator.records import MARK
 from orchestrator.report.run_data import RunData, read_run, superseded
 from orchestrator.run_folder import RunFolder
 from trainables.errors import InputError
 
 MakeRun = Callable[..., RunFolder]
+
+
+def sealed(values: dict[str, Any]) -> str:
+    """A line of records with its right checksum, whatever it holds."""
+    text = json.dumps(values)
+    return f'{text[:-1]}{MARK}{zlib.crc32(text.encode("ascii")):08x}"}}\n'
 
 
 def test_a_folder_that_is_no_run(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -24,9 +33,12 @@ def test_a_folder_that_is_no_run(tmp_path) -> None:  # type: ignore[no-untyped-d
 
 def test_a_broken_record_is_named(make_run: MakeRun) -> None:
     run = make_run(search=1, seeds=())
-    with run.records.open("a") as file:
-        file.write('{"stage": "search"}\n')
+    whole = run.records.read_text()
+    run.records.write_text(whole + sealed({"stage": "search"}))
     with pytest.raises(InputError, match=r"Record 3 of .*Field required \(at family\)"):
+        read_run(run)
+    run.records.write_text(whole.replace('"trial": 0', '"trial": 7', 1))
+    with pytest.raises(InputError, match=r"Line 1 of .* is not as it was written"):
         read_run(run)
 
 
@@ -55,7 +67,9 @@ def test_a_metric_that_is_no_number_is_no_metric(make_run: MakeRun) -> None:
     run = make_run(search=0, seeds=(0,))
     lines = [json.loads(line) for line in run.records.read_text().splitlines()]
     lines[0]["metrics"]["macro_f1"] = float("nan")
-    run.records.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for line in lines:
+        del line["checksum"]
+    run.records.write_text("".join(sealed(line) for line in lines))
     data = read_run(run)
     assert "macro_f1" not in data.completed["pca_logistic"][0].metrics
     assert "accuracy" in data.completed["pca_logistic"][0].metrics
@@ -91,6 +105,18 @@ def test_the_best_trial_follows_the_mode(make_run: MakeRun) -> None:
         best = data.best_trial("resnet18")
         assert best is not None
         assert best.metrics["macro_f1"] == pick(scores(data))
+
+
+def test_tables_rank_by_the_test_metric_and_trials_by_the_searchs(make_run: MakeRun) -> None:
+    objective = {"metric": "validation_loss", "mode": "min", "test_metric": "accuracy"}
+    data = read_run(make_run("both", search=1, seeds=(), objective=objective))
+    assert (data.search_metric, data.search_mode) == ("validation_loss", "min")
+    assert (data.metric, data.mode) == ("accuracy", "max")
+    data = read_run(make_run("loss", search=1, seeds=(), objective={"metric": "validation_loss", "test_metric": None}))
+    assert (data.search_metric, data.search_mode) == ("validation_loss", "min")
+    assert (data.metric, data.mode) == ("macro_f1", "max")
+    data = read_run(make_run("one", search=1, seeds=(), objective={"metric": "log_loss"}))
+    assert (data.metric, data.mode, data.search_metric) == ("log_loss", "min", "log_loss")
 
 
 def test_an_unset_mode_is_the_metrics_own(make_run: MakeRun) -> None:

@@ -67,7 +67,14 @@ def test_the_users_own_matplotlib_settings_do_not_matter() -> None:
         assert matplotlib.rcParams["font.size"] == 30
 
 
-@pytest.mark.parametrize("names", [("a", "b"), tuple(f"a long name of series {row}" for row in range(5))])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "b"),
+        tuple(f"a long name of series {row}" for row in range(5)),
+        ("patch_knn", "vae-linear", "conv_au…ncoder-b", "vae-small_conv", "pca", "conv_au…ncoder-a"),
+    ],
+)
 def test_the_legend_stands_above_the_axes(names: tuple[str, ...]) -> None:
     with drawing():
         figure, axes = panel()
