@@ -44,6 +44,29 @@ FAMILIES = {
         Row(
             "plot_classifier", "classification", cheap=False, summary="any torchvision backbone with a three-layer head"
         ),
+        Row("pca", "detection", cheap=True, summary="reconstruction from principal components of normal pictures"),
+        Row("vae", "detection", cheap=False, summary="a variational autoencoder, of four architectures"),
+        Row(
+            "conv_autoencoder", "detection", cheap=False, summary="a convolutional autoencoder, of three architectures"
+        ),
+        Row(
+            "vae_transfer",
+            "classification",
+            cheap=False,
+            summary="a head on the encoder of a VAE that was trained without labels",
+        ),
+        Row(
+            "feature_autoencoder",
+            "detection",
+            cheap=False,
+            summary="a 1x1 autoencoder of frozen deep features, with heat maps",
+        ),
+        Row(
+            "patch_knn",
+            "detection",
+            cheap=True,
+            summary="nearest normal patches of frozen deep features, with heat maps",
+        ),
     )
 }
 

@@ -1,7 +1,6 @@
 """The family that classifies plots with a torchvision backbone and a small head (seeds 000 and 001)."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -11,11 +10,19 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from trainables.augmentation import Augmentation
-from trainables.backbones import build_backbone, check_backbone, check_size, replace_last_layer
+from trainables.backbones import (
+    build_backbone,
+    check_backbone,
+    check_size,
+    input_transform,
+    replace_last_layer,
+    set_input_transform,
+)
 from trainables.errors import InputError
 from trainables.heads import plot_head
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.pretrained import checkpoint_folder, find_weights, load_backbone_weights
+from trainables.own_code import is_own
+from trainables.pretrained import absolute_weights, find_weights, load_backbone_weights, origin, starting_remarks
 from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -26,9 +33,10 @@ class PlotClassifierConfig(TrainingConfig):
     """What one plot classifier is."""
 
     backbone: str = "resnet18"
-    """Any classification model of torchvision, by its name there."""
+    """Any classification model of torchvision, by its name there; or one's own: module:factory, file.py:factory."""
     weights: str = "auto"
-    """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; or a path."""
+    """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; a path; or
+    module:function of a function that gives a path."""
     train_layers: Literal["all", "head"] = "all"
     dropout: float = Field(0.3, ge=0, lt=1)
     """Before the head's first two layers; two thirds of it before the third."""
@@ -47,9 +55,7 @@ class PlotClassifierConfig(TrainingConfig):
     @field_validator("weights")
     @classmethod
     def _absolute(cls, weights: str) -> str:
-        # A trial runs in another folder than the one where its configuration was read.
-        path = Path(weights).expanduser()
-        return str(path.resolve()) if path.is_file() else weights
+        return absolute_weights(weights)
 
 
 class PlotNetwork(nn.Module):
@@ -62,7 +68,7 @@ class PlotNetwork(nn.Module):
         super().__init__()
         height, width, _ = problem.shape
         file = find_weights(config.backbone, config.weights)
-        self.origin = "random initialisation" if file is None else file.name
+        self.origin = origin(config.backbone, file)
         self.backbone = build_backbone(config.backbone, (height, width), pretrained=file is not None)
         if file is not None:
             load_backbone_weights(self.backbone, config.backbone, file, height)
@@ -156,12 +162,13 @@ class PlotClassifier:
 
     def weights(self) -> dict[str, Tensor]:
         """The backbone's weights and statistics under torchvision's names, the head in the last layer's place."""
-        copied: dict[str, Tensor] = snapshot(dict(self.network.backbone.state_dict()))
+        backbone = self.network.backbone
+        copied: dict[str, Tensor] = snapshot({**backbone.state_dict(), **input_transform(backbone)})
         return copied
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take back `weights`."""
-        self.network.backbone.load_state_dict(dict(weights))
+        self.network.backbone.load_state_dict(set_input_transform(self.network.backbone, weights))
 
 
 def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:
@@ -173,13 +180,8 @@ def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:
         )
     check_size(config.backbone, (height, width))
     file = find_weights(config.backbone, config.weights)
-    remarks = []
-    if file is not None:
-        remarks.append(f"{config.backbone} starts from the pretrained weights {file.name}.")
-    elif config.weights == "auto":
-        where = checkpoint_folder()
-        remarks.append(f"{config.backbone} starts from random initialisation: no pretrained weights for it in {where}.")
-    if file is None and config.train_layers == "head":
+    remarks = starting_remarks(config.backbone, config.weights, file)
+    if file is None and config.train_layers == "head" and not is_own(config.backbone):
         remarks.append(f"train_layers: head trains the head alone, on a {config.backbone} of random weights.")
     if config.mixed_precision and not has_mixed_precision(torch.device(problem.device)):
         remarks.append(f"mixed_precision changes nothing: {problem.device} does not compute in bfloat16.")
@@ -195,4 +197,5 @@ FAMILY = Family(
     build=PlotClassifier,
     summary="A torchvision backbone with a small head, fine-tuned on plots.",
     check=check,
+    blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

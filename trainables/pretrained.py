@@ -16,6 +16,7 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from trainables.backbones import last_layer
 from trainables.errors import InputError
+from trainables.own_code import absolute_callable, call, described, is_own
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -34,18 +35,31 @@ def checkpoint_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
+def absolute_weights(weights: str) -> str:
+    """`weights` with paths made absolute: a trial runs in another folder than the one where it was read."""
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return str(path.resolve())
+    return absolute_callable(weights) if is_own(weights) else weights
+
+
 def find_weights(backbone: str, weights: str) -> WeightsFile | None:
-    """The file that `weights` stands for, or None for random initialisation. Nothing is ever downloaded.
+    """The file that `weights` stands for, or None: the backbone stays as it is built. Nothing is ever downloaded.
 
     `weights` is `none`, `auto` (torchvision's file for this backbone, if it is on the machine), a name in torchvision's
-    list such as IMAGENET1K_V2 or DEFAULT, or a path. Raises InputError where the name is unknown or the file missing.
+    list such as IMAGENET1K_V2 or DEFAULT, a path, or `module:function` of a function that gives a path. For a backbone
+    of one's own nothing is listed, and `auto` is `none`. Raises InputError where the name is unknown or the file
+    missing.
     """
     if weights == "none":
         return None
-    listed = _listed(backbone)
+    listed = {} if is_own(backbone) else _listed(backbone)
     if weights == "auto":
         return next((file for file in listed.values() if file.path.is_file()), None)
-    name = weights.rpartition(".")[2] if weights.startswith(f"{_enum(backbone).__name__}.") else weights
+    if is_own(weights) and not Path(weights).expanduser().is_file():
+        return _named_by(weights)
+    named_in_full = not is_own(backbone) and weights.startswith(f"{_enum(backbone).__name__}.")
+    name = weights.rpartition(".")[2] if named_in_full else weights
     if name in listed:
         file = listed[name]
         if not file.path.is_file():
@@ -61,25 +75,59 @@ def find_weights(backbone: str, weights: str) -> WeightsFile | None:
     if path.suffix or "/" in weights:
         raise InputError(
             f"There is no file of weights at {weights!r} (looked from {Path.cwd()}). Give the path of a file with the "
-            f"weights of {backbone}, or one of: auto, none, {', '.join(listed)}."
+            f"weights of {backbone}, or one of: {', '.join(['auto', 'none', *listed])}."
         )
     near = difflib.get_close_matches(weights, ["auto", "none", *listed], n=1, cutoff=0.4)
     nearest = f"Did you mean {near[0]}? " if near else ""
-    allowed = f"Allowed: auto, none, {', '.join(listed)}, or a path."
+    allowed = f"Allowed: {', '.join(['auto', 'none', *listed])}, or a path."
     raise InputError(f"Unknown weights {weights!r} for {backbone}. {nearest}{allowed}")
 
 
-def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, side: int) -> None:
-    """Put the weights of `file` into `model`, all but its last layer, which is to be replaced.
+def _named_by(weights: str) -> WeightsFile:
+    """The file whose path the callable `weights` gives."""
+    given = call(weights)
+    if not isinstance(given, str | Path) or not Path(given).is_file():
+        raise InputError(f"{weights!r} gave {given!r}, which is no file. It must give the path of a file of weights.")
+    path = Path(given)
+    return WeightsFile(f"{path.name} (sha256 {_digest(path)[:16]})", path)
+
+
+def origin(backbone: str, file: WeightsFile | None) -> str:
+    """Where a backbone's numbers come from, for records."""
+    start = "random initialisation" if file is None else file.name
+    if not is_own(backbone):
+        return start
+    code = described(backbone)
+    return f"as {code} gives them" if file is None else f"{start}, in {code}"
+
+
+def starting_remarks(backbone: str, weights: str, file: WeightsFile | None) -> list[str]:
+    """What to say before work starts of where a backbone's numbers come from; nothing where `weights` is none."""
+    if file is not None:
+        return [f"{backbone} starts from the pretrained weights {file.name}."]
+    if weights != "auto":
+        return []
+    if is_own(backbone):
+        return [f"{backbone} starts as its factory gives it: for one's own backbone, weights: auto finds none."]
+    where = checkpoint_folder()
+    return [f"{backbone} starts from random initialisation: no pretrained weights for it in {where}."]
+
+
+def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, side: int, *, last: bool = False) -> None:
+    """Put the weights of `file` into `model`; all but its last layer, which is to be replaced, unless `last`.
 
     The position embeddings of vision transformers are interpolated to pictures of `side` pixels. Raises InputError for
     a file that can't be read without running code, or whose names or shapes are those of another architecture.
     """
     given = _read(file)
     given = {OLD_DENSENET.sub(r"\1\2", name): value for name, value in given.items()}
-    last, _ = last_layer(model)
-    ours = {name: value for name, value in model.state_dict().items() if not name.startswith(f"{last}.")}
-    given = {name: value for name, value in given.items() if not name.startswith((f"{last}.", *AUXILIARY))}
+    ours = dict(model.state_dict())
+    if not last:
+        replaced = f"{last_layer(model)[0]}."
+        ours = {name: value for name, value in ours.items() if not name.startswith(replaced)}
+        given = {name: value for name, value in given.items() if not name.startswith(replaced)}
+    if not is_own(backbone):
+        given = {name: value for name, value in given.items() if not name.startswith(AUXILIARY)}
     if backbone.startswith("vit_") and "encoder.pos_embedding" in given:
         given = dict(interpolate_embeddings(side, int(backbone.rpartition("_")[2]), given))
     # Files from before torch 0.4.1 count no batches.

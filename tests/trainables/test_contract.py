@@ -17,6 +17,24 @@ from trainables.interface import Epoch, Model, Problem, Samples
 
 EPOCHS = 3
 SMALL: dict[str, dict[str, Any]] = {
+    "conv_autoencoder": {"architecture": "B", "batch_size": 8, "plateau_patience": 0},
+    "feature_autoencoder": {
+        "backbone": "shufflenet_v2_x0_5",
+        "weights": "none",
+        "layers": [1, 2],
+        "grid": 8,
+        "latent_dim": 4,
+        "batch_size": 8,
+        "plateau_patience": 0,
+    },
+    "pca": {"components": 4, "crop": 0.8, "blur": 0.5},
+    "patch_knn": {
+        "backbone": "shufflenet_v2_x0_5",
+        "weights": "none",
+        "layers": "1+2",
+        "most_patches": 40,
+        "reweighting": True,
+    },
     "pca_logistic": {"thumbnail": 16, "components": 8},
     "plot_classifier": {
         "backbone": "shufflenet_v2_x0_5",
@@ -24,6 +42,15 @@ SMALL: dict[str, dict[str, Any]] = {
         "batch_size": 8,
         "augmentation": 0.5,
         "flip_left_right": True,
+        "plateau_patience": 0,
+    },
+    "vae": {"latent_dim": 8, "score": "reconstruction_kl", "batch_size": 8, "plateau_patience": 0},
+    "vae_transfer": {
+        "vae_architecture": "small_conv",
+        "vae_latent_dim": 8,
+        "vae_epochs": 2,
+        "vae_batch_size": 8,
+        "batch_size": 8,
         "plateau_patience": 0,
     },
 }

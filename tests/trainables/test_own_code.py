@@ -1,0 +1,109 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainables.errors import InputError
+from trainables.own_code import absolute_callable, call, described, is_own
+
+CODE = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+runs = []
+number = 7
+
+@dataclass
+class Kept:
+    value: int = 3
+
+    @staticmethod
+    def twice():
+        return 6
+
+def count():
+    runs.append(1)
+    return len(runs)
+
+def broken():
+    raise RuntimeError("no luck")
+
+def leaves():
+    raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine è.py"
+    path.write_text(CODE, encoding="utf-8")
+    return path
+
+
+def test_a_file_is_run_once_and_found_from_any_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
+    name = absolute_callable("mine è.py:count")
+    assert name == f"{file}:count"
+    assert absolute_callable(name) == name
+    monkeypatch.chdir("/")
+    before = set(sys.modules)
+    assert [call(name), call(name)] == [1, 2]
+    assert len(set(sys.modules) - before) <= 1
+    assert "mine è" not in sys.modules
+    assert call(f"{file}:Kept").value == 3
+    assert call(f"{file}:Kept.twice") == 6
+
+
+def test_two_files_of_one_name_are_two(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "net.py").write_text(f"def build():\n    return {folder!r}\n", encoding="utf-8")
+    assert [call(f"{tmp_path / folder}/net.py:build") for folder in ("a", "b")] == ["a", "b"]
+
+
+def test_a_module_is_imported_by_its_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.rename(file.parent / "own_module_for_test.py")
+    monkeypatch.syspath_prepend(str(file.parent))
+    assert call("own_module_for_test:Kept.twice") == 6
+    monkeypatch.delitem(sys.modules, "own_module_for_test")
+
+
+@pytest.mark.parametrize("name", [":build", "module:", "module:a b", "module:build()", "a:b:"])
+def test_a_form_that_names_nothing(name: str) -> None:
+    with pytest.raises(InputError, match=r"names no callable\. Allowed: module:factory"):
+        absolute_callable(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no_such_package_here:build", r"'no_such_package_here' can't be imported: .*Install the package.*\.py file"),
+        ("there/none.py:build", r"no file there/none\.py \(looked from "),
+        ("{file}:build", r"no 'build' in .*Callables there: dataclass, Kept, count, broken, leaves\."),
+        ("{file}:number", r"is no function but int"),
+        ("{file}:broken", r"failed when it was called without arguments: RuntimeError: no luck\."),
+        ("{file}:leaves", r"failed when it was called without arguments: SystemExit: 3\."),
+    ],
+)
+def test_what_goes_wrong_is_said(file: Path, name: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        call(name.replace("{file}", str(file)))
+
+
+def test_a_file_that_can_not_be_run_leaves_no_module(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("import missing_sibling_module\n", encoding="utf-8")
+    before = set(sys.modules)
+    with pytest.raises(InputError, match=r"broken\.py can't be run: ModuleNotFoundError: .*missing_sibling_module"):
+        call(f"{path}:build")
+    assert set(sys.modules) == before
+
+
+def test_a_record_names_the_content_of_a_file(file: Path) -> None:
+    first = described(f"{file}:count")
+    assert first.startswith("mine è.py:count (sha256 ")
+    file.write_text("count = list\n", encoding="utf-8")
+    assert described(f"{file}:count") != first
+    assert described("package.module:count") == "package.module:count"
+    assert is_own("package.module:count")
+    assert not is_own("resnet18")

@@ -1,0 +1,241 @@
+"""The family that reconstructs frozen deep features with a 1x1 autoencoder (seed 002; DFR, arXiv 2012.07122)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from trainables.depth_scale import depth_of, fit_depth_scale
+from trainables.errors import InputError
+from trainables.frozen_features import FrozenFeatures, FrozenFeaturesConfig, align, check_features, feature_channels
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+
+SCORING_BATCH = 8
+"""Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
+MEGABYTE = 2**20
+
+
+class FeatureAutoencoderConfig(TrainingConfig, FrozenFeaturesConfig):
+    """What one feature autoencoder is. The defaults are seed 002's."""
+
+    learning_rate: float = Field(1e-4, gt=0, allow_inf_nan=False)
+    batch_size: int = Field(4, ge=2)
+    gradient_clipping: float = Field(1.0, ge=0, allow_inf_nan=False)
+    input: Literal["rgb", "rgbd"] = "rgb"
+    """rgbd: depth as a fourth channel, scaled to [0, 1] by the training part's 1st and 99th percentile."""
+    grid: int = Field(64, ge=2)
+    """The features of all stages are resized to so many places a side."""
+    latent_dim: int = Field(128, ge=1)
+    cache_megabytes: int = Field(1024, ge=0)
+    """Memory for the frozen features of training and validation, kept from epoch to epoch; those that do not fit are
+    computed anew each time, to the same result. A picture of 256 x 256 takes 2 MB with all four layers of a ResNet50;
+    each trial that runs at the same time has its own."""
+
+
+def one_by_one_autoencoder(channels: int, latent_dim: int) -> nn.Sequential:
+    """channels -> 1/2 -> 1/4 -> latent -> 1/4 -> 1/2 -> channels by 1x1 convolutions with biases, on (B, C, h, w).
+
+    ReLU between; none after the latent layer nor at the end. 1,215,968 parameters for 960 channels and 128, 209,984 for
+    384 and 128.
+    """
+    half, quarter = max(1, channels // 2), max(1, channels // 4)
+    return nn.Sequential(
+        nn.Conv2d(channels, half, 1),
+        nn.ReLU(),
+        nn.Conv2d(half, quarter, 1),
+        nn.ReLU(),
+        nn.Conv2d(quarter, latent_dim, 1),
+        nn.Conv2d(latent_dim, quarter, 1),
+        nn.ReLU(),
+        nn.Conv2d(quarter, half, 1),
+        nn.ReLU(),
+        nn.Conv2d(half, channels, 1),
+    )
+
+
+class FeatureReconstruction:
+    """Mean squared error to train by; the L2 distance of features at each place as the map, its maximum as the score.
+
+    `size` is that of the maps: the pictures' (height, width).
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+
+    def losses(self, output: Tensor, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Each sample's mean squared error (B,), all counting alike. `pictures` are aligned features (B, C, h, w)."""
+        losses = (output.float() - pictures).square().mean(dim=(1, 2, 3))
+        return losses, torch.ones_like(losses)
+
+    def scores(self, output: Tensor, pictures: Tensor) -> Tensor:
+        """The largest value of each map (B,)."""
+        return self.maps(output, pictures).amax(dim=(1, 2))
+
+    def maps(self, output: Tensor, pictures: Tensor) -> Tensor:
+        """Distances (B, H, W), resized bilinear from the grid."""
+        distances = torch.linalg.vector_norm(output.float() - pictures, dim=1, keepdim=True)
+        return interpolate(distances, self.size, mode="bilinear", align_corners=False)[:, 0]
+
+
+class FeatureCache:
+    """The frozen maps of pictures that come again, as long as they fit."""
+
+    def __init__(self, megabytes: int) -> None:
+        self.room = megabytes * MEGABYTE
+        self.parts: list[tuple[Samples, dict[int, list[Tensor]]]] = []
+
+    def open(self, *parts: Samples) -> None:
+        """Keep what is computed of these samples; of all others nothing is kept."""
+        self.parts = [(part, {}) for part in parts]
+
+    def get(self, features: FrozenFeatures, samples: Samples, row: int) -> list[Tensor]:
+        """The maps of one picture, from memory or computed."""
+        kept = next((rows for part, rows in self.parts if part is samples), None)
+        if kept is not None and row in kept:
+            return [stage.to(features.device) for stage in kept[row]]
+        maps = features.maps(samples, row)
+        size = sum(stage.nbytes for stage in maps)
+        if kept is not None and size <= self.room:
+            kept[row] = [stage.cpu() for stage in maps]
+            self.room -= size
+        return maps
+
+    def close(self) -> None:
+        """Forget all."""
+        self.room += sum(stage.nbytes for _, rows in self.parts for maps in rows.values() for stage in maps)
+        self.parts = []
+
+
+class FeatureAutoencoder:
+    """Frozen features, and a 1x1 autoencoder of them trained by the shared loop."""
+
+    def __init__(self, config: FeatureAutoencoderConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem = config, problem
+        depth = config.input == "rgbd"
+        self.features = FrozenFeatures(config, problem, seed, depth=depth, mixed=config.mixed_precision)
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.network = one_by_one_autoencoder(sum(self.features.channels), config.latent_dim)
+        objective = FeatureReconstruction((problem.shape[0], problem.shape[1]))
+        self.cache = FeatureCache(config.cache_megabytes)
+        self.loop = EpochLoop(
+            self.network,
+            objective,
+            config,
+            problem,
+            seed,
+            fetch=self._aligned,
+            task="detection",
+            scoring_batch=SCORING_BATCH,
+        )
+
+    @property
+    def parameters(self) -> int:
+        """All weights and biases, frozen ones too."""
+        return self.features.parameters_held + self._trained
+
+    @property
+    def _trained(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def facts(self) -> dict[str, str]:
+        """Where the frozen weights came from, and how many are trained."""
+        return {
+            "weights": self.features.origin,
+            "trained parameters": f"{self._trained:,}",
+            "feature channels": str(sum(self.features.channels)),
+        }
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Train on normal samples, yielding after each epoch."""
+        if self.config.input == "rgbd" and self.features.depth_scale is None:
+            self.features.depth_scale = fit_depth_scale(depth_of(train))
+        self.cache.open(train, validation)
+        try:
+            yield from self.loop.fit(train, validation)
+        finally:
+            self.cache.close()
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Anomaly scores (N,) and maps (N, H, W): distances between features and their reconstruction."""
+        return self.loop.predict(samples)
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Nothing: the maps are shown of every family that has them."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """All that resuming needs. The frozen numbers are named by their digest: the seed and the file give them."""
+        scale = self.features.depth_scale
+        return {"loop": self.loop.state(), "depth_scale": list(scale or ()), "frozen": self._frozen()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`. Raises InputError where the frozen features are no longer those of before."""
+        if state["frozen"] != self._frozen():
+            raise InputError(
+                f"This training began with other frozen weights of {self.config.backbone} than are there now "
+                f"({self.features.origin}). Put the file back as it was, or start the run anew."
+            )
+        self.loop.load(state["loop"])
+        scale = state["depth_scale"]
+        self.features.depth_scale = (scale[0], scale[1], scale[2]) if scale else None
+
+    def weights(self) -> dict[str, Tensor]:
+        """The backbone, the projections and the scale of depth under `features.`, the rest under `autoencoder.`."""
+        trained = {f"autoencoder.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        copied: dict[str, Tensor] = snapshot(trained)
+        return {**self.features.kept(), **copied}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.features.take_back(weights)
+        prefix = "autoencoder."
+        trained = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        self.network.load_state_dict(trained)
+
+    def _aligned(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
+        """The aligned features (B, C, grid, grid) of these pictures: what the autoencoder reconstructs."""
+        grid = self.config.grid
+        return align([self.cache.get(self.features, samples, int(row)) for row in rows], (grid, grid))
+
+    def _frozen(self) -> str:
+        return self.features.digest()
+
+
+def check(config: FeatureAutoencoderConfig, problem: Problem) -> list[str]:
+    """What to say before training starts. Raises InputError where this can't be built for these pictures here."""
+    depth = config.input == "rgbd"
+    remarks = check_features(config, problem, "feature_autoencoder", depth=depth)
+    height, width, _ = problem.shape
+    if config.grid > min(height, width):
+        raise InputError(
+            f"grid is {config.grid}, and the pictures have {height} x {width} pixels; it must not exceed either side. "
+            f"Set grid to {min(height, width)} or less, or raise data.size."
+        )
+    channels = feature_channels(config, problem, depth=depth)
+    if config.latent_dim > channels:
+        raise InputError(
+            f"latent_dim is {config.latent_dim}, and layers {config.layers} of {config.backbone} give {channels} "
+            f"channels: the latent layer must not be wider. Set latent_dim to {channels} or less, or add layers."
+        )
+    if config.mixed_precision and not has_mixed_precision(torch.device(problem.device)):
+        remarks.append(f"mixed_precision changes nothing: {problem.device} does not compute in bfloat16.")
+    return remarks
+
+
+FAMILY = Family(
+    name="feature_autoencoder",
+    task="detection",
+    config=FeatureAutoencoderConfig,
+    build=FeatureAutoencoder,
+    summary="A 1x1 autoencoder of frozen deep features, RGB or RGB-D, with heat maps (DFR).",
+    check=check,
+    loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
+    blank=lambda config: config.model_copy(update={"weights": "none"}),
+)

@@ -1,0 +1,220 @@
+"""The baseline that looks for each patch's nearest normal patch (the idea of PatchCore, arXiv 2106.08265)."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from trainables.coreset import greedy_k_centre, nearest
+from trainables.errors import InputError
+from trainables.frozen_features import FrozenFeatures, FrozenFeaturesConfig, Layers, align, check_features
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.training import snapshot
+
+MOST_POOLED = 40_000
+"""Training patches that the coreset is chosen from; of more, so many drawn at random."""
+NEIGHBOURS = 9
+"""Of the nearest normal patch, that the reweighting looks at (the paper's b)."""
+TRAIN_LOSS_PATCHES = 2_000
+
+
+class PatchKnnConfig(FrozenFeaturesConfig):
+    """What one nearest-neighbour search is."""
+
+    layers: Layers = "2+3"
+    """Some of the four stages, as "2+3" or [2, 3]; resized to the finest of them."""
+    reduction: int = Field(1, ge=1)
+    """Each stage's channels are projected to one in so many; 1: not projected."""
+    coreset: Literal["greedy", "random"] = "greedy"
+    """greedy: each next patch is the one furthest from all chosen ones (k-centre); random: any."""
+    coreset_share: float = Field(0.1, gt=0, le=1)
+    """Of all training patches, but never more than most_patches."""
+    most_patches: int = Field(10_000, ge=1)
+    """The largest coreset. 10,000 patches of ResNet50's layers 2 and 3, 1,536 channels, take 61 MB, and the 40,000 that
+    they are chosen from 246 MB while it is fitted."""
+    reweighting: bool = False
+    """The paper's: a score counts less where the nearest normal patch lies among others that are as near."""
+    smoothing: float = Field(4.0, ge=0, allow_inf_nan=False)
+    """The sigma of the Gaussian that smooths the maps, in pixels; 0: none. Scores are taken before it."""
+
+
+class PatchKnn:
+    """Frozen patch features and a coreset of the training part's."""
+
+    def __init__(self, config: PatchKnnConfig, problem: Problem, seed: int) -> None:
+        self.config, self.problem, self.seed = config, problem, seed
+        self.features = FrozenFeatures(config, problem, seed, depth=False, mixed=False)
+        self.patches: Tensor | None = None
+        """The coreset (K, C)."""
+        self.fitted = False
+
+    @property
+    def parameters(self) -> int:
+        """The frozen weights and the coreset."""
+        return self.features.parameters_held + (0 if self.patches is None else self.patches.numel())
+
+    def facts(self) -> dict[str, str]:
+        """Where the frozen weights came from, and how large the coreset is."""
+        facts = {"weights": self.features.origin}
+        if self.patches is not None:
+            facts["coreset"] = f"{len(self.patches):,} patches of {self.patches.shape[1]} channels"
+        return facts
+
+    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+        """Fill the coreset: one epoch, the last.
+
+        train_loss is the mean distance of at most 2,000 pooled training patches to the coreset; validation_loss and
+        anomaly_loss are mean scores. Raises InputError where there is nothing to train on.
+        """
+        if self.fitted:
+            return
+        if not len(train):
+            raise InputError("patch_knn needs at least 1 normal training picture. Add data or change data.split.")
+        generator = np.random.default_rng(self.seed)
+        pool, patches = self._pool(train, generator)
+        size = min(max(1, round(self.config.coreset_share * patches)), self.config.most_patches, len(pool))
+        if self.config.coreset == "greedy":
+            chosen = greedy_k_centre(pool, size, generator)
+        else:
+            chosen = torch.from_numpy(np.sort(generator.choice(len(pool), size, replace=False))).to(pool.device)
+        self.patches = pool[chosen].clone()
+        self.fitted = True
+        looked_at = np.linspace(0, len(pool) - 1, min(len(pool), TRAIN_LOSS_PATCHES)).round().astype(np.int64)
+        distances, _ = nearest(pool[torch.from_numpy(looked_at).to(pool.device)], self.patches)
+        prediction = self._predict(validation, maps=validation.masks is not None)
+        losses = {"train_loss": float(distances.double().mean())}
+        for name, label in (("validation_loss", 0), ("anomaly_loss", 1)):
+            scores = prediction.scores[validation.labels == label]
+            if len(scores):
+                losses[name] = float(scores.mean())
+        yield Epoch(losses, prediction, last=True)
+
+    def predict(self, samples: Samples) -> Prediction:
+        """Anomaly scores (N,), the largest distance of a patch to the coreset; maps (N, H, W) of all distances."""
+        return self._predict(samples, maps=True)
+
+    def gallery(self, samples: Samples) -> list[Gallery]:
+        """Nothing: the maps are shown of every family that has them."""
+        return []
+
+    def state(self) -> dict[str, Any]:
+        """The coreset and whether there is one. The frozen numbers are named by their digest."""
+        coreset = {} if self.patches is None else {"coreset": self.patches}
+        state: dict[str, Any] = snapshot({**coreset, "fitted": self.fitted, "frozen": self.features.digest()})
+        return state
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take back a `state`. Raises InputError where the frozen features are no longer those of before."""
+        if state["frozen"] != self.features.digest():
+            raise InputError(
+                f"This training began with other frozen weights of {self.config.backbone} than are there now "
+                f"({self.features.origin}). Put the file back as it was, or start the run anew."
+            )
+        self.patches = state["coreset"].clone().to(self.features.device) if "coreset" in state else None
+        self.fitted = state["fitted"]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The backbone and the projections under `features.`, and the coreset (K, C)."""
+        assert self.patches is not None, "weights come after fit or load_weights"
+        copied: dict[str, Tensor] = snapshot({"coreset": self.patches})
+        return {**self.features.kept(), **copied}
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Take back `weights`."""
+        self.features.take_back(weights)
+        self.patches = weights["coreset"].clone().to(self.features.device)
+
+    def _aligned(self, samples: Samples, row: int) -> Tensor:
+        """One picture's patch features (C, h, w), on the grid of its finest stage."""
+        stages = self.features.maps(samples, row)
+        height, width = (max(stage.shape[axis] for stage in stages) for axis in (1, 2))
+        return align([stages], (height, width))[0]
+
+    def _pool(self, train: Samples, generator: np.random.Generator) -> tuple[Tensor, int]:
+        """Patches of the training part (P, C), drawn where they are too many to hold; and how many there are."""
+        first = _as_patches(self._aligned(train, 0))
+        there = len(train) * len(first)
+        most = max(MOST_POOLED, self.config.most_patches)
+        wanted = np.arange(there)
+        if there > most:
+            wanted = np.sort(generator.choice(there, most, replace=False))
+        edges = np.searchsorted(wanted, np.arange(len(train) + 1) * len(first))
+        pool = torch.empty(len(wanted), first.shape[1], device=first.device)
+        for row, (start, stop) in enumerate(pairwise(edges)):
+            if start < stop:
+                patches = first if row == 0 else _as_patches(self._aligned(train, row))
+                pool[start:stop] = patches[torch.from_numpy(wanted[start:stop] - row * len(first)).to(pool.device)]
+        return pool, there
+
+    def _predict(self, samples: Samples, *, maps: bool) -> Prediction:
+        assert self.patches is not None, "predict comes after fit or load_weights"
+        height, width, _ = self.problem.shape
+        scores = np.empty(len(samples))
+        drawn = np.empty((len(samples), height, width), dtype=np.float32) if maps else None
+        for row in range(len(samples)):
+            aligned = self._aligned(samples, row)
+            patches = _as_patches(aligned)
+            distances, neighbours = nearest(patches, self.patches)
+            scores[row] = self._score(patches, distances, neighbours)
+            if drawn is not None:
+                grid = distances.view(1, 1, *aligned.shape[1:])
+                whole = interpolate(grid, (height, width), mode="bilinear", align_corners=False)
+                drawn[row] = self._smoothed(whole[0, 0].cpu().numpy())
+        return Prediction(scores, drawn)
+
+    def _score(self, patches: Tensor, distances: Tensor, neighbours: Tensor) -> float:
+        """The largest distance; reweighted (equation 7 of the paper) where the configuration says so."""
+        assert self.patches is not None
+        worst = int(distances.argmax())
+        score = float(distances[worst])
+        if not self.config.reweighting:
+            return score
+        others = torch.linalg.vector_norm(self.patches - self.patches[neighbours[worst]], dim=1)
+        around = others.topk(min(NEIGHBOURS, len(others)), largest=False).indices
+        far = torch.linalg.vector_norm(self.patches[around] - patches[worst], dim=1).double()
+        # exp(score) / sum(exp(far)), without overflow; the nearest patch is itself among them.
+        share = float(torch.exp(score - torch.logsumexp(far, dim=0)))
+        return score * (1 - min(share, 1.0))
+
+    def _smoothed(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        sigma = self.config.smoothing
+        return distances if sigma == 0 else np.asarray(gaussian_filter(distances, sigma), dtype=np.float32)
+
+
+def _as_patches(aligned: Tensor) -> Tensor:
+    """(C, h, w) -> (h·w, C)."""
+    return aligned.flatten(1).T.contiguous()
+
+
+def check(config: PatchKnnConfig, problem: Problem) -> list[str]:
+    """What to say before work starts. Raises InputError where this can't be built for these pictures here."""
+    return check_features(config, problem, "patch_knn")
+
+
+FAMILY = Family(
+    name="patch_knn",
+    task="detection",
+    config=PatchKnnConfig,
+    build=PatchKnn,
+    summary="Distance of frozen deep patches to the nearest normal one, with heat maps: PatchCore's idea.",
+    check=check,
+    loss_keys=(
+        "backbone",
+        "weights",
+        "layers",
+        "reduction",
+        "padding",
+        "coreset",
+        "coreset_share",
+        "most_patches",
+        "reweighting",
+    ),
+    blank=lambda config: config.model_copy(update={"weights": "none"}),
+)
