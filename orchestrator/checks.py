@@ -3,50 +3,37 @@
 import os
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.data.layouts import PARTS, Listing
+from orchestrator.data.layouts import DEPTH_LAYOUTS, PARTS, Listing
 from orchestrator.experiment import Experiment, Variant
 from orchestrator.families import family_row
+from orchestrator.goal import VALIDATION_LOSS, Goal
 from orchestrator.input_messages import unknown_key
-from orchestrator.scoring.metric_table import METRICS
 from search_spaces.overrides import example_configs
 from trainables.errors import InputError
 from trainables.interface import Family, Problem
 
 CHANNELS = 3
+DETECTION_CLASSES = ("normal", "anomaly")
 
 
-@dataclass(frozen=True)
-class Objective:
-    """The metric that is sought, and which way is better."""
-
-    metric: str
-    mode: Literal["max", "min"]
-
-
-def objective(experiment: Experiment) -> Objective:
-    """The experiment's objective; InputError where no such metric exists for its families' task."""
-    name = experiment.objective.metric
-    tasks = {family_row(variant.family).task for variant in experiment.families}
-    known = [metric.name for metric in METRICS.values() if metric.task in tasks]
-    if name not in known:
-        raise InputError(f"objective.metric: {unknown_key(name, known).replace('key', 'metric')}")
-    return Objective(name, experiment.objective.mode or METRICS[name].mode)
-
-
-def check_variants(experiment: Experiment, classes: tuple[str, ...], device: str) -> list[str]:
+def check_variants(experiment: Experiment, goal: Goal, classes: tuple[str, ...], device: str) -> list[str]:
     """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
     remarks = []
+    depth = experiment.data.layout in DEPTH_LAYOUTS
     for variant in experiment.families:
         row = family_row(variant.family)
-        problem = Problem(classes, (*experiment.size_of(variant), CHANNELS), experiment.budget.epochs, device)
+        shape = (*experiment.size_of(variant), CHANNELS)
+        problem = Problem(classes, shape, experiment.epochs_of(variant), device, depth=depth)
         check_overrides(variant, row.family)
-        for config in example_configs(row.suggest, variant.fixed, variant.space):
+        configs = example_configs(row.suggest, variant.fixed, variant.space)
+        if goal.metric == VALIDATION_LOSS:
+            _check_comparable(variant, row.family, configs)
+        for config in configs:
             try:
                 found = row.family.check(row.family.config(**config), problem)
             except InputError as error:
@@ -55,8 +42,22 @@ def check_variants(experiment: Experiment, classes: tuple[str, ...], device: str
     return list(dict.fromkeys(remarks))
 
 
-def check_classes(listing: Listing) -> tuple[str, ...]:
-    """The classes in order; InputError where one has too few files for the three parts, seen before any is drawn."""
+def _check_comparable(variant: Variant, family: Family, configs: list[dict[str, Any]]) -> None:
+    """InputError where a search by validation loss would choose a key that changes what this loss means."""
+    searched = [key for key in family.loss_keys if len({repr(config.get(key)) for config in configs}) > 1]
+    if searched:
+        defaults = {name: family.config.model_fields[name].default for name in searched}
+        raise InputError(
+            f"families.{variant.name}: a search by {VALIDATION_LOSS} can't choose {', '.join(searched)}: the loss "
+            f"means another thing for each value. Set them in `fixed`, such as {defaults}, or search by a detection "
+            "metric."
+        )
+
+
+def classes_of(listing: Listing, goal: Goal) -> tuple[str, ...]:
+    """The classes that labels index; InputError where one has too few files for the parts, seen before any is drawn."""
+    if goal.task == "detection":
+        return DETECTION_CLASSES
     counts = Counter(file.class_name for file in listing.files)
     name, count = min(counts.items(), key=lambda item: item[1])
     if count < len(PARTS):

@@ -40,6 +40,17 @@ class Style(StrEnum):
     plain = "plain"
 
 
+class Tree(StrEnum):
+    """How a folder of data lies."""
+
+    series = "series"
+    images = "images"
+    spill = "spill"
+    mvtec = "mvtec"
+    rgbd = "rgbd"
+    mvtec3d = "mvtec3d"
+
+
 class Stage(StrEnum):
     """Where a sweep may end."""
 
@@ -88,6 +99,36 @@ def doctor(as_json: Json = False) -> None:
     typer.echo(json.dumps(findings.model_dump(), indent=2) if as_json else render_findings(findings))
     if not findings.works:
         raise typer.Exit(1)
+
+
+@app.command()
+def inspect(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="The folder of the data.")],
+    layout: Annotated[
+        Tree | None, typer.Option(help="How the folder lies; unset: guessed by the names of folders and files.")
+    ] = None,
+    normal: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Detection on class folders: the normal class.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="RE", help=r"The source picture in a file's stem, such as '^(.*)_\d+_\d+$'."),
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write a contact sheet here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what is understood of a folder of data.
+
+    Layout, classes, parts, sizes, duplicates, masks, what is left out, and the split that default settings give.
+    """
+    from orchestrator.data.contact_sheet import write_contact_sheet
+    from orchestrator.data.inspection import inspect as look
+    from orchestrator.data.inspection_text import inspection_json, inspection_text
+
+    seen = look(data, None if layout is None else layout.value, normal, group)
+    if sheet is not None:
+        write_contact_sheet(seen.listing, sheet, seen.normal)
+    typer.echo(json.dumps(inspection_json(seen), indent=2) if as_json else inspection_text(seen))
 
 
 @app.command()
@@ -176,6 +217,21 @@ def report(run_folder: RunArgument, as_json: Json = False) -> None:
 
 
 @app.command()
+def status(run_folder: RunArgument, as_json: Json = False) -> None:
+    """Say how a run stands.
+
+    While it works, after it died, or from another machine that sees its folder.
+    """
+    from orchestrator.run_folder import RunFolder
+    from orchestrator.status import status_of, status_text
+    from orchestrator.sweep import experiment_of
+
+    folder = RunFolder(run_folder.expanduser().absolute())
+    found = status_of(folder, experiment_of(folder))
+    typer.echo(json.dumps(found, indent=2) if as_json else status_text(found))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder of the demo's run.")] = Path("demo-run"),
     quiet: Quiet = False,
@@ -192,7 +248,7 @@ def demo(
 
 
 def main() -> None:
-    """The entry point: 0 for success, 2 for bad input, 1 for anything else."""
+    """The entry point: 0 for success, 2 for bad input, 130 and 143 for Ctrl-C and SIGTERM, 1 for anything else."""
     try:
         app()
     except InputError as error:
@@ -201,15 +257,15 @@ def main() -> None:
 
 
 def _interruptible(work: Callable[[], Any], out: Path) -> Any:
-    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on."""
+    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return work()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         typer.echo(
             f"Stopped. What is finished is kept in {out}; go on with the same command (sweep: and --resume).", err=True
         )
-        raise typer.Exit(1) from None
+        raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
 
 
 def _go_on(path: Path, until: Any, quiet: bool, as_json: bool) -> None:

@@ -8,9 +8,11 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestrator.data.layouts import Layout
 from orchestrator.data.splits import SplitSettings
 from orchestrator.families import FAMILIES, family_row
 from orchestrator.input_messages import explain, set_key
+from orchestrator.scoring.thresholds import parse_strategy
 from trainables.errors import InputError
 
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -26,9 +28,16 @@ class Section(BaseModel):
 class Data(Section):
     """Where the data lie and how they become pictures."""
 
-    path: Path = Field(description="The folder of CSVs or pictures; its folders are the classes.")
-    layout: Literal["series", "images"] = Field(
-        default="series", description="series: CSV files, rendered to plots; images: pictures, taken as they are."
+    path: Path = Field(description="The folder of CSVs or pictures.")
+    layout: Layout = Field(
+        default="series",
+        description="series: CSV files in class folders, rendered to plots; images: pictures in class folders; spill: "
+        "train/, proliv/, test/imgs/ and test/test_annotation.txt; mvtec: MVTec AD; rgbd: train|val|test, then "
+        "normal|anomaly, then rgb/, depth/, mask/; mvtec3d: MVTec 3D-AD. See what is understood: orchestrate inspect.",
+    )
+    normal: str | None = Field(
+        default=None,
+        description="Detection on class folders (series, images): the class that is normal; all others are anomalies.",
     )
     column: str | None = Field(
         default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
@@ -61,6 +70,7 @@ class Variant(Section):
         description="Searched keys with other ranges: {low, high, log, step}, or a list of choices.",
     )
     size: Size | None = Field(default=None, description="This variant's own picture size; unset: data.size.")
+    epochs: int | None = Field(default=None, ge=1, description="This variant's own most epochs; unset: budget.epochs.")
 
     @model_validator(mode="before")
     @classmethod
@@ -82,10 +92,41 @@ class Variant(Section):
 
 
 class Objective(Section):
-    """What the search seeks, on the validation part."""
+    """What the search seeks on the validation part, and what tables rank by on the test part."""
 
-    metric: str = Field(default="macro_f1", description="A metric's name, such as macro_f1 or accuracy.")
+    metric: str | None = Field(
+        default=None,
+        description="A metric's name, such as accuracy or average_precision, or validation_loss. Unset: macro_f1; for "
+        "detection roc_auc, or validation_loss where validation holds normals only.",
+    )
     mode: Literal["max", "min"] | None = Field(default=None, description="Unset: as the metric is better.")
+    test_metric: str | None = Field(
+        default=None, description="What tables rank by. Unset: the metric, or roc_auc where that is validation_loss."
+    )
+
+
+class Threshold(Section):
+    """Detection: how a score becomes a verdict. All of it is chosen on validation scores."""
+
+    strategies: tuple[str, ...] = Field(
+        default=(),
+        description="The strategies that are compared, such as [percentile(95), youden, tpr_at_least(0.95)]; one fixes "
+        "it. Unset: all that validation allows.",
+    )
+    metric: Literal["balanced_accuracy", "f1"] = Field(
+        default="balanced_accuracy", description="By which the best strategy is chosen, cross-fitted on validation."
+    )
+    search: bool = Field(
+        default=False, description="Let Optuna draw the strategy as a hyperparameter instead of choosing the best."
+    )
+    pixel_percentile: float = Field(
+        default=99.0, gt=0, lt=100, description="Masks: the percentile of the pixels of normal validation pictures."
+    )
+
+    @field_validator("strategies")
+    @classmethod
+    def _known(cls, strategies: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_strategy(text).text for text in strategies)
 
 
 class Budget(Section):
@@ -94,6 +135,9 @@ class Budget(Section):
     trials: int = Field(default=20, ge=1, description="Trials a family.")
     epochs: int = Field(default=30, ge=1, description="The most epochs a trial.")
     minutes: float | None = Field(default=None, gt=0, description="Wall time of the whole search; unset: no limit.")
+    epoch_minutes: float | None = Field(
+        default=120, gt=0, description="A training that gives no epoch for so long hangs, and is ended; null: no limit."
+    )
     concurrent: int | None = Field(default=None, ge=1, description="Trials at a time; unset: as many as fit.")
     patience: int | None = Field(
         default=10, ge=1, description="Stop a training after so many epochs without a better validation metric."
@@ -114,6 +158,7 @@ class Experiment(Section):
     families: tuple[Variant, ...] = Field(min_length=1, description="The variants that are compared.")
     baseline: str = Field(default="", description="The variant all are compared with; unset: the first cheap one.")
     objective: Objective = Field(default_factory=Objective)
+    threshold: Threshold = Field(default_factory=Threshold)
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
     scheduler: Literal["asha", "none"] = Field(
@@ -121,6 +166,9 @@ class Experiment(Section):
     )
     seeds: tuple[int, ...] = Field(
         default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
+    )
+    heat_maps: bool = Field(
+        default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
     )
     mirror: str | None = Field(default=None, description="A URI to which finished records and models are copied.")
 
@@ -150,6 +198,10 @@ class Experiment(Section):
         """(height, width) of the pictures that a variant sees."""
         size = self.data.size if variant.size is None else variant.size
         return (size, size) if isinstance(size, int) else size
+
+    def epochs_of(self, variant: Variant) -> int:
+        """The most epochs of one training of a variant."""
+        return variant.epochs or self.budget.epochs
 
     @property
     def fingerprint(self) -> str:

@@ -32,6 +32,8 @@ class KeptModel(BaseModel):
     """layout, column, style and size: how a file becomes a picture."""
     threshold: float | None = None
     """Detection only: scores above it are anomalies."""
+    pixel_threshold: float | None = None
+    """Families with anomaly maps only: pixels above it are defects."""
     code: str
     """The version that trained it."""
     epoch: int | None = None

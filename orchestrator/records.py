@@ -2,11 +2,18 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from trainables.errors import InputError
+
+MARK = ', "checksum": "'
+TAIL = MARK + '01234567"}'
+"""How the line of a record ends: the CRC-32 of its JSON without this."""
 
 Stage = Literal["search", "evaluation"]
 Status = Literal["completed", "pruned", "failed", "out-of-memory", "timed-out"]
@@ -98,24 +105,44 @@ class TrialRecord(BaseModel):
 
 
 def append_record(path: Path, record: TrialRecord) -> None:
+    """Append one record with its checksum, and wait until it is on the disk."""
+    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, allow_nan=False)
+    append_line(path, f'{text[:-1]}{MARK}{zlib.crc32(text.encode("ascii")):08x}"}}')
+
+
+def append_line(path: Path, text: str) -> None:
     """Append one line and wait until it is on the disk. What a crash left of an unfinished last line is cut off."""
-    line = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, allow_nan=False) + "\n"
     with path.open("a+b") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 1))
         if size and file.read(1) != b"\n":
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
-        file.write(line.encode("ascii"))
+        file.write(text.encode("ascii") + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
 
-def read_records(path: Path) -> Iterator[TrialRecord]:
-    """The records in the order in which they were written. A last line without its end is left out."""
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The records' JSON in the order in which they were written. A last line without its end is left out.
+
+    Raises InputError at a line that is not as it was written: figures that rest on the others would be wrong.
+    """
     if not path.exists():
         return
     with path.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield TrialRecord.model_validate_json(line)
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            text, mark, checksum = line[: -len(TAIL) - 1] + b"}", line[-len(TAIL) - 1 : -11], line[-11:-3]
+            if mark != MARK.encode("ascii") or b"%08x" % zlib.crc32(text) != checksum:
+                raise InputError(
+                    f"Line {number} of {path} is not as it was written: its checksum is another. Put the file back "
+                    "from a copy (such as the mirror), or remove the line: what it recorded is then done again."
+                )
+            yield text
+
+
+def read_records(path: Path) -> Iterator[TrialRecord]:
+    """The records in the order in which they were written; `read_lines` says what is left out and refused."""
+    return map(TrialRecord.model_validate_json, read_lines(path))

@@ -34,6 +34,21 @@ class RunFolder:
         return self.root / "models"
 
     @property
+    def states(self) -> Path:
+        """What broken-off trainings go on from; empty when the run has ended."""
+        return self.root / "states"
+
+    @property
+    def heartbeat(self) -> Path:
+        """Who works here; absent when nobody does."""
+        return self.root / "heartbeat.json"
+
+    @property
+    def stop(self) -> Path:
+        """There while the run is asked to stop."""
+        return self.root / "stop"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 
@@ -56,6 +71,10 @@ class RunFolder:
     def gallery(self, variant: str, seed: int) -> Path:
         """A folder of picture strips and `gallery.json`, which says what each shows."""
         return self.model(variant, seed) / "gallery"
+
+    def heat_maps(self, variant: str, seed: int) -> Path:
+        """Heat map, mask and overlay of every test picture, where the experiment asks for them."""
+        return self.model(variant, seed) / "heat_maps"
 
     def validation_scores(self, variant: str) -> Path:
         """The validation scores of each trial of one study at its best epoch, a line a trial."""

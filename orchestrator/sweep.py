@@ -1,6 +1,8 @@
 """One run from its first check to its report."""
 
 import fcntl
+import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,19 +10,31 @@ from typing import Any, Literal, get_args
 
 import yaml
 
-from orchestrator.checks import check_classes, check_resources, check_variants, local_resources, objective
+from orchestrator.checks import check_resources, check_variants, classes_of, local_resources
 from orchestrator.data.layouts import find_files
 from orchestrator.engine import Engine, available
 from orchestrator.experiment import Experiment
+from orchestrator.goal import check_names, goal_of
+from orchestrator.heartbeat import STALE, Heartbeat, read_beat
 from orchestrator.mirror import Mirror
 from orchestrator.progress import Reporter
 from orchestrator.records import read_records
 from orchestrator.run_folder import RunFolder
+from orchestrator.stopping import Stop
 from trainables.errors import InputError
 
 Until = Literal["render", "search", "evaluate", "report"]
 STAGES: tuple[Until, ...] = get_args(Until)
-FREE_KEYS = ("budget.trials", "budget.minutes", "budget.concurrent", "resources.cpus", "resources.gpus", "mirror")
+FREE_KEYS = (
+    "budget.trials",
+    "budget.minutes",
+    "budget.epoch_minutes",
+    "budget.concurrent",
+    "resources.cpus",
+    "resources.gpus",
+    "heat_maps",
+    "mirror",
+)
 """What may differ when a run goes on: how much and on what, never what it means."""
 
 
@@ -40,32 +54,44 @@ def run(
     """
     reporter = reporter or Reporter()
     folder = RunFolder(Path(out).expanduser().absolute())
-    goal = objective(experiment)
+    check_names(experiment)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
     if not engine.remote:
         check_resources(experiment, **local)
     device = "cuda" if experiment.resources.gpus else "cpu"
     listing = find_files(experiment.data.path, experiment.data.layout)
-    classes = check_classes(listing)
+    goal, said = goal_of(experiment, listing)
+    experiment = goal.settle(experiment)
+    classes = classes_of(listing, goal)
     check_folder(experiment, folder, resume)
     mirror = Mirror(experiment.mirror, folder, reporter)
-    remarks = check_variants(experiment, classes, device)
-    with locked(experiment, folder), engine:
+    said += check_variants(experiment, goal, classes, device)
+    with locked(experiment, folder), Heartbeat(folder.heartbeat) as beat, Stop(folder.stop, reporter) as stop, engine:
         # Only now: torch and Ray cost seconds that bad input should not.
+        from orchestrator.preparation import Context, prepare
         from orchestrator.render import column_remarks
-        from orchestrator.stages import Context, evaluate, prepare, search
+        from orchestrator.stages import evaluate, search
 
-        for remark in (*column_remarks(listing, experiment.data.column), *remarks):
+        for remark in (*column_remarks(listing, experiment.data.column), *listing.remarks, *said):
             reporter.say(remark)
         concurrent = check_resources(experiment, **available())
-        context = Context(experiment, folder, engine, reporter, mirror, goal, device, concurrent, strict)
+        context = Context(
+            experiment, folder, engine, reporter, mirror, goal, device, concurrent, strict, listing.remarks
+        )
+        beat.stage("render")
         prepared = prepare(context)
         if STAGES.index(until) >= STAGES.index("search"):
-            search(context, prepared)
+            beat.stage("search")
+            with stop.gently():
+                search(context, prepared)
         if STAGES.index(until) >= STAGES.index("evaluate"):
-            evaluate(context, prepared)
+            beat.stage("evaluate")
+            with stop.gently():
+                evaluate(context, prepared)
+            shutil.rmtree(folder.states, ignore_errors=True)
         if until == "report":
+            beat.stage("report")
             report(folder)
         mirror.copy()
     return folder
@@ -93,7 +119,7 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
     root = folder.root
     own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
     if folder.experiment.exists():
-        differences = [line for line in compare(experiment_of(folder), experiment) if line]
+        differences = compare(experiment_of(folder), experiment)
         if differences:
             listed = "\n".join(f"  - {line}" for line in differences)
             raise InputError(
@@ -126,6 +152,13 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(f"Another process works in {root}. Wait for it, or give another --out.") from None
+        beat = read_beat(folder.heartbeat)
+        if beat is not None and beat.host != socket.gethostname() and beat.alive:
+            # File systems between machines need not honour the lock.
+            raise InputError(
+                f"Process {beat.pid} on {beat.host} works in {root}, seen {beat.age:.0f} s ago. Wait for it, or give "
+                f"another --out. If it is dead, try again in {STALE:.0f} s."
+            )
         draft = root / "experiment.tmp"
         draft.write_text(experiment.to_yaml(), encoding="utf-8")
         draft.replace(folder.experiment)

@@ -4,21 +4,29 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import ray
+from numpy.typing import NDArray
+from torch import Tensor
 
 from orchestrator.experiment import Experiment
+from orchestrator.galleries import handful, heat_map_gallery, write_galleries
+from orchestrator.heat_maps import write_heat_maps
 from orchestrator.models import KeptModel, keep_model
 from orchestrator.provenance import now
-from orchestrator.records import Provenance, TrialRecord
+from orchestrator.records import Provenance, ThresholdChoice, TrialRecord
 from orchestrator.run_folder import RunFolder
+from orchestrator.scoring.detection import grade_detection, per_kind
+from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.metrics import confusion, grade, per_class
+from orchestrator.scoring.pixels import histograms
 from orchestrator.search.study import why
-from trainables.interface import Samples
+from trainables.interface import Prediction, Samples
 from trainables.trial import Graded, Job, epochs
 
 
@@ -32,6 +40,20 @@ class Cell:
     """The number of the search trial that found the configuration."""
     config: dict[str, Any]
     seed: int
+    strategy: str | None = None
+    """Detection: the threshold strategy that the search chose; fitted anew to this cell's validation scores."""
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How a cell is judged, and what is written of it."""
+
+    judge: Judge
+    pixel_percentile: float
+    """Of the pixels of normal validation pictures: where masks begin."""
+    heat_maps: bool
+    """Whether every test picture's heat map is written."""
+    gpus: float
 
 
 @dataclass(frozen=True)
@@ -79,39 +101,111 @@ def winners(experiment: Experiment, records: list[TrialRecord], metric: str, mod
 
 
 def evaluate_cell(
-    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, gpus: float, origin: Provenance
-) -> str:
-    """Train, freeze, keep, and only then score the test part. Returns the record as JSON."""
+    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, grading: Grading, origin: Provenance
+) -> str | None:
+    """Train, freeze, keep, and only then score the test part. Returns the record as JSON.
+
+    None where the run is asked to stop before: the training's state is saved then.
+    """
     started = time.perf_counter()
     model = job.build(cell.config, cell.seed)
+    state = job.state_of(cell.config, cell.seed, strategy=cell.strategy, stage="evaluation")
     history: list[dict[str, float]] = []
-    weights, last = model.weights(), None
-    for graded in epochs(model, job):
+    weights: dict[str, Tensor] = {}
+    last = None
+    for graded in epochs(model, job, cell.strategy, state, weights):
         history.append({"epoch": float(graded.epoch), **graded.row})
-        if graded.improved:
-            weights = model.weights()
         last = graded
+        if not graded.finished and job.stopping():
+            return None
     assert isinstance(last, Graded), "a family yields at least one epoch"
     model.load_weights(weights)
+    validation = model.predict(job.validation)
+    kept = kept.model_copy(update=thresholds(validation, job.validation, cell, grading))
     digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
     samples = test.open(cell, digest)
     prediction = model.predict(samples)
-    write_scores(run.predictions(cell.variant, cell.seed), prediction.scores, samples)
+    write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
+    galleries = model.gallery(handful(job.validation))
+    if job.family.task == "classification":
+        found = classified(prediction, samples)
+    else:
+        found = detected(prediction, samples, kept, cell)
+        maps = validation.maps
+        if maps is not None and kept.pixel_threshold is not None:
+            low = float(np.median(maps))
+            galleries += heat_map_gallery(samples, prediction, low, kept.pixel_threshold)
+            found["facts"] = write_pixels(run, cell, prediction, samples)
+            if grading.heat_maps:
+                write_all_heat_maps(run.heat_maps(cell.variant, cell.seed), prediction, samples, low, kept)
+    write_galleries(run.gallery(cell.variant, cell.seed), galleries)
+    if state is not None:
+        state.remove()
     return record_of(
         cell,
         origin,
-        metrics=grade(prediction, samples.labels, samples.classes, job.family.task),
+        **{**found, "facts": {**model.facts(), **found.get("facts", {})}},
         epoch=last.best_epoch,
         history=history,
-        per_class=per_class(prediction, samples.labels, samples.classes),
-        confusion=confusion(prediction, samples.labels, samples.classes),
         status="completed",
         seconds=time.perf_counter() - started,
-        gpus=gpus,
+        gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,
-        facts=model.facts(),
     ).model_dump_json()
+
+
+def thresholds(validation: Prediction, samples: Samples, cell: Cell, grading: Grading) -> dict[str, float]:
+    """Where scores, and pixels where there are maps, become anomalies: by validation alone."""
+    choice = grading.judge.threshold(validation.scores, samples, cell.strategy)
+    found = {} if choice is None else {"threshold": choice.value}
+    if validation.maps is not None:
+        normal = validation.maps[samples.labels == 0]
+        found["pixel_threshold"] = float(np.percentile(normal, grading.pixel_percentile))
+    return found
+
+
+def classified(prediction: Prediction, samples: Samples) -> dict[str, Any]:
+    """What a record says of a classifier on the test part."""
+    return {
+        "metrics": grade(prediction, samples.labels, samples.classes, "classification"),
+        "per_class": per_class(prediction, samples.labels, samples.classes),
+        "confusion": confusion(prediction, samples.labels, samples.classes),
+    }
+
+
+def detected(prediction: Prediction, samples: Samples, kept: KeptModel, cell: Cell) -> dict[str, Any]:
+    """What a record says of a detector on the test part."""
+    masks = None if samples.masks is None else samples.masks[np.arange(len(samples))]
+    pixels = (prediction.maps, masks, samples.masked)
+    assert cell.strategy is not None
+    assert kept.threshold is not None
+    return {
+        "metrics": grade_detection(prediction.scores, samples.labels, kept.threshold, *pixels),
+        "per_kind": per_kind(prediction.scores, samples.labels, samples.kinds, kept.threshold, *pixels),
+        "threshold": ThresholdChoice(strategy=cell.strategy, value=kept.threshold),
+    }
+
+
+def write_pixels(run: RunFolder, cell: Cell, prediction: Prediction, samples: Samples) -> dict[str, str]:
+    """Keep the histograms of the maps inside and outside the masks; what had to be left out, as facts."""
+    path = run.pixels(cell.variant, cell.seed)
+    if prediction.maps is None or samples.masks is None or samples.masked is None:
+        path.unlink(missing_ok=True)
+        return {}
+    found = histograms(prediction.maps, samples.masks[np.arange(len(samples))], samples.masked, labels=samples.labels)
+    found.save(path)
+    return {"pictures without a usable mask": str(found.pictures_left_out), "empty regions": str(found.dropped)}
+
+
+def write_all_heat_maps(folder: Path, prediction: Prediction, samples: Samples, low: float, kept: KeptModel) -> None:
+    """Heat map, mask and overlay of every test picture."""
+    assert prediction.maps is not None
+    assert kept.pixel_threshold is not None
+    scale = (low, float(prediction.maps.max()))
+    for row, path in enumerate(samples.paths):
+        picture = samples.pictures[np.array([row])][0]
+        write_heat_maps(folder, path, picture, prediction.maps[row], scale, kept.pixel_threshold)
 
 
 def failed_cell(cell: Cell, error: BaseException, seconds: float, gpus: float, origin: Provenance) -> TrialRecord:
@@ -135,31 +229,47 @@ def record_of(cell: Cell, origin: Provenance, **outcome: Any) -> TrialRecord:
     )
 
 
-def write_scores(path: Path, scores: np.ndarray[Any, Any], samples: Samples) -> None:
-    """Keep the test scores with labels and paths, so that no figure of the report needs the model again."""
+def write_scores(
+    path: Path, prediction: Prediction, samples: Samples, validation: Prediction, chosen_on: Samples
+) -> None:
+    """Keep test and validation scores with labels and paths, so that no figure of the report needs the model again."""
     draft = path.with_suffix(".tmp")
     with draft.open("wb") as file:
         np.savez_compressed(
             file,
-            scores=scores,
+            scores=prediction.scores,
             labels=samples.labels,
             # As bytes: a path need not be text, and NumPy's text would be four times larger.
-            paths=np.array([os.fsencode(path) for path in samples.paths]),
-            classes=np.array([os.fsencode(name) for name in samples.classes]),
+            paths=_names(samples.paths),
+            classes=_names(samples.classes),
+            groups=_names(samples.groups or samples.paths),
+            kinds=_names(samples.kinds),
+            validation_scores=validation.scores,
+            validation_labels=chosen_on.labels,
+            validation_kinds=_names(chosen_on.kinds),
         )
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
 
 
+def _names(names: Sequence[str]) -> NDArray[np.bytes_]:
+    return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+
+def strategy_of(record: TrialRecord) -> str | None:
+    """The threshold strategy that a record was judged by."""
+    return None if record.threshold is None else record.threshold.strategy
+
+
 def cell_of(record: TrialRecord) -> str:
     """The key of the cell that a record is of."""
-    return cell_key(Cell(record.family, record.variant, record.trial, record.config, record.seed))
+    return cell_key(Cell(record.family, record.variant, record.trial, record.config, record.seed, strategy_of(record)))
 
 
 def cell_key(cell: Cell) -> str:
-    """Finds a cell again: variant, configuration and seed."""
-    text = json.dumps([cell.variant, cell.config, cell.seed], sort_keys=True)
+    """Finds a cell again: variant, configuration, seed and threshold strategy."""
+    text = json.dumps([cell.variant, cell.config, cell.seed, cell.strategy], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 import math
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +27,9 @@ STATE_OF: dict[Status, TrialState] = {
     "timed-out": TrialState.FAIL,
 }
 
+THRESHOLD = "threshold.strategy"
+"""The parameter's name in a study: with a dot, as no family's key has one."""
+
 
 class OptunaSearcher(Searcher):
     """Suggests configurations from one study. The study is told how a trial ended by `tell`."""
@@ -39,7 +43,13 @@ class OptunaSearcher(Searcher):
         space: dict[str, Any],
         seed: int,
         training_seed: int,
+        strategies: tuple[str, ...] = (),
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`strategies`: threshold strategies to draw from as a hyperparameter; none: none is drawn.
+
+        `ended` says whether the search is over before all its trials have run.
+        """
         super().__init__(metric="objective", mode="max")
         self.study = study
         self._suggest = suggest
@@ -48,15 +58,37 @@ class OptunaSearcher(Searcher):
         self._space = space
         self._seed = seed
         self._training_seed = training_seed
+        self._strategies = strategies
+        self._ended = ended
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        self._unfinished = [trial.number for trial in running]
 
-    def suggest(self, trial_id: str) -> dict[str, Any]:
-        """The next configuration: `number`, `config` and `seed`, as trainables.trainable.run_trial takes them."""
-        self.study.sampler = sampler(self._seed, len(self.study.get_trials(deepcopy=False)))
-        trial = self.study.ask()
-        drawn = draw_config(self._suggest, trial, self._fixed, self._space)
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
+        """The next trial: `number`, `config`, `seed` and `strategy`, as trainables.trainable.run_trial takes them;
+        or that there is none."""
+        if self._ended():
+            finished: str = Searcher.FINISHED
+            return finished
+        trial = self._next()
+        drawn, strategy = self.draw(trial)
         # As the family understands it here: a relative path means another file in a worker's folder.
         config = self._config(**drawn).model_dump(mode="json", include=set(drawn))
-        return {"number": trial.number, "config": config, "seed": self._training_seed}
+        return {"number": trial.number, "config": config, "seed": self._training_seed, "strategy": strategy}
+
+    def draw(self, trial: optuna.Trial) -> tuple[dict[str, Any], str | None]:
+        """A configuration and, where strategies are searched, a threshold strategy."""
+        drawn = draw_config(self._suggest, trial, self._fixed, self._space)
+        strategy = trial.suggest_categorical(THRESHOLD, self._strategies) if self._strategies else None
+        return drawn, strategy
+
+    def _next(self) -> optuna.Trial:
+        """A trial that a crash left running, under its old number and with what it had drawn; else a new one."""
+        if self._unfinished:
+            number = self._unfinished.pop(0)
+            self.study.sampler = sampler(self._seed, number)
+            return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+        self.study.sampler = sampler(self._seed, len(self.study.get_trials(deepcopy=False)))
+        return self.study.ask()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: the study is told by `tell`, once the record is on the disk."""
@@ -81,24 +113,66 @@ def sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
 
 
 def open_study(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
-    """The study on a journal file, made if it is not there."""
+    """The study on a journal file, made if it is not there. A journal that can't be read is put aside."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        return _open(journal, name, mode)
+    except OSError:
+        raise
+    except Exception:  # Optuna raises what it meets in a spoiled journal: KeyError, JSONDecodeError, AssertionError
+        put_aside(journal)
+        return _open(journal, name, mode)
+
+
+def put_aside(journal: Path) -> None:
+    """Keep a journal that is not this run's under another name."""
+    if journal.exists():
+        journal.replace(journal.with_name(f"{journal.name}.broken-{time.time_ns()}"))
+
+
+def _open(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(journal)))
     direction: Literal["maximize", "minimize"] = "maximize" if mode == "max" else "minimize"
-    return optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
+    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
+    study.get_trials(deepcopy=False)
+    return study
+
+
+def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:
+    """Whether a study is the one that these records came from: each has its trial there, with the same values."""
+    trials = study.get_trials(deepcopy=False)
+    return all(
+        record.trial < len(trials)
+        and all(
+            record.config.get(name, value) == value
+            for name, value in trials[record.trial].params.items()
+            if name != THRESHOLD
+        )
+        for record in records
+    )
+
+
+def rebuild(study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str) -> None:
+    """Fill an empty study from the records: the same trials under the same numbers, told as they ended."""
+    by_number = {record.trial: record for record in records}
+    for number in range(max(by_number, default=-1) + 1):
+        record = by_number.get(number)
+        if record is None:  # it was running when the run died, and what it had drawn is lost
+            study.tell(study.ask(), state=TrialState.FAIL)
+            continue
+        strategy = {} if record.threshold is None else {THRESHOLD: record.threshold.strategy}
+        study.enqueue_trial({**record.config, **strategy})
+        asker.draw(study.ask())
+        tell(study, record, metric)
 
 
 def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str) -> None:
-    """After a crash: what has a record is told to the study; what was running is put back to be run first."""
+    """After a crash: what has a record is told to the study. What was running without one, runs again first."""
     by_number = {record.trial: record for record in records}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.number in by_number:
             tell(study, by_number[trial.number], metric)
-        else:
-            study.tell(trial.number, state=TrialState.FAIL)
-            if trial.params:
-                study.enqueue_trial(trial.params)
 
 
 def tell(study: optuna.Study, record: TrialRecord, metric: str) -> None:

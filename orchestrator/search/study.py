@@ -2,28 +2,38 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from ray import tune
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from orchestrator.experiment import Experiment, Variant
 from orchestrator.families import family_row
 from orchestrator.records import Provenance, Status, TrialRecord
-from orchestrator.search.optuna_search import OptunaSearcher, tell
-from trainables.trainable import run_trial
+from orchestrator.search.halving import scheduler
+from orchestrator.search.optuna_search import (
+    OptunaSearcher,
+    agrees,
+    open_study,
+    put_aside,
+    rebuild,
+    reconcile,
+    tell,
+)
+from trainables.trainable import Hung, run_trial
 from trainables.trial import Job
 
-GRACE_SHARE = 4
-"""ASHA stops no trial in the first quarter of the epochs: plateau schedules and warm BatchNorm need that long."""
-
-
+RETRIES = 2
+"""How often a trial whose worker or node died is tried again; it goes on from its last state."""
+FRUITLESS = 5
+"""A study whose first trials all failed, so many of them, stops itself."""
 TIME_USED_UP = "the search's time was used up"
 
 
@@ -33,7 +43,10 @@ class Study:
 
     experiment: Experiment
     variant: Variant
-    optuna: optuna.Study
+    journal: Path
+    """The Optuna journal; rebuilt from `earlier` where it is lost."""
+    earlier: tuple[TrialRecord, ...]
+    """The records of this study so far."""
     trials: int
     """Still to run."""
     concurrent: int
@@ -42,23 +55,16 @@ class Study:
     scratch: Path
     """Ray's own state: a cache, removed afterwards."""
     provenance: Callable[[], Provenance]
-    on_record: Callable[[TrialRecord], None]
-    """Called for every trial that ended, in the driver; writes the record."""
+    on_record: Callable[[TrialRecord, str | None, NDArray[np.float64] | None], TrialRecord]
+    """Called in the driver for every trial that ended, with the threshold strategy that it was judged by and the
+    validation scores of its best epoch (flat). Writes them and the record, and gives the record as written."""
 
 
 def run_study(study: Study, job: Job) -> None:
     """Run the trials that are left. Failures stay in their trial; each ends in a record."""
     variant, experiment = study.variant, study.experiment
-    searcher = OptunaSearcher(
-        study.optuna,
-        family_row(variant.family).suggest,
-        job.family.config,
-        fixed=variant.fixed,
-        space=variant.space,
-        seed=experiment.seeds[0],
-        training_seed=experiment.seeds[0],
-    )
-    ledger = Ledger(study, job.metric)
+    searcher = open_searcher(study, job, lambda: ledger.fruitless or job.stopping())
+    ledger = Ledger(study, job, searcher.study)
     resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
@@ -66,39 +72,68 @@ def run_study(study: Study, job: Job) -> None:
             metric="objective",
             mode=job.mode,
             search_alg=searcher,
-            scheduler=scheduler(experiment),
+            scheduler=scheduler(
+                experiment.scheduler, experiment.epochs_of(variant), job.metric, job.mode, study.earlier
+            ),
             num_samples=study.trials,
             max_concurrent_trials=study.concurrent,
             time_budget_s=study.seconds,
             reuse_actors=True,
         ),
-        run_config=tune.RunConfig(name="tune", storage_path=str(study.scratch), verbose=0, callbacks=[ledger]),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(study.scratch),
+            verbose=0,
+            callbacks=[ledger],
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+        ),
     )
     try:
         tuner.fit()
     except TuneError as error:
         ledger.end_open("failed", f"Ray Tune stopped: {first_line(str(error))}")
     else:
-        ledger.end_open("timed-out", TIME_USED_UP)
+        if not job.stopping():
+            ledger.end_open("timed-out", TIME_USED_UP)
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
 
 
-def scheduler(experiment: Experiment) -> TrialScheduler:
-    """ASHA by epochs, or none. A one-epoch family is never stopped by it."""
-    if experiment.scheduler == "none" or experiment.budget.epochs < 2:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
-    most = experiment.budget.epochs
-    return ASHAScheduler(time_attr="epoch", max_t=most, grace_period=max(1, most // GRACE_SHARE), reduction_factor=3)
+def open_searcher(study: Study, job: Job, ended: Callable[[], bool]) -> OptunaSearcher:
+    """The searcher on a study's journal, set right by the records: these are the truth."""
+    variant, experiment = study.variant, study.experiment
+
+    def searcher(found: optuna.Study) -> OptunaSearcher:
+        return OptunaSearcher(
+            found,
+            family_row(variant.family).suggest,
+            job.family.config,
+            fixed=variant.fixed,
+            space=variant.space,
+            seed=experiment.seeds[0],
+            training_seed=experiment.seeds[0],
+            strategies=experiment.threshold.strategies if experiment.threshold.search else (),
+            ended=ended,
+        )
+
+    found = open_study(study.journal, variant.name, job.mode)
+    if not agrees(found, study.earlier):
+        put_aside(study.journal)
+        found = open_study(study.journal, variant.name, job.mode)
+        rebuild(found, study.earlier, searcher(found), job.metric)
+    reconcile(found, study.earlier, job.metric)
+    return searcher(found)
 
 
 class Ledger(tune.Callback):
     """Turns what Tune says of its trials into records, each as soon as its trial has ended."""
 
-    def __init__(self, study: Study, metric: str) -> None:
+    def __init__(self, study: Study, job: Job, trials: optuna.Study) -> None:
         self._study = study
-        self._metric = metric
+        self._trials = trials
+        self._job = job
+        self._ended = [record.status for record in study.earlier]
         self._open: dict[str, OpenTrial] = {}
         self._deadline = None if study.seconds is None else time.monotonic() + study.seconds
 
@@ -109,15 +144,27 @@ class Ledger(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         opened = self._open[trial.trial_id]
+        opened.state = result["state"]
+        if "error" in result:
+            opened.error = result["error"]
+            return
+        # A trial that was tried again reports its earlier epochs once more.
+        del opened.history[result["epoch"] - 1 :]
         opened.history.append({"epoch": float(result["epoch"]), **result["row"]})
+        opened.memory = max(opened.memory, result["peak_memory"])
         opened.last = result
+        opened.scores = result["scores"] or opened.scores
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         opened = self._open.get(trial.trial_id)
         if opened is None:
             return
         finished = bool(opened.last.get("finished"))
-        if not finished and self._deadline is not None and time.monotonic() >= self._deadline:
+        if opened.error:
+            self._end(trial.trial_id, *why(opened.error))
+        elif not finished and self._job.stopping():
+            del self._open[trial.trial_id]  # its state is saved: a resume goes on with it
+        elif not finished and self._deadline is not None and time.monotonic() >= self._deadline:
             self._end(trial.trial_id, "timed-out", TIME_USED_UP)
         else:
             reason = "" if finished else f"stopped by the scheduler after epoch {opened.last.get('epoch', 0)}"
@@ -160,12 +207,21 @@ class Ledger(tune.Callback):
             seconds=time.monotonic() - opened.started,
             gpus=self._study.experiment.resources.gpus,
             parameters=last.get("parameters"),
-            peak_memory=last.get("peak_memory"),
+            peak_memory=opened.memory or None,
             facts=last.get("facts", {}),
             provenance=self._study.provenance(),
         )
-        self._study.on_record(record)
-        tell(self._study.optuna, record, self._metric)
+        scores = np.frombuffer(opened.scores, dtype=np.float64) if opened.scores else None
+        record = self._study.on_record(record, opened.config["strategy"], scores)
+        tell(self._trials, record, self._job.metric)
+        self._ended.append(record.status)
+        if self._job.states is not None and opened.state:
+            (self._job.states / opened.state).unlink(missing_ok=True)
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether the first trials of this study all failed, so that no more are worth their time."""
+        return all_failed(self._ended)
 
 
 class OpenTrial:
@@ -176,6 +232,15 @@ class OpenTrial:
         self.started = started
         self.history: list[dict[str, float]] = []
         self.last: dict[str, Any] = {}
+        self.scores = b""
+        self.memory = 0
+        self.error = ""
+        self.state = ""
+
+
+def all_failed(statuses: Sequence[Status]) -> bool:
+    """Whether a study's first trials, FRUITLESS or more of them, all failed."""
+    return len(statuses) >= FRUITLESS and not set(statuses) - {"failed", "out-of-memory"}
 
 
 def why(error: BaseException | str | None) -> tuple[Status, str]:
@@ -185,6 +250,8 @@ def why(error: BaseException | str | None) -> tuple[Status, str]:
     memory = ("outofmemory", "out of memory", "memoryerror")
     if any(word in f"{type(error).__name__} {text}".lower() for word in memory):
         return "out-of-memory", reason
+    if Hung.__name__ in reason.split(":")[0]:
+        return "timed-out", reason
     return "failed", reason
 
 

@@ -8,7 +8,15 @@ import pytest
 from optuna.trial import TrialState
 
 from orchestrator.records import Status, TrialRecord
-from orchestrator.search.optuna_search import OptunaSearcher, open_study, reconcile, tell
+from orchestrator.search.optuna_search import (
+    OptunaSearcher,
+    agrees,
+    open_study,
+    put_aside,
+    rebuild,
+    reconcile,
+    tell,
+)
 from search_spaces.pca_logistic import suggest
 from trainables.pca_logistic import FAMILY
 
@@ -92,8 +100,58 @@ def test_after_a_crash_recorded_trials_are_told_and_running_ones_come_first_agai
     recorded, lost = asker.suggest("a"), asker.suggest("b")
     again = open_study(tmp_path / "x.journal", "x", "max")
     reconcile(again, [ended(recorded["number"], "completed", 0.7)], "macro_f1")
-    assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.WAITING]
-    assert searcher(again).suggest("c")["config"] == lost["config"]
+    assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert searcher(again).suggest("c") == lost
+    assert len(again.trials) == 2
+
+
+def test_killed_after_every_trial_it_draws_what_the_undisturbed_run_draws(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    drawn: list[dict[str, Any]] = []
+    for number in range(14):
+        study = open_study(tmp_path / "b" / "x.journal", "x", "max")
+        searcher(study).suggest("killed while it ran")
+        after = open_study(tmp_path / "b" / "x.journal", "x", "max")
+        suggested = searcher(after).suggest("again")
+        assert suggested["number"] == number
+        drawn.append(suggested["config"])
+        tell(after, ended(number, "completed", suggested["config"]["C"]), "macro_f1")
+    assert drawn == whole
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "noise", "another run's"])
+def test_a_lost_journal_is_rebuilt_from_the_records(tmp_path: Path, how: str) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    journal = tmp_path / "b" / "x.journal"
+    study = open_study(journal, "x", "max")
+    asker = searcher(study)
+    records = []
+    for number in range(6):
+        suggested = asker.suggest("id")
+        record = ended(number, "completed", suggested["config"]["C"])
+        records.append(record.model_copy(update={"config": suggested["config"]}))
+        tell(study, records[-1], "macro_f1")
+    match how:
+        case "deleted":
+            journal.unlink()
+        case "emptied":
+            journal.write_bytes(b"")
+        case "noise":
+            journal.write_bytes(b"\x00\xffnoise\n" * 20)
+        case _:
+            other = open_study(tmp_path / "c" / "x.journal", "x", "max")
+            options: dict[str, Any] = {"fixed": {}, "space": {}, "seed": 99, "training_seed": 0}
+            foreign = OptunaSearcher(other, suggest, FAMILY.config, **options)
+            for _ in range(8):
+                foreign.suggest("id")
+            journal.write_bytes((tmp_path / "c" / "x.journal").read_bytes())
+    found = open_study(journal, "x", "max")
+    assert not agrees(found, records)
+    put_aside(journal)
+    found = open_study(journal, "x", "max")
+    rebuild(found, records, searcher(found), "macro_f1")
+    assert agrees(found, records)
+    assert [record.config for record in records] + play(found, 8) == whole
 
 
 def test_fixed_and_space_reach_the_configuration(tmp_path: Path) -> None:

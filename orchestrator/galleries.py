@@ -1,0 +1,89 @@
+"""Strips of pictures that show what a model does: written beside its weights, read by the report."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from orchestrator.heat_maps import binary_mask, heat_picture, overlay
+from trainables.interface import Gallery, Prediction, Samples
+
+SHOWN = 8
+"""Pictures of a kind that a strip holds at most."""
+
+
+def write_galleries(folder: Path, galleries: Sequence[Gallery]) -> None:
+    """Write each row as one PNG strip (h, K·w, 3), then gallery.json, which names them. What was there is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not galleries:
+        return
+    folder.mkdir(parents=True)
+    listed = []
+    for number, gallery in enumerate(galleries):
+        rows = []
+        for place, (label, pictures) in enumerate(gallery.rows):
+            name = f"{number}-{place}.png"
+            Image.fromarray(np.concatenate(list(pictures), axis=1)).save(folder / name)
+            rows.append({"label": label, "file": name, "count": len(pictures)})
+        listed.append({"title": gallery.title, "rows": rows})
+    draft = folder / "gallery.tmp"
+    draft.write_text(json.dumps({"format": 1, "galleries": listed}, indent=1), encoding="utf-8")
+    os.replace(draft, folder / "gallery.json")  # noqa: PTH105 - as every file of a run: whole or not at all
+
+
+def handful(samples: Samples) -> Samples:
+    """At most SHOWN normal and SHOWN anomalous samples, evenly spread over the part, read into memory."""
+    rows = [_spread(np.flatnonzero(samples.labels == label)) for label in (0, 1)]
+    return samples.select(np.concatenate(rows))
+
+
+def heat_map_gallery(
+    samples: Samples, prediction: Prediction, low: float, pixel_threshold: float
+) -> tuple[Gallery, ...]:
+    """Test pictures with heat map, mask and overlay: the anomalies from the lowest score to the highest, and the
+    normals with the highest scores. Colours run from `low` to the highest value of all maps."""
+    if prediction.maps is None:
+        return ()
+    high = float(prediction.maps.max())
+    anomalies = np.flatnonzero(samples.labels == 1)
+    anomalies = anomalies[np.argsort(prediction.scores[anomalies], kind="stable")]
+    normals = np.flatnonzero(samples.labels == 0)
+    normals = normals[np.argsort(-prediction.scores[normals], kind="stable")]
+    groups = (
+        ("Anomalies of the test part, from the one that is easiest to miss to the clearest", _spread(anomalies)),
+        ("Normal pictures of the test part with the highest scores: the likeliest false alarms", normals[:SHOWN]),
+    )
+    galleries = []
+    for title, rows in groups:
+        if not len(rows):
+            continue
+        shown = samples.select(rows)
+        pictures, maps = np.asarray(shown.pictures), prediction.maps[rows]
+        lines: list[tuple[str, NDArray[np.uint8]]] = [
+            ("picture", pictures),
+            ("anomaly map", np.stack([heat_picture(one, (low, high)) for one in maps])),
+            (
+                "overlay",
+                np.stack([overlay(picture, one, (low, high)) for picture, one in zip(pictures, maps, strict=True)]),
+            ),
+            ("found", _grey(np.stack([binary_mask(one, pixel_threshold) for one in maps]))),
+        ]
+        if shown.masks is not None:
+            lines.append(("true mask", _grey(np.asarray(shown.masks))))
+        galleries.append(Gallery(title, tuple(lines)))
+    return tuple(galleries)
+
+
+def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if len(rows) <= SHOWN:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, SHOWN).round().astype(np.int64)]
+
+
+def _grey(masks: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.repeat(masks[..., None], 3, axis=-1)

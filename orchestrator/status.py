@@ -1,0 +1,128 @@
+"""How a run stands, read from its folder alone: while it works, after it died, on another machine."""
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from orchestrator.experiment import Experiment
+from orchestrator.goal import VALIDATION_LOSS
+from orchestrator.heartbeat import read_beat
+from orchestrator.progress import duration
+from orchestrator.records import read_lines
+from orchestrator.run_folder import RunFolder
+from orchestrator.scoring.metric_table import METRICS
+
+RECENT = 50
+"""The records that the rate is measured by."""
+ERRORS = 3
+"""The last failures that are shown."""
+
+
+@dataclass
+class VariantStatus:
+    """One variant's trials and evaluated models."""
+
+    name: str
+    wanted: int
+    cells: int
+    trials: Counter[str] = field(default_factory=Counter)
+    evaluated: set[int] = field(default_factory=set)
+    best: float | None = None
+
+    @property
+    def searched(self) -> int:
+        """Trials that will not run again."""
+        return sum(count for status, count in self.trials.items() if status != "timed-out")
+
+
+def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
+    """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
+    goal = experiment.objective
+    metric = goal.metric or "macro_f1"
+    mode = goal.mode or ("min" if metric == VALIDATION_LOSS else METRICS[metric].mode)
+    better = max if mode == "max" else min
+    variants = {
+        one.name: VariantStatus(one.name, experiment.budget.trials, len(experiment.seeds))
+        for one in experiment.families
+    }
+    ended: list[float] = []
+    errors: list[dict[str, Any]] = []
+    for line in read_lines(folder.records):
+        record = json.loads(line)
+        variant = variants.get(record["variant"])
+        if variant is None:
+            continue
+        ended.append(datetime.fromisoformat(record["provenance"]["finished"]).timestamp())
+        if record["stage"] == "search":
+            variant.trials[record["status"]] += 1
+            value = record["metrics"].get(metric)
+            if value is not None and record["status"] == "completed":
+                variant.best = value if variant.best is None else better(variant.best, value)
+        elif record["status"] == "completed":
+            variant.evaluated.add(record["seed"])
+        if record["status"] not in ("completed", "pruned"):
+            errors.append({key: record[key] for key in ("variant", "stage", "trial", "seed", "status", "reason")})
+    beat = read_beat(folder.heartbeat)
+    alive = beat is not None and beat.alive
+    missing = sum(max(0, one.wanted - one.searched) + one.cells - len(one.evaluated) for one in variants.values())
+    rate = _rate(ended) if alive else None
+    return {
+        "run": str(folder.root),
+        "state": "running" if alive else ("finished" if missing == 0 and folder.report.is_dir() else "stopped"),
+        "stage": beat.stage if beat is not None and alive else None,
+        "host": beat.host if beat is not None else None,
+        "pid": beat.pid if beat is not None else None,
+        "seconds": time.time() - beat.started if beat is not None and alive else None,
+        "objective": {"metric": metric, "mode": mode},
+        "records": len(ended),
+        "per_minute": None if rate is None else 60 * rate,
+        "seconds_left": None if not rate else missing / rate,
+        "variants": [
+            {
+                "name": one.name,
+                "trials": dict(one.trials),
+                "of": one.wanted,
+                "best": one.best,
+                "evaluated": len(one.evaluated),
+                "seeds": one.cells,
+            }
+            for one in variants.values()
+        ],
+        "errors": errors[-ERRORS:],
+    }
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """The same for a person."""
+    head = f"{status['run']}: {status['state']}"
+    if status["state"] == "running":
+        head += f" ({status['stage']}) for {duration(status['seconds'])}, process {status['pid']} on {status['host']}"
+    elif status["state"] == "stopped":
+        head += "; go on with: orchestrate sweep EXPERIMENT.yaml --out RUN --resume"
+    lines = [head]
+    for one in status["variants"]:
+        trials = ", ".join(f"{count} {name}" for name, count in sorted(one["trials"].items())) or "none ended"
+        best = "" if one["best"] is None else f"; best {status['objective']['metric']} {one['best']:.4f}"
+        lines.append(
+            f"  {one['name']}: trials {trials} of {one['of']}{best}; evaluated {one['evaluated']}/{one['seeds']}"
+        )
+    if status["per_minute"] is not None:
+        left = "" if status["seconds_left"] is None else f", left about {duration(status['seconds_left'])}"
+        lines.append(f"  {status['per_minute']:.1f} records a minute{left}")
+    lines += [
+        f"  {one['variant']}, {one['stage']} {one['trial']}, {one['status']}: {one['reason']}"
+        for one in status["errors"]
+    ]
+    return "\n".join(lines)
+
+
+def _rate(ended: list[float]) -> float | None:
+    """Records a second over the last ones, up to now; None where there are too few."""
+    last = sorted(ended)[-RECENT:]
+    if len(last) < 2:
+        return None
+    span = max(time.time(), last[-1]) - last[0]
+    return (len(last) - 1) / span if span > 0 else None
