@@ -67,7 +67,6 @@ class Engine:
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
             }
-        # Ray writes its token readable by all; in a folder that only this user may enter, nobody else reads it.
         token_folder = Path.home() / ".ray"
         with suppress(OSError):
             token_folder.mkdir(mode=0o700, exist_ok=True)
@@ -82,6 +81,9 @@ class Engine:
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
                 "or unset RAY_ADDRESS to run on this machine."
             ) from error
+        for token in token_folder.glob("*token*"):
+            with suppress(OSError):
+                token.chmod(0o600)  # Ray writes it readable by all
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end this process before anything is said
         logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is a record, not a line on the screen

@@ -15,6 +15,17 @@ from orchestrator.input_messages import explain, set_key
 from orchestrator.scoring.thresholds import parse_strategy
 from trainables.errors import InputError
 
+FREE_KEYS = (
+    "budget.trials",
+    "budget.minutes",
+    "budget.epoch_minutes",
+    "budget.concurrent",
+    "resources.cpus",
+    "resources.gpus",
+    "heat_maps",
+    "mirror",
+)
+"""What may differ when a run goes on: how much and on what, never what it means."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Size = int | tuple[int, int]
 
@@ -205,8 +216,10 @@ class Experiment(Section):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of everything in the file."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """A hash of all in the file that decides what a trial gives; of the seeds, that is the first."""
+        told = flat(self.model_dump(mode="json"))
+        meant = {key: value for key, value in told.items() if key not in (*FREE_KEYS, "seeds")}
+        text = json.dumps({**meant, "seed": self.seeds[0]}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_yaml(self) -> str:
@@ -242,6 +255,20 @@ class Experiment(Section):
         beside = path.resolve().parent / given
         found = beside if beside.exists() else Path.cwd() / given
         return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
+
+
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots; entries of a list of sections by their name."""
+    if isinstance(values, dict):
+        pairs = list(values.items())
+    elif isinstance(values, list) and any(isinstance(value, dict) for value in values):
+        pairs = [(value.get("name", str(index)), value) for index, value in enumerate(values)]
+    else:
+        return {prefix: values}
+    joined: dict[str, Any] = {}
+    for key, value in pairs:
+        joined |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return joined
 
 
 def checked_size(size: Size) -> Size:

@@ -1,6 +1,5 @@
 """Trained models as files: weights and all that is needed to use them, without training and without pickles."""
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from orchestrator.checksums import file_sha256
 from orchestrator.families import family_row
 from trainables.errors import InputError
 from trainables.interface import Model, Prediction, Problem, Samples
@@ -67,7 +67,7 @@ def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, 
         torch.save(weights, file)
         file.flush()
         os.fsync(file.fileno())
-    digest = _digest(draft)
+    digest = file_sha256(draft)
     draft.replace(folder / "weights.pt")
     text = kept.model_copy(update={"epoch": epoch, "weights": digest}).model_dump_json(indent=2)
     note = folder / "model.tmp"
@@ -84,15 +84,10 @@ def load_model(folder: str | Path, device: str = "cpu") -> LoadedModel:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no kept model: {error}. Give RUN/models/<variant>/<seed>.") from None
     path = folder / "weights.pt"
-    if not path.exists() or _digest(path) != kept.weights:
+    if not path.exists() or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
     family = family_row(kept.family).family
     problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
     model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
     model.load_weights(torch.load(path, map_location=device, weights_only=True))
     return LoadedModel(model, kept)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -91,6 +91,8 @@ class TrialRecord(BaseModel):
     fitted to this cell's own validation scores."""
     per_kind: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Evaluation of detection only: metrics of each kind of anomaly against all normals, by the kind's folder name."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Evaluation only: the SHA-256 of the files of scores in the model's folder, by name."""
     status: Status
     reason: str = ""
     seconds: float

@@ -6,14 +6,14 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import yaml
 
 from orchestrator.checks import check_resources, check_variants, classes_of, local_resources
 from orchestrator.data.layouts import find_files
 from orchestrator.engine import Engine, available
-from orchestrator.experiment import Experiment
+from orchestrator.experiment import FREE_KEYS, Experiment, flat
 from orchestrator.goal import check_names, goal_of
 from orchestrator.heartbeat import STALE, Heartbeat, read_beat
 from orchestrator.mirror import Mirror
@@ -25,17 +25,6 @@ from trainables.errors import InputError
 
 Until = Literal["render", "search", "evaluate", "report"]
 STAGES: tuple[Until, ...] = get_args(Until)
-FREE_KEYS = (
-    "budget.trials",
-    "budget.minutes",
-    "budget.epoch_minutes",
-    "budget.concurrent",
-    "resources.cpus",
-    "resources.gpus",
-    "heat_maps",
-    "mirror",
-)
-"""What may differ when a run goes on: how much and on what, never what it means."""
 
 
 def run(
@@ -110,7 +99,12 @@ def experiment_of(folder: RunFolder) -> Experiment:
     """The experiment that a run's folder holds."""
     if not folder.experiment.exists():
         raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
-    values = yaml.safe_load(folder.experiment.read_text(encoding="utf-8"))
+    try:
+        values = yaml.safe_load(folder.experiment.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")
     return Experiment.from_mapping(values, str(folder.experiment))
 
 
@@ -125,6 +119,12 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
             raise InputError(
                 f"{root} already holds another experiment; it differs in:\n{listed}\n"
                 "Give this one its own folder (--out), or set these back to go on with the old one."
+            )
+        strangers = sum(one.provenance.experiment != experiment.fingerprint for one in read_records(folder.records))
+        if strangers:
+            raise InputError(
+                f"{strangers} records in {folder.records} are of another experiment: the file was exchanged. Put this "
+                "run's own back from a copy, or give another --out."
             )
         if not resume:
             count = sum(1 for _ in read_records(folder.records))
@@ -167,7 +167,7 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
 
 def compare(old: Experiment, new: Experiment) -> list[str]:
     """What differs between two experiments and changes what the run means, a line each."""
-    before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
     lines = []
     for key in sorted(before.keys() | after.keys()):
         if before.get(key) == after.get(key) or key in FREE_KEYS:
@@ -176,16 +176,3 @@ def compare(old: Experiment, new: Experiment) -> list[str]:
             continue  # more seeds after the old ones: only more cells
         lines.append(f"{key}: {before.get(key)!r} there, {after.get(key)!r} here")
     return lines
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(values, dict):
-        pairs = list(values.items())
-    elif isinstance(values, list) and any(isinstance(value, dict) for value in values):
-        pairs = [(value.get("name", str(index)), value) for index, value in enumerate(values)]
-    else:
-        return {prefix: values}
-    flat: dict[str, Any] = {}
-    for key, value in pairs:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat

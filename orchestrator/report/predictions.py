@@ -4,10 +4,12 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.checksums import file_sha256
 from orchestrator.records import TrialRecord
 from orchestrator.report.run_data import RunData
 from orchestrator.scoring.bootstrap import resample_detection, resample_metrics
@@ -80,7 +82,9 @@ def read_scores(data: RunData, variant: str) -> tuple[VariantScores | None, str]
 def _read_cell(data: RunData, record: TrialRecord) -> VariantScores:
     """One cell's file. Raises one of UNREADABLE where it is missing or not what was kept."""
     detection = data.task == "detection"
-    with np.load(data.run.predictions(record.variant, record.seed), allow_pickle=False) as kept:
+    path = data.run.predictions(record.variant, record.seed)
+    check_file(record, path)
+    with np.load(path, allow_pickle=False) as kept:
         names = [os.fsdecode(name) for name in kept["classes"]] if "classes" in kept.files else data.classes
         # Kept as bytes, since a path need not be text.
         paths = np.array([os.fsencode(path) for path in kept["paths"]])
@@ -110,6 +114,12 @@ def _read_cell(data: RunData, record: TrialRecord) -> VariantScores:
             (order,),
             (validation,),
         )
+
+
+def check_file(record: TrialRecord, path: Path) -> None:
+    """ValueError where a file of scores is not the one that the record was made from."""
+    if path.name in record.files and file_sha256(path) != record.files[path.name]:
+        raise ValueError("it is not the file that the record was made with")
 
 
 def _check_detection(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> None:
@@ -148,9 +158,12 @@ def pixel_histograms(data: RunData, variant: str, kept: VariantScores) -> tuple[
     """Of each seed, the histograms of its anomaly maps; or none and why, which is empty for data without masks."""
     judged = any(METRICS[name].pixel for one in data.completed[variant] for name in one.metrics if name in METRICS)
     found = []
+    records = {record.seed: record for record in data.completed[variant]}
     for seed in kept.seeds:
+        path = data.run.pixels(variant, seed)
         try:
-            found.append(PixelHistograms.load(data.run.pixels(variant, seed)))
+            check_file(records[seed], path)
+            found.append(PixelHistograms.load(path))
         except FileNotFoundError:
             return [], f"the pixel histograms of seed {seed} are missing" if judged else ""
         except UNREADABLE as error:

@@ -14,6 +14,7 @@ import ray
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orchestrator.checksums import file_sha256
 from orchestrator.experiment import Experiment
 from orchestrator.galleries import handful, heat_map_gallery, write_galleries
 from orchestrator.heat_maps import write_heat_maps
@@ -152,6 +153,11 @@ def evaluate_cell(
         gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,
+        files={
+            path.name: file_sha256(path)
+            for path in (run.predictions(cell.variant, cell.seed), run.pixels(cell.variant, cell.seed))
+            if path.exists()
+        },
     ).model_dump_json()
 
 

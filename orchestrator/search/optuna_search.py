@@ -69,17 +69,17 @@ class OptunaSearcher(Searcher):
         if self._ended():
             finished: str = Searcher.FINISHED
             return finished
-        trial = self._next()
-        drawn, strategy = self.draw(trial)
+        trial, drawn, strategy = self.ask()
         # As the family understands it here: a relative path means another file in a worker's folder.
         config = self._config(**drawn).model_dump(mode="json", include=set(drawn))
         return {"number": trial.number, "config": config, "seed": self._training_seed, "strategy": strategy}
 
-    def draw(self, trial: optuna.Trial) -> tuple[dict[str, Any], str | None]:
-        """A configuration and, where strategies are searched, a threshold strategy."""
+    def ask(self) -> tuple[optuna.Trial, dict[str, Any], str | None]:
+        """A trial, its configuration and, where strategies are searched, its threshold strategy."""
+        trial = self._next()
         drawn = draw_config(self._suggest, trial, self._fixed, self._space)
         strategy = trial.suggest_categorical(THRESHOLD, self._strategies) if self._strategies else None
-        return drawn, strategy
+        return trial, drawn, strategy
 
     def _next(self) -> optuna.Trial:
         """A trial that a crash left running, under its old number and with what it had drawn; else a new one."""
@@ -140,31 +140,36 @@ def _open(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study
 
 
 def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:
-    """Whether a study is the one that these records came from: each has its trial there, with the same values."""
+    """Whether a study and these records tell of the same trials: each record's has the same values, each ended one has
+    a record. A record may be ahead of the study, never behind: it is written first."""
     trials = study.get_trials(deepcopy=False)
-    return all(
-        record.trial < len(trials)
+    by_number = {record.trial: record for record in records}
+    ended = (trial.number for trial in trials if trial.state.is_finished())
+    return by_number.keys() >= set(ended) and all(
+        number < len(trials)
         and all(
             record.config.get(name, value) == value
-            for name, value in trials[record.trial].params.items()
+            for name, value in trials[number].params.items()
             if name != THRESHOLD
         )
-        for record in records
+        for number, record in by_number.items()
     )
 
 
 def rebuild(study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str) -> None:
-    """Fill an empty study from the records: the same trials under the same numbers, told as they ended."""
+    """Fill an empty study from the records: the same trials under the same numbers, told as they ended.
+
+    A number without a record is left running, with what the sampler draws for it: it runs first.
+    """
     by_number = {record.trial: record for record in records}
     for number in range(max(by_number, default=-1) + 1):
         record = by_number.get(number)
-        if record is None:  # it was running when the run died, and what it had drawn is lost
-            study.tell(study.ask(), state=TrialState.FAIL)
-            continue
-        strategy = {} if record.threshold is None else {THRESHOLD: record.threshold.strategy}
-        study.enqueue_trial({**record.config, **strategy})
-        asker.draw(study.ask())
-        tell(study, record, metric)
+        if record is not None:
+            strategy = {} if record.threshold is None else {THRESHOLD: record.threshold.strategy}
+            study.enqueue_trial({**record.config, **strategy})
+        asker.ask()
+        if record is not None:
+            tell(study, record, metric)
 
 
 def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str) -> None:

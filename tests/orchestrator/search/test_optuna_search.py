@@ -154,6 +154,26 @@ def test_a_lost_journal_is_rebuilt_from_the_records(tmp_path: Path, how: str) ->
     assert [record.config for record in records] + play(found, 8) == whole
 
 
+def test_a_record_that_was_lost_is_made_again_under_its_number(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 9)
+    journal = tmp_path / "a" / "x.journal"
+    study = open_study(journal, "x", "max")
+    records = [
+        ended(number, "completed", whole[number]["C"]).model_copy(update={"config": whole[number]})
+        for number in range(9)
+        if number not in (4, 8)
+    ]
+    assert not agrees(study, records)
+    put_aside(journal)
+    study = open_study(journal, "x", "max")
+    rebuild(study, records, searcher(study), "macro_f1")
+    again = searcher(study)
+    first = again.suggest("id")
+    assert (first["number"], first["config"]) == (4, whole[4])
+    tell(study, ended(4, "completed", whole[4]["C"]), "macro_f1")
+    assert again.suggest("id")["config"] == whole[8]
+
+
 def test_fixed_and_space_reach_the_configuration(tmp_path: Path) -> None:
     study = open_study(tmp_path / "x.journal", "x", "max")
     asker = searcher(study, fixed={"thumbnail": 16}, space={"components": [5], "class_weights": ["balanced"]})

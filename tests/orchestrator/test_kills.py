@@ -1,0 +1,81 @@
+"""A sweep whose process is killed again and again: nothing lost, nothing repeated, the undisturbed run's records."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.records import TrialRecord, read_records
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+KILLS = int(os.environ.get("ORCHESTRATOR_TEST_KILLS", "50"))
+EXPERIMENT: dict[str, Any] = {
+    "families": [
+        "pca_logistic",
+        {
+            "family": "plot_classifier",
+            "fixed": {"backbone": "shufflenet_v2_x0_5", "weights": "none", "batch_size": 4},
+        },
+    ],
+    "budget": {"trials": 12, "epochs": 9, "concurrent": 1, "patience": None},
+    "seeds": [0, 1],
+}
+
+
+def start(file: Path, out: Path) -> "subprocess.Popen[str]":
+    program = [sys.executable, "-m", "orchestrator.cli", "sweep", str(file), "--out", str(out), "--resume", "--quiet"]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def what_counts(record: TrialRecord) -> dict[str, Any]:
+    """All of a record but times, memory, and where it was made."""
+    told = record.model_dump(mode="json", exclude={"seconds", "peak_memory", "provenance"})
+    return {**told, "reason": told["reason"].split(" after ")[0]}
+
+
+def test_killed_again_and_again(series_tree: Path, tmp_path: Path) -> None:
+    data = {"path": str(series_tree), "size": 32, "style": "plain"}
+    file = tmp_path / "e.yaml"
+    file.write_text(yaml.safe_dump({"data": data, **EXPERIMENT}), encoding="utf-8")
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    undisturbed = start(file, whole)
+    _, said = undisturbed.communicate(timeout=3600)
+    assert undisturbed.returncode == 0, said
+
+    moments = random.Random(0)
+    kills, seen = 0, b""
+    while True:
+        process = start(file, out)
+        # A start takes some ten seconds; most kills are to fall into the work after it.
+        deadline = time.monotonic() + (moments.uniform(2, 40) if kills < KILLS else 3600)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process.poll() is not None:
+            _, said = process.communicate()
+            assert process.returncode == 0, said
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+        records = out / "records.jsonl"
+        now = records.read_bytes() if records.exists() else b""
+        assert now.startswith(seen[: seen.rfind(b"\n") + 1]), "what was written stays"
+        seen = now
+    print(f"{kills} kills")
+    first, second = (list(read_records(folder / "records.jsonl")) for folder in (whole, out))
+    keys = Counter((one.stage, one.variant, one.trial, one.seed) for one in second)
+    assert max(keys.values()) == 1, "nothing repeated"
+    in_order = [sorted((what_counts(one) for one in found), key=str) for found in (first, second)]
+    assert in_order[0] == in_order[1], "nothing lost, nothing else"
+    tables = [sorted((folder / "report" / "tables").glob("evaluation.csv")) for folder in (whole, out)]
+    assert len(tables[0]) == len(tables[1]) == 1
+    assert not list((out / "states").glob("*"))
