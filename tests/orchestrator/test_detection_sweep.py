@@ -98,7 +98,7 @@ def _check_search(trials: list[TrialRecord], folder: RunFolder) -> None:
         scores = read_scores(folder.validation_scores(trial.variant))[trial.trial]
         assert scores.shape == (_parts(folder)["validation"],)
     for variant in ("pca", "conv_autoencoder"):
-        assert [trial.trial for trial in trials if trial.variant == variant] == [0, 1]
+        assert sorted(trial.trial for trial in trials if trial.variant == variant) == [0, 1]
 
 
 def _check_cell(cell: TrialRecord, folder: RunFolder) -> None:
