@@ -3,9 +3,10 @@
 import difflib
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
@@ -41,6 +42,10 @@ def check_backbone(name: str) -> str:
         f"Unknown backbone {name!r}. {nearest}Known: {', '.join(known)}. "
         "Or one of your own: module:factory, or path/to/file.py:factory."
     )
+
+
+BackboneName = Annotated[str, AfterValidator(check_backbone)]
+"""What a configuration takes as a backbone."""
 
 
 def build_backbone(name: str, size: tuple[int, int], *, pretrained: bool = False) -> nn.Module:

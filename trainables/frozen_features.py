@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from trainables.backbones import (
+    BackboneName,
     build_backbone,
-    check_backbone,
     input_transform,
     replace_last_layer,
     set_input_transform,
@@ -23,7 +23,7 @@ from trainables.errors import InputError
 from trainables.feature_stages import StageReader, find_stages, widen_first_convolution
 from trainables.interface import FamilyConfig, Problem, Samples
 from trainables.own_code import is_own
-from trainables.pretrained import absolute_weights, find_weights, load_backbone_weights, origin, starting_remarks
+from trainables.pretrained import WeightsName, find_weights, load_backbone_weights, origin, starting_remarks
 from trainables.training import has_mixed_precision, snapshot
 
 MEAN = (0.485, 0.456, 0.406, 0.449)
@@ -49,9 +49,9 @@ Layers = Annotated[str, BeforeValidator(parse_layers)]
 class FrozenFeaturesConfig(FamilyConfig):
     """The keys of every family that stands on frozen features."""
 
-    backbone: str = "resnet50"
+    backbone: BackboneName = "resnet50"
     """Any convolutional classification model of torchvision; or one's own: module:factory, file.py:factory."""
-    weights: str = "auto"
+    weights: WeightsName = "auto"
     """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; a path; or
     module:function of a function that gives a path."""
     layers: Layers = "1+2+3+4"
@@ -61,16 +61,6 @@ class FrozenFeaturesConfig(FamilyConfig):
     padding: Literal["reflect", "zeros"] = "reflect"
     """At the borders of a picture. reflect: 32 more pixels on each side, mirrored, whose features are cut off again, so
     that the zeros which convolutions pad with stay further away from the border; it costs their computation."""
-
-    @field_validator("backbone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return check_backbone(name)
-
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
     @property
     def stages(self) -> tuple[int, ...]:

@@ -5,14 +5,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from trainables.augmentation import Augmentation
 from trainables.backbones import (
+    BackboneName,
     build_backbone,
-    check_backbone,
     check_size,
     input_transform,
     replace_last_layer,
@@ -22,7 +22,7 @@ from trainables.errors import InputError
 from trainables.heads import plot_head
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.own_code import is_own
-from trainables.pretrained import absolute_weights, find_weights, load_backbone_weights, origin, starting_remarks
+from trainables.pretrained import WeightsName, find_weights, load_backbone_weights, origin, starting_remarks
 from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -32,9 +32,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class PlotClassifierConfig(TrainingConfig):
     """What one plot classifier is."""
 
-    backbone: str = "resnet18"
+    backbone: BackboneName = "resnet18"
     """Any classification model of torchvision, by its name there; or one's own: module:factory, file.py:factory."""
-    weights: str = "auto"
+    weights: WeightsName = "auto"
     """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; a path; or
     module:function of a function that gives a path."""
     train_layers: Literal["all", "head"] = "all"
@@ -46,16 +46,6 @@ class PlotClassifierConfig(TrainingConfig):
     flip_left_right: bool = False
     """Mirror half of the pictures. On a plot it turns time round."""
     normalisation: Literal["imagenet", "none"] = "imagenet"
-
-    @field_validator("backbone")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        return check_backbone(name)
-
-    @field_validator("weights")
-    @classmethod
-    def _absolute(cls, weights: str) -> str:
-        return absolute_weights(weights)
 
 
 class PlotNetwork(nn.Module):

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlparse
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
@@ -41,6 +42,10 @@ def absolute_weights(weights: str) -> str:
     if path.is_file():
         return str(path.resolve())
     return absolute_callable(weights) if is_own(weights) else weights
+
+
+WeightsName = Annotated[str, AfterValidator(absolute_weights)]
+"""What a configuration takes as weights."""
 
 
 def find_weights(backbone: str, weights: str) -> WeightsFile | None:
