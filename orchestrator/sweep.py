@@ -1,5 +1,6 @@
 """One run from its first check to its report."""
 
+import errno
 import fcntl
 import shutil
 import socket
@@ -23,6 +24,8 @@ from orchestrator.run_folder import RunFolder
 from orchestrator.stopping import Stop
 from trainables.errors import InputError
 
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG)
+"""What a disk says that is full, over its quota, read-only, broken or gone."""
 Until = Literal["render", "search", "evaluate", "report"]
 STAGES: tuple[Until, ...] = get_args(Until)
 
@@ -56,7 +59,13 @@ def run(
     check_folder(experiment, folder, resume)
     mirror = Mirror(experiment.mirror, folder, reporter)
     said += check_variants(experiment, goal, classes, device)
-    with locked(experiment, folder), Heartbeat(folder.heartbeat) as beat, Stop(folder.stop, reporter) as stop, engine:
+    with (
+        storage_told(folder),
+        locked(experiment, folder),
+        Heartbeat(folder.heartbeat) as beat,
+        Stop(folder.stop, reporter) as stop,
+        engine,
+    ):
         # Only now: torch and Ray cost seconds that bad input should not.
         from orchestrator.preparation import Context, prepare
         from orchestrator.render import column_remarks
@@ -163,6 +172,29 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
         draft.write_text(experiment.to_yaml(), encoding="utf-8")
         draft.replace(folder.experiment)
         yield
+
+
+@contextmanager
+def storage_told(folder: RunFolder) -> Iterator[None]:
+    """Turn what a full, read-only or vanished disk raises into an InputError that says how to go on."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        cause = next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in STORAGE), None)
+        if cause is None:
+            raise
+        raise InputError(
+            f"{cause.filename or folder.root} can't be written: {cause.strerror}. What has a record is safe. Make room "
+            "or bring the storage back, then go on with the same command and --resume."
+        ) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def compare(old: Experiment, new: Experiment) -> list[str]:

@@ -129,7 +129,9 @@ def epochs(
         past.last, past.seconds = epoch.last, time.perf_counter() - started
         finished = past.finished(job)
         if state is not None and not finished and (state.due() or job.stopping()):
-            state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
+            # Without room for it, the training goes on all the same.
+            with suppress(OSError):
+                state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
         yield past.graded(len(past.rows), job, memory.read())
         if finished:
             return

@@ -63,7 +63,7 @@ class Study:
 def run_study(study: Study, job: Job) -> None:
     """Run the trials that are left. Failures stay in their trial; each ends in a record."""
     variant, experiment = study.variant, study.experiment
-    searcher = open_searcher(study, job, lambda: ledger.fruitless or job.stopping())
+    searcher = open_searcher(study, job, lambda: ledger.fruitless or ledger.unwritable is not None or job.stopping())
     ledger = Ledger(study, job, searcher.study)
     resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
     tuner = tune.Tuner(
@@ -93,11 +93,13 @@ def run_study(study: Study, job: Job) -> None:
     except TuneError as error:
         ledger.end_open("failed", f"Ray Tune stopped: {first_line(str(error))}")
     else:
-        if not job.stopping():
+        if not job.stopping() and ledger.unwritable is None:
             ledger.end_open("timed-out", TIME_USED_UP)
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
+    if ledger.unwritable is not None:
+        raise ledger.unwritable
 
 
 def open_searcher(study: Study, job: Job, ended: Callable[[], bool]) -> OptunaSearcher:
@@ -134,6 +136,8 @@ class Ledger(tune.Callback):
         self._trials = trials
         self._job = job
         self._ended = [record.status for record in study.earlier]
+        self.unwritable: OSError | None = None
+        """What kept a record from being written, after which no more trials begin."""
         self._open: dict[str, OpenTrial] = {}
         self._deadline = None if study.seconds is None else time.monotonic() + study.seconds
 
@@ -212,8 +216,13 @@ class Ledger(tune.Callback):
             provenance=self._study.provenance(),
         )
         scores = np.frombuffer(opened.scores, dtype=np.float64) if opened.scores else None
-        record = self._study.on_record(record, opened.config["strategy"], scores)
-        tell(self._trials, record, self._job.metric)
+        try:
+            record = self._study.on_record(record, opened.config["strategy"], scores)
+            tell(self._trials, record, self._job.metric)
+        except OSError as error:
+            # No room, say. Without its record the trial has not ended: a resume runs it again.
+            self.unwritable = self.unwritable or error
+            return
         self._ended.append(record.status)
         if self._job.states is not None and opened.state:
             (self._job.states / opened.state).unlink(missing_ok=True)
