@@ -25,33 +25,48 @@ def check_variants(experiment: Experiment, goal: Goal, classes: tuple[str, ...],
     """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
     remarks = []
     depth = experiment.data.layout in DEPTH_LAYOUTS
+    incomparable: dict[str, dict[str, Any]] = {}
     for variant in experiment.families:
         row = family_row(variant.family)
         shape = (*experiment.size_of(variant), CHANNELS)
         problem = Problem(classes, shape, experiment.epochs_of(variant), device, depth=depth)
         check_overrides(variant, row.family)
         configs = example_configs(row.suggest, variant.fixed, variant.space)
-        if goal.metric == VALIDATION_LOSS:
-            _check_comparable(variant, row.family, configs)
+        if goal.metric == VALIDATION_LOSS and (keys := _incomparable(row.family, configs)):
+            incomparable[variant.name] = keys
         for config in configs:
             try:
                 found = row.family.check(row.family.config(**config), problem)
             except InputError as error:
                 raise InputError(f"families.{variant.name}: {error}") from None
             remarks += [f"{variant.name}: {remark}" for remark in found]
+    if incomparable:
+        raise InputError(_fix_first(incomparable, goal))
     return list(dict.fromkeys(remarks))
 
 
-def _check_comparable(variant: Variant, family: Family, configs: list[dict[str, Any]]) -> None:
-    """InputError where a search by validation loss would choose a key that changes what this loss means."""
-    searched = [key for key in family.loss_keys if len({repr(config.get(key)) for config in configs}) > 1]
-    if searched:
-        defaults = {name: family.config.model_fields[name].default for name in searched}
-        raise InputError(
-            f"families.{variant.name}: a search by {VALIDATION_LOSS} can't choose {', '.join(searched)}: the loss "
-            f"means another thing for each value. Set them in `fixed`, such as {defaults}, or search by a detection "
-            "metric."
-        )
+def _incomparable(family: Family, configs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keys, with their defaults, that the search varies and that change what the validation loss means."""
+    return {
+        key: family.config.model_fields[key].default
+        for key in family.loss_keys
+        if len({repr(config.get(key)) for config in configs}) > 1
+    }
+
+
+def _fix_first(incomparable: dict[str, dict[str, Any]], goal: Goal) -> str:
+    """What to say where a search by validation loss would choose keys that change what this loss means."""
+    why = "" if goal.anomalies else " Trials are judged by it because validation holds normal pictures only."
+    lines = [
+        f"  - {name}: fixed: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"
+        for name, keys in incomparable.items()
+    ]
+    return (
+        f"A search by {VALIDATION_LOSS} can't choose what changes the meaning of this loss.{why} Fix these keys, for "
+        f"instance at their defaults:\n{chr(10).join(lines)}\n"
+        "Or search by a detection metric, with known anomalies in validation: data.split.anomalies_to_validation: 0.3 "
+        "moves some there (every table then says so)."
+    )
 
 
 def classes_of(listing: Listing, goal: Goal) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def sweep(
     folder = _interruptible(
         lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter), out
     )
-    _print_result(folder, as_json)
+    _print_result(folder, as_json, evaluated=until in (Stage.evaluate, Stage.report))
 
 
 @app.command()
@@ -274,15 +274,19 @@ def _go_on(path: Path, until: Any, quiet: bool, as_json: bool) -> None:
 
     experiment = experiment_of(RunFolder(path.expanduser().absolute()))
     reporter = Reporter(quiet)
-    _print_result(
-        _interruptible(lambda: run(experiment, path, resume=True, until=until, reporter=reporter), path), as_json
-    )
+    folder = _interruptible(lambda: run(experiment, path, resume=True, until=until, reporter=reporter), path)
+    _print_result(folder, as_json, evaluated=True)
 
 
-def _print_result(folder: Any, as_json: bool) -> None:
+def _print_result(folder: Any, as_json: bool, evaluated: bool = False) -> None:
+    """Print what a run holds; where models should have been `evaluated` and none could be, that is no success."""
     from orchestrator.results import result_json, result_text
 
-    typer.echo(json.dumps(result_json(folder), indent=2) if as_json else result_text(folder))
+    result = result_json(folder)
+    typer.echo(json.dumps(result, indent=2) if as_json else result_text(folder))
+    if evaluated and not result["records"].get("evaluation", {}).get("completed"):
+        typer.echo("No model could be evaluated: the reasons stand in the report, under Failures.", err=True)
+        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

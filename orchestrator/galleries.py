@@ -13,6 +13,7 @@ from PIL import Image
 from orchestrator.heat_maps import binary_mask, heat_picture, overlay
 from trainables.interface import Gallery, Prediction, Samples
 
+GAP = 2
 SHOWN = 8
 """Pictures of a kind that a strip holds at most."""
 
@@ -28,12 +29,17 @@ def write_galleries(folder: Path, galleries: Sequence[Gallery]) -> None:
         rows = []
         for place, (label, pictures) in enumerate(gallery.rows):
             name = f"{number}-{place}.png"
-            Image.fromarray(np.concatenate(list(pictures), axis=1)).save(folder / name)
+            Image.fromarray(strip(pictures)).save(folder / name)
             rows.append({"label": label, "file": name, "count": len(pictures)})
         listed.append({"title": gallery.title, "rows": rows})
     draft = folder / "gallery.tmp"
     draft.write_text(json.dumps({"format": 1, "galleries": listed}, indent=1), encoding="utf-8")
     os.replace(draft, folder / "gallery.json")  # noqa: PTH105 - as every file of a run: whole or not at all
+
+
+def strip(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Pictures (K, h, w, 3) side by side, each with a white gap of GAP pixels at its right."""
+    return np.concatenate(list(np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=255)), axis=1)
 
 
 def handful(samples: Samples) -> Samples:
@@ -64,6 +70,7 @@ def heat_map_gallery(
             continue
         shown = samples.select(rows)
         pictures, maps = np.asarray(shown.pictures), prediction.maps[rows]
+        found = [binary_mask(one, pixel_threshold) for one in maps]
         lines: list[tuple[str, NDArray[np.uint8]]] = [
             ("picture", pictures),
             ("anomaly map", np.stack([heat_picture(one, (low, high)) for one in maps])),
@@ -71,7 +78,10 @@ def heat_map_gallery(
                 "overlay",
                 np.stack([overlay(picture, one, (low, high)) for picture, one in zip(pictures, maps, strict=True)]),
             ),
-            ("found", _grey(np.stack([binary_mask(one, pixel_threshold) for one in maps]))),
+            (
+                f"found: above {pixel_threshold:.3g}",
+                _grey(np.stack(found)),
+            ),
         ]
         if shown.masks is not None:
             lines.append(("true mask", _grey(np.asarray(shown.masks))))

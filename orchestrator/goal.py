@@ -127,7 +127,7 @@ def _normal_class(experiment: Experiment, listing: Listing) -> str:
     if normal is None:
         raise InputError(f"Detection must know which class is normal. Set data.normal to one of: {', '.join(classes)}.")
     if normal not in classes:
-        raise InputError(f"data.normal: {unknown_key(normal, classes).replace('key', 'class')}")
+        raise InputError(f"data.normal: {unknown_key(normal, classes, noun=('class', 'classes'))}")
     return normal
 
 
@@ -138,9 +138,9 @@ def _strategies(experiment: Experiment, anomalies: bool) -> tuple[tuple[str, ...
     refused = [strategy.text for strategy in parsed if strategy.text not in fitting]
     if given and refused:
         raise InputError(
-            f"threshold.strategies: {', '.join(refused)} need known anomalies, and validation holds normal pictures "
-            "only. Use percentile(q), mean_std(k) or max_normal, or move a share of the test anomalies to validation "
-            "(data.split.anomalies_to_validation: 0.3)."
+            f"threshold.strategies: known anomalies are needed for {', '.join(refused)}, and validation holds normal "
+            "pictures only. Use percentile(q), mean_std(k) or max_normal, or move a share of the test anomalies to "
+            "validation (data.split.anomalies_to_validation: 0.3)."
         )
     return fitting, []
 
@@ -154,4 +154,4 @@ def _mode(metric: str) -> Literal["max", "min"]:
 
 
 def _unknown_metric(name: str, known: list[str]) -> str:
-    return unknown_key(name, known).replace("key", "metric")
+    return unknown_key(name, known, noun=("metric", "metrics"))

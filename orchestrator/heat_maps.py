@@ -46,7 +46,7 @@ def write_heat_maps(
     scale: tuple[float, float],
     threshold: float,
 ) -> tuple[Path, Path, Path]:
-    """Write <name>_heat.png, <name>_mask.png and <name>_overlay.png, each whole or not at all, and give their paths.
+    """Write <name>_heat.png, <name>_found.png and <name>_overlay.png, each whole or not at all, and give their paths.
 
     `name` is a picture's path relative to the data's root, which may hold anything. In the files it is `file_stem`.
     """
@@ -54,7 +54,7 @@ def write_heat_maps(
     stem = file_stem(name)
     pictures = {
         "heat": heat_picture(anomaly_map, scale),
-        "mask": binary_mask(anomaly_map, threshold),
+        "found": binary_mask(anomaly_map, threshold),
         "overlay": overlay(picture, anomaly_map, scale),
     }
     paths = []
@@ -64,8 +64,8 @@ def write_heat_maps(
         Image.fromarray(pixels).save(draft, format="png")
         draft.replace(path)
         paths.append(path)
-    heat, mask, over = paths
-    return heat, mask, over
+    heat, found, over = paths
+    return heat, found, over
 
 
 def file_stem(name: str) -> str:

@@ -29,12 +29,13 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     return f"{source} can't be used:\n" + "\n".join(f"  - {line}" for line in lines)
 
 
-def unknown_key(key: str, known: list[str], parent: str = "") -> str:
-    """What to say of a key that isn't known."""
+def unknown_key(key: str, known: list[str], parent: str = "", noun: tuple[str, str] = ("key", "keys")) -> str:
+    """What to say of a key that isn't known, or of something else that goes by the (one, many) of `noun`."""
     near = get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     place = f" in {parent}" if parent else ""
-    return f"Unknown key {key!r}{place}.{hint} Known keys: {', '.join(known)}."
+    one, many = noun
+    return f"Unknown {one} {key!r}{place}.{hint} Known {many}: {', '.join(known)}."
 
 
 def known_keys(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str]:

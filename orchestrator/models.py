@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 
@@ -56,6 +57,9 @@ class LoadedModel:
                 f"This model takes pictures of shape {self.kept.shape}; these are {tuple(samples.pictures.shape[1:])}. "
                 f"Render them as the model's were: {self.kept.preprocessing}."
             )
+        first = samples.pictures[np.arange(min(1, len(samples)))]
+        if first.dtype != np.uint8:
+            raise InputError(f"This model takes pictures of uint8, 0 to 255; these are {first.dtype}. Convert them.")
         return self.model.predict(samples)
 
 

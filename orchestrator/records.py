@@ -3,7 +3,7 @@
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,6 +123,14 @@ def append_line(path: Path, text: str) -> None:
         file.write(text.encode("ascii") + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def best_record(records: Iterable[TrialRecord], metric: str, mode: Literal["max", "min"]) -> TrialRecord | None:
+    """The one with the best `metric`, of equals the first by number: of completed ones, else of any."""
+    sign = 1 if mode == "max" else -1
+    reported = [record for record in records if metric in record.metrics]
+    done = [record for record in reported if record.status == "completed"] or reported
+    return max(done, key=lambda record: (sign * record.metrics[metric], -record.trial), default=None)
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

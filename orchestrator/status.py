@@ -1,6 +1,7 @@
 """How a run stands, read from its folder alone: while it works, after it died, on another machine."""
 
 import json
+import shlex
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -101,7 +102,8 @@ def status_text(status: dict[str, Any]) -> str:
     if status["state"] == "running":
         head += f" ({status['stage']}) for {duration(status['seconds'])}, process {status['pid']} on {status['host']}"
     elif status["state"] == "stopped":
-        head += "; go on with: orchestrate sweep EXPERIMENT.yaml --out RUN --resume"
+        run = shlex.quote(status["run"])
+        head += f"; go on with: orchestrate sweep {run}/experiment.yaml --out {run} --resume"
     lines = [head]
     for one in status["variants"]:
         trials = ", ".join(f"{count} {name}" for name, count in sorted(one["trials"].items())) or "none ended"

@@ -191,10 +191,14 @@ class _ParametersOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def misfit(name: str, size: tuple[int, int], reason: str, fitting: list[str] | None = None) -> InputError:
+class Misfit(InputError):
+    """Pictures of a size that a backbone does not take."""
+
+
+def misfit(name: str, size: tuple[int, int], reason: str, fitting: list[str] | None = None) -> Misfit:
     """The error for pictures of a size that a backbone does not take; `fitting`: the squares that it does."""
     sides = f"squares of {', '.join(fitting)} pixels a side fit" if fitting else "224 x 224 fits every backbone"
-    return InputError(
+    return Misfit(
         f"Pictures of {size[0]} x {size[1]} pixels don't fit the backbone {name!r}: {reason}. "
         f"Of the sizes tried, {sides}. Set data.size, or choose another backbone."
     )

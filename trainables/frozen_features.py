@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from trainables.backbones import (
     BackboneName,
+    Misfit,
     build_backbone,
     input_transform,
     replace_last_layer,
@@ -23,7 +24,14 @@ from trainables.errors import InputError
 from trainables.feature_stages import StageReader, find_stages, widen_first_convolution
 from trainables.interface import FamilyConfig, Problem, Samples
 from trainables.own_code import is_own
-from trainables.pretrained import WeightsName, find_weights, load_backbone_weights, origin, starting_remarks
+from trainables.pretrained import (
+    WeightsName,
+    check_weights,
+    find_weights,
+    load_backbone_weights,
+    origin,
+    starting_remarks,
+)
 from trainables.training import has_mixed_precision, snapshot
 
 MEAN = (0.485, 0.456, 0.406, 0.449)
@@ -181,11 +189,13 @@ def check_features(config: FrozenFeaturesConfig, problem: Problem, family: str, 
     size = (height + 2 * margin, width + 2 * margin)
     try:
         find_stages(config.backbone, size, 4 if depth else 3)
-    except InputError as error:
+    except Misfit as error:
         if margin == 0:
             raise
         raise InputError(f"{error} (padding: reflect adds {margin} pixels on each side; zeros adds none.)") from None
     file = find_weights(config.backbone, config.weights)
+    if file is not None:
+        check_weights(config.backbone, file, size, last=is_own(config.backbone))
     return starting_remarks(config.backbone, config.weights, file)
 
 

@@ -22,7 +22,14 @@ from trainables.errors import InputError
 from trainables.heads import plot_head
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.own_code import is_own
-from trainables.pretrained import WeightsName, find_weights, load_backbone_weights, origin, starting_remarks
+from trainables.pretrained import (
+    WeightsName,
+    check_weights,
+    find_weights,
+    load_backbone_weights,
+    origin,
+    starting_remarks,
+)
 from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -170,6 +177,8 @@ def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:
         )
     check_size(config.backbone, (height, width))
     file = find_weights(config.backbone, config.weights)
+    if file is not None:
+        check_weights(config.backbone, file, (height, width))
     remarks = starting_remarks(config.backbone, config.weights, file)
     if file is None and config.train_layers == "head" and not is_own(config.backbone):
         remarks.append(f"train_layers: head trains the head alone, on a {config.backbone} of random weights.")

@@ -1,6 +1,7 @@
 """Files of pretrained backbone weights: found on this machine, read without running code, checked name by name."""
 
 import difflib
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from trainables.backbones import last_layer
+from trainables.backbones import backbone_on_meta, last_layer
 from trainables.errors import InputError
 from trainables.own_code import absolute_callable, call, described, is_own
 
@@ -124,6 +125,21 @@ def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, si
     The position embeddings of vision transformers are interpolated to pictures of `side` pixels. Raises InputError for
     a file that can't be read without running code, or whose names or shapes are those of another architecture.
     """
+    model.load_state_dict(_fitting(model, backbone, file, side, last), strict=False)
+
+
+def check_weights(backbone: str, file: WeightsFile, size: tuple[int, int], *, last: bool = False) -> None:
+    """Raise InputError where `load_backbone_weights` would, for pictures of `size` (height, width)."""
+    _check_weights(backbone, file, file.path.stat().st_mtime_ns, size, last)
+
+
+@functools.lru_cache(maxsize=64)
+def _check_weights(backbone: str, file: WeightsFile, stamp: int, size: tuple[int, int], last: bool) -> None:
+    _fitting(backbone_on_meta(backbone, size), backbone, file, size[0], last)
+
+
+def _fitting(model: nn.Module, backbone: str, file: WeightsFile, side: int, last: bool) -> dict[str, Tensor]:
+    """The tensors of a file by the names that `model` has for them."""
     given = _read(file)
     given = {OLD_DENSENET.sub(r"\1\2", name): value for name, value in given.items()}
     ours = dict(model.state_dict())
@@ -153,7 +169,7 @@ def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, si
             f"The weights in {file.path} are not those of {backbone}: {'; '.join(wrong)}. "
             "Give a file of this architecture, or change `backbone`."
         )
-    model.load_state_dict(given, strict=False)
+    return given
 
 
 def _read(file: WeightsFile) -> dict[str, Tensor]:

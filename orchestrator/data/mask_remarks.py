@@ -7,7 +7,7 @@ from orchestrator.data.planes import MaskState
 
 REASONS: dict[MaskState, str] = {
     "": "have no mask",
-    "empty": "have an empty mask (nothing in it is above 127)",
+    "empty": "have an empty mask (nothing in it is above 127: a mask is 0 and 255, not 0 and 1)",
     "vanished": "have a mask of which nothing is left at this size",
     "size": "have a mask of another size than the picture",
     "unreadable": "have a mask that can't be read as a picture",

@@ -38,7 +38,7 @@ def losing_sentences(data: RunData, rows: Sequence[Standing]) -> list[str]:
         difference = comparison.difference.mean
         if comparison.outcome == "worse":
             lost.append(printable(row.variant))
-        elif difference <= 0 if data.mode == "max" else difference >= 0:
+        elif comparison.outcome == "not significant" and (difference <= 0 if data.mode == "max" else difference >= 0):
             behind.append(printable(row.variant))
     base = printable(data.baseline)
     lines = []

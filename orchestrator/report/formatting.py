@@ -87,9 +87,9 @@ def words(names: list[str], limit: int = 6) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
 
 
-def plural(number_of: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{count(number_of)} {noun}{'' if number_of == 1 else 's'}"
+def plural(number_of: int, noun: str, many: str = "") -> str:
+    """`1 trial`, `2 trials`; `many` where an s is not enough."""
+    return f"{count(number_of)} {noun if number_of == 1 else many or f'{noun}s'}"
 
 
 def sentence(text: str) -> str:

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from orchestrator.families import FAMILIES
-from orchestrator.records import TrialRecord, read_records
+from orchestrator.records import TrialRecord, best_record, read_records
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import METRICS
 from trainables.errors import InputError
@@ -150,11 +150,8 @@ class RunData:
         return next((names for names in found if names), [])
 
     def best_trial(self, variant: str) -> TrialRecord | None:
-        """The trial with the best objective on validation, the first of equals: of the completed ones, else of any."""
-        sign = 1 if self.search_mode == "max" else -1
-        reported = [one for one in self.search[variant] if self.search_metric in one.metrics]
-        done = [one for one in reported if one.status == "completed"] or reported
-        return max(done, key=lambda one: (sign * one.metrics[self.search_metric], -one.trial), default=None)
+        """The trial with the best objective on validation, as the evaluation chooses it."""
+        return best_record(self.search[variant], self.search_metric, self.search_mode)
 
     def distinct(self, field_name: str) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""

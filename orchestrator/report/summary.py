@@ -56,8 +56,11 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     best = ranked[0]
     top = best.estimates[data.metric]
     span = interval(top.low, top.high)
+    level = [row for row in ranked if row.estimates[data.metric].mean == top.mean]
+    first = words([printable(row.variant) for row in level])
     lines = [
-        f"{printable(best.variant)} comes first with a mean {label(data.metric)} of {number(top.mean)}"
+        (f"{first} comes first" if len(level) == 1 else f"{first} share the first place")
+        + f" with a mean {label(data.metric)} of {number(top.mean)}"
         + (f", 95 % interval {span}," if span else "")
         + f" over {plural(top.seeds, 'seed')}."
     ]
@@ -66,7 +69,7 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
     if data.classes and data.metric in ("accuracy", "macro_f1", "macro_recall"):
         lines.append(
-            f"Guessing among {plural(len(data.classes), 'class').replace('classs', 'classes')} would score about "
+            f"Guessing among {plural(len(data.classes), 'class', 'classes')} would score about "
             f"{number(1 / len(data.classes))}."
         )
     statuses = Counter(record.status for record in data.records)

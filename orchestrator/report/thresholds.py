@@ -24,7 +24,7 @@ from trainables.errors import InputError
 MEASURES = ("tpr", "tnr", "balanced_accuracy", "f1")
 BOUND = "upper bound"
 """The best threshold on the test part itself, in the column `strategy`."""
-NOBODY = "nobody can reach it: chosen on test"
+NOBODY = "no one can know it beforehand: chosen on test"
 
 
 def threshold_metric(data: RunData) -> str:

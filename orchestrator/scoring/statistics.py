@@ -77,6 +77,11 @@ def estimate(
         missing.append("one seed: the interval leaves out the variation from training")
     if picture_part is None:
         missing.append("no test scores: the interval leaves out the choice of test pictures")
+    elif picture_part == 0:
+        missing.append(
+            "no other draw of these test pictures gives another figure, so the interval is too narrow: more pictures "
+            "are needed to tell"
+        )
     mean, half = float(seeds.mean()), _combine(seed_part, picture_part)
     low, high = (float(np.clip(bound, *bounds)) for bound in (mean - half, mean + half))
     return Estimate(mean, low, high, len(seeds), seed_part, picture_part, "; ".join(missing))

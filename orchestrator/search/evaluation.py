@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import ray
@@ -20,7 +20,7 @@ from orchestrator.galleries import handful, heat_map_gallery, write_galleries
 from orchestrator.heat_maps import write_heat_maps
 from orchestrator.models import KeptModel, keep_model
 from orchestrator.provenance import now
-from orchestrator.records import Provenance, ThresholdChoice, TrialRecord
+from orchestrator.records import Provenance, ThresholdChoice, TrialRecord, best_record
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
@@ -76,29 +76,20 @@ class TestPart:
         return self.samples
 
 
-def winners(experiment: Experiment, records: list[TrialRecord], metric: str, mode: str) -> dict[str, TrialRecord]:
+def winners(
+    experiment: Experiment, records: list[TrialRecord], metric: str, mode: Literal["max", "min"]
+) -> dict[str, TrialRecord]:
     """The best search trial of each variant on validation, among those that trained to their end.
 
     Where none did (a time limit, say), the best of those that reported; a variant with none at all has no winner.
     """
-    chosen: dict[str, TrialRecord] = {}
-    for variant in experiment.families:
-        reported = [
-            record
-            for record in records
-            if record.stage == "search" and record.variant == variant.name and metric in record.metrics
-        ]
-        completed = [record for record in reported if record.status == "completed"]
-        for record in completed or reported:
-            best = chosen.get(variant.name)
-            better = best is None or (
-                record.metrics[metric] > best.metrics[metric]
-                if mode == "max"
-                else record.metrics[metric] < best.metrics[metric]
-            )
-            if better:
-                chosen[variant.name] = record
-    return chosen
+    found = {
+        variant.name: best_record(
+            (one for one in records if one.stage == "search" and one.variant == variant.name), metric, mode
+        )
+        for variant in experiment.families
+    }
+    return {name: record for name, record in found.items() if record is not None}
 
 
 def evaluate_cell(

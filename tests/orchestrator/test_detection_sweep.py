@@ -160,7 +160,7 @@ def test_a_search_by_loss_may_not_choose_what_the_loss_means(
     data = {"path": str(tile_tree), "layout": "mvtec", "size": SIDE}
     ended = orchestrate("sweep", write(tile_tree, tmp_path, data=data, families=["pca"]), "--out", tmp_path / "run")
     assert ended.code == 2
-    assert "validation_loss can't choose" in ended.err
+    assert "fixed: {components: " in ended.err
     assert not (tmp_path / "run").exists()
 
 

@@ -54,7 +54,7 @@ def test_an_overlay_leaves_what_is_low_as_it_is(channels: int) -> None:
 def test_three_files_hold_the_three_pictures(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (4, 10, 3), dtype=np.uint8)
     paths = write_heat_maps(tmp_path / "new", "test/hole/7.png", picture, RAMP, (0.0, 2.0), 1.0)
-    assert [path.name.rpartition("_")[2] for path in paths] == ["heat.png", "mask.png", "overlay.png"]
+    assert [path.name.rpartition("_")[2] for path in paths] == ["heat.png", "found.png", "overlay.png"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(path.name for path in paths)
     expected = (heat_picture(RAMP, (0.0, 2.0)), binary_mask(RAMP, 1.0), overlay(picture, RAMP, (0.0, 2.0)))
     for path, pixels in zip(paths, expected, strict=True):

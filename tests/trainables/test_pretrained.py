@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchvision.models import get_model_weights
 
+from trainables import patch_knn, plot_classifier
 from trainables.backbones import build_backbone
 from trainables.errors import InputError
 from trainables.interface import Problem
@@ -110,6 +111,22 @@ def test_weights_of_another_architecture_say_what_does_not_fit(tmp_path: Path) -
         InputError, match=r"\d+ missing, such as .*of another shape, such as layer1\.0\.conv1\.weight \("
     ):
         start(backbone="resnet50", weights=str(path))
+
+
+def test_a_file_that_does_not_fit_is_refused_before_training(tmp_path: Path) -> None:
+    path = tmp_path / "other.pt"
+    save("mobilenet_v3_small", path)
+    problem = Problem(("a", "b"), (64, 64, 3), 1)
+    for module, keys in ((plot_classifier, {}), (patch_knn, {"layers": "2"})):
+        config = module.FAMILY.config(backbone="shufflenet_v2_x0_5", weights=str(path), **keys)
+        with pytest.raises(InputError, match="not those of shufflenet_v2_x0_5"):
+            module.FAMILY.check(config, problem)
+    save("shufflenet_v2_x0_5", path)
+    config = plot_classifier.FAMILY.config(backbone="shufflenet_v2_x0_5", weights=str(path))
+    assert any("starts from" in remark for remark in plot_classifier.FAMILY.check(config, problem))
+    path.write_text("no weights at all", encoding="utf-8")
+    with pytest.raises(InputError, match="can't be read"):
+        plot_classifier.FAMILY.check(config, problem)
 
 
 def test_another_number_of_classes_is_no_fault(tmp_path: Path) -> None:

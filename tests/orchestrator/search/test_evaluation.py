@@ -45,6 +45,9 @@ def test_best_of_the_completed_wins_either_way() -> None:
 
 def test_the_first_of_equals_wins() -> None:
     assert winners(EXPERIMENT, [trial(0, 0.5), trial(1, 0.5)], "m", "max")["v"].trial == 0
+    in_order_of_their_end = [trial(1, 0.5), trial(2, 0.5), trial(0, 0.5)]
+    assert winners(EXPERIMENT, in_order_of_their_end, "m", "max")["v"].trial == 0
+    assert winners(EXPERIMENT, in_order_of_their_end, "m", "min")["v"].trial == 0
 
 
 def test_where_none_completed_the_best_that_reported_wins() -> None:

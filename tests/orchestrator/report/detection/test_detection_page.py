@@ -67,7 +67,7 @@ def test_a_whole_run(make_detection_run: MakeRun) -> None:
         "vae comes first with a mean ROC-AUC of",
         "vae is significantly better than pca",
         "TPR / TNR on test, at the threshold that validation chose: vae 0.",
-        "nobody can reach it: chosen on test",
+        "no one can know it beforehand: chosen on test",
         "hole<i>",
         "The folders supply test.",
         "2 anomalies have an empty mask.",

@@ -54,7 +54,7 @@ def test_the_one_in_use_is_the_records(make_detection_run: MakeRun) -> None:
         table = variant_table(data, frame, variant)
         marked = [row[0].text for row in table.rows if row[1].text]
         assert marked == [name for name in ours.index if name in chosen]
-        assert "nobody can reach it: chosen on test" in table.rows[-1][0].text
+        assert "no one can know it beforehand: chosen on test" in table.rows[-1][0].text
 
 
 def test_the_overview_has_every_strategy_and_variant(make_detection_run: MakeRun) -> None:
