@@ -24,8 +24,6 @@ def guess_layout(root: Path) -> tuple[Layout, str]:
             return "rgbd", f"there are folders {above}/rgb and depth"
         if any(name.rpartition(".")[0].endswith("_depth") for name in names):
             return "rgbd", f"there are files in {folder or 'the root'} whose names end in _depth"
-    if any(folder.split("/", 1)[0] == "ground_truth" for folder in found):
-        return "mvtec", "there is a folder ground_truth"
     for folder in sorted(found):
         above, _, last = folder.rpartition("/")
         if last == "mask" and f"{above}/rgb" in found:
@@ -33,6 +31,8 @@ def guess_layout(root: Path) -> tuple[Layout, str]:
     trained = {folder.split("/")[1] for folder in found if folder.startswith("train/")}
     if trained == {"good"}:
         return "mvtec", "train holds one folder, good"
+    if any(folder.split("/", 1)[0] == "ground_truth" for folder in found):
+        return "mvtec", "there is a folder ground_truth"
     series = sum(name.lower().endswith(SUFFIXES["series"]) for names in found.values() for name in names)
     total = sum(map(len, found.values()))
     if series > total - series:

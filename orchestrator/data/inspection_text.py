@@ -28,6 +28,8 @@ def inspection_text(seen: Inspection) -> str:
     if seen.masks:
         usable = seen.masks.count("known")
         lines.append(f"Masks:       {usable} of {len(seen.masks)} anomalies have one that can be used")
+    elif seen.normal is not None:
+        lines.append("Masks:       none, so there will be no figures of pixels")
     lines.append(f"Duplicates:  {_duplicates(seen)}")
     if seen.split is not None and seen.grouped:
         lines.append(f"Sources:     {len(set(seen.split.groups))} different source pictures")

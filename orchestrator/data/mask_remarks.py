@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from orchestrator.data.planes import MaskState
 
 REASONS: dict[MaskState, str] = {
-    "": "have no mask",
-    "empty": "have an empty mask (nothing in it is above 127: a mask is 0 and 255, not 0 and 1)",
-    "vanished": "have a mask of which nothing is left at this size",
-    "size": "have a mask of another size than the picture",
-    "unreadable": "have a mask that can't be read as a picture",
+    "": "without a mask",
+    "empty": "with an empty mask (nothing in it is above 127: a mask holds 0 and 255)",
+    "vanished": "with a mask of which nothing is left at this size",
+    "size": "with a mask of another size than the picture",
+    "unreadable": "with a mask that can't be read as a picture",
 }
 
 
@@ -19,7 +19,7 @@ def mask_remarks(states: Iterable[MaskState]) -> list[str]:
     counts = Counter(states)
     total = sum(counts.values())
     return [
-        f"{counts[state]} of {total} anomalies {reason}: they count for figures of pictures, not of pixels."
+        f"Of {total} anomalies, {counts[state]} {reason}: counted in figures of pictures, left out of those of pixels."
         for state, reason in REASONS.items()
         if counts[state]
     ]

@@ -100,11 +100,11 @@ def test_masks_that_can_not_be_used_are_counted_and_their_pictures_stay(mvtec_tr
     assert store.masks is not None
     assert store.masks[~store.masked].sum() == 0
     assert [remark.split(":")[0] for remark in store.remarks] == [
-        "1 of 6 anomalies have no mask",
-        "1 of 6 anomalies have an empty mask (nothing in it is above 127)",
-        "1 of 6 anomalies have a mask of which nothing is left at this size",
-        "1 of 6 anomalies have a mask of another size than the picture",
-        "1 of 6 anomalies have a mask that can't be read as a picture",
+        "Of 6 anomalies, 1 without a mask",
+        "Of 6 anomalies, 1 with an empty mask (nothing in it is above 127",
+        "Of 6 anomalies, 1 with a mask of which nothing is left at this size",
+        "Of 6 anomalies, 1 with a mask of another size than the picture",
+        "Of 6 anomalies, 1 with a mask that can't be read as a picture",
     ]
 
 
