@@ -27,8 +27,10 @@ from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.metrics import confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
 from orchestrator.search.study import why
-from trainables.interface import Prediction, Samples
+from trainables.interface import Model, Prediction, Samples
+from trainables.trainable import watched
 from trainables.trial import Graded, Job, epochs
+from trainables.trial_state import TrialState
 
 
 @dataclass(frozen=True)
@@ -100,17 +102,11 @@ def evaluate_cell(
     None where the run is asked to stop before: the training's state is saved then.
     """
     started = time.perf_counter()
-    model = job.build(cell.config, cell.seed)
     state = job.state_of(cell.config, cell.seed, strategy=cell.strategy, stage="evaluation")
-    history: list[dict[str, float]] = []
-    weights: dict[str, Tensor] = {}
-    last = None
-    for graded in epochs(model, job, cell.strategy, state, weights):
-        history.append({"epoch": float(graded.epoch), **graded.row})
-        last = graded
-        if not graded.finished and job.stopping():
-            return None
-    assert isinstance(last, Graded), "a family yields at least one epoch"
+    trained = train(cell, job, state)
+    if trained is None:
+        return None
+    model, weights, history, last = trained
     model.load_weights(weights)
     validation = model.predict(job.validation)
     kept = kept.model_copy(update=thresholds(validation, job.validation, cell, grading))
@@ -150,6 +146,25 @@ def evaluate_cell(
             if path.exists()
         },
     ).model_dump_json()
+
+
+def train(
+    cell: Cell, job: Job, state: TrialState | None
+) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
+    """The model, the weights of its best epoch, all epochs, the last; None where the run is asked to stop before."""
+    history: list[dict[str, float]] = []
+    weights: dict[str, Tensor] = {}
+    last = None
+    with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
+        model = job.build(cell.config, cell.seed, alive.set)
+        for graded in epochs(model, job, cell.strategy, state, weights):
+            alive.set()
+            history.append({"epoch": float(graded.epoch), **graded.row})
+            last = graded
+            if not graded.finished and job.stopping():
+                return None
+    assert isinstance(last, Graded), "a family yields at least one epoch"
+    return model, weights, history, last
 
 
 def thresholds(validation: Prediction, samples: Samples, cell: Cell, grading: Grading) -> dict[str, float]:
