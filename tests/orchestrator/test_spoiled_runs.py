@@ -69,7 +69,7 @@ def test_a_spoiled_file_is_made_anew_or_refused(
     for number, spoil in enumerate(ways):
         copy = tmp_path / str(number)
         shutil.copytree(run, copy)
-        (spoiled,) = copy.glob(pattern)
+        spoiled = min(copy.glob(pattern))
         spoil(spoiled)
         ended = orchestrate("sweep", file, "--out", copy, "--resume", "--quiet")
         assert ended.code in (0, 2), (number, ended.err)
@@ -96,9 +96,7 @@ def test_files_of_another_run_change_no_table(
     for pattern in FILES:
         copy = tmp_path / "copy"
         shutil.copytree(run, copy)
-        (theirs,) = other.glob(pattern.replace("/0/", "/1/"))
-        (ours,) = copy.glob(pattern)
-        shutil.copyfile(theirs, ours)
+        shutil.copyfile(min(other.glob(pattern.replace("/0/", "/1/"))), min(copy.glob(pattern)))
         ended = orchestrate("sweep", file, "--out", copy, "--resume", "--quiet")
         assert ended.code in (0, 2), (pattern, ended.err)
         if ended.code == 0:
