@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from orchestrator.data.layouts import Layout
-from orchestrator.data.splits import SplitSettings
+from orchestrator.data.listing import Layout
+from orchestrator.data.split_settings import SplitSettings
 from orchestrator.families import FAMILIES, family_row
 from orchestrator.input_messages import explain, set_key
 from orchestrator.scoring.thresholds import parse_strategy

@@ -1,7 +1,6 @@
 """Strips of pictures that show what a model does: written beside its weights, read by the report."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ def write_galleries(folder: Path, galleries: Sequence[Gallery]) -> None:
         listed.append({"title": gallery.title, "rows": rows})
     draft = folder / "gallery.tmp"
     draft.write_text(json.dumps({"format": 1, "galleries": listed}, indent=1), encoding="utf-8")
-    os.replace(draft, folder / "gallery.json")  # noqa: PTH105 - as every file of a run: whole or not at all
+    draft.replace(folder / "gallery.json")
 
 
 def strip(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -7,8 +7,8 @@ from orchestrator.data.layouts import Listing
 from orchestrator.experiment import Experiment
 from orchestrator.families import family_row
 from orchestrator.input_messages import unknown_key
-from orchestrator.scoring.metric_table import METRICS, metrics_of
-from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, parse_strategy
+from orchestrator.scoring.metric_table import METRICS, metric_mode, metrics_of
+from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, usable
 from trainables.errors import InputError
 from trainables.interface import Task
 
@@ -87,10 +87,10 @@ def goal_of(experiment: Experiment, listing: Listing) -> tuple[Goal, list[str]]:
         remarks = []
         if experiment.data.normal is not None:
             remarks.append("data.normal changes nothing: these families classify.")
-        return Goal(task, None, metric, wanted.mode or _mode(metric), test, (), False), remarks
+        return Goal(task, None, metric, wanted.mode or metric_mode(metric), test, (), False), remarks
     normal = _normal_class(experiment, listing)
     anomalies = has_validation_anomalies(experiment, listing, normal)
-    strategies, remarks = _strategies(experiment, anomalies)
+    strategies, remarks = _strategies(experiment, anomalies), list[str]()
     default = "balanced_accuracy" if experiment.threshold.search else "roc_auc"
     metric = wanted.metric or (default if anomalies else VALIDATION_LOSS)
     if metric != VALIDATION_LOSS and not anomalies:
@@ -105,7 +105,7 @@ def goal_of(experiment: Experiment, listing: Listing) -> tuple[Goal, list[str]]:
     for key, name in (("objective.metric", metric), ("objective.test_metric", test)):
         if name in METRICS and METRICS[name].pixel and not masks:
             raise InputError(f"{key} is {name}, which needs masks of the defects, and {listing.root} has none.")
-    return Goal(task, normal, metric, wanted.mode or _mode(metric), test, strategies, anomalies), remarks
+    return Goal(task, normal, metric, wanted.mode or metric_mode(metric), test, strategies, anomalies), remarks
 
 
 def has_validation_anomalies(experiment: Experiment, listing: Listing, normal: str) -> bool:
@@ -131,26 +131,21 @@ def _normal_class(experiment: Experiment, listing: Listing) -> str:
     return normal
 
 
-def _strategies(experiment: Experiment, anomalies: bool) -> tuple[tuple[str, ...], list[str]]:
+def _strategies(experiment: Experiment, anomalies: bool) -> tuple[str, ...]:
     given = experiment.threshold.strategies
-    parsed = [parse_strategy(text) for text in given or DEFAULT_STRATEGIES]
-    fitting = tuple(strategy.text for strategy in parsed if anomalies or not strategy.needs_anomalies)
-    refused = [strategy.text for strategy in parsed if strategy.text not in fitting]
-    if given and refused:
+    fitting = tuple(strategy.text for strategy in usable(given or DEFAULT_STRATEGIES, anomalies))
+    refused = [text for text in given if text not in fitting]
+    if refused:
         raise InputError(
             f"threshold.strategies: known anomalies are needed for {', '.join(refused)}, and validation holds normal "
             "pictures only. Use percentile(q), mean_std(k) or max_normal, or move a share of the test anomalies to "
             "validation (data.split.anomalies_to_validation: 0.3)."
         )
-    return fitting, []
+    return fitting
 
 
 def _thresholded(metric: str) -> bool:
     return metric in METRICS and METRICS[metric].thresholded
-
-
-def _mode(metric: str) -> Literal["max", "min"]:
-    return "min" if metric == VALIDATION_LOSS else METRICS[metric].mode
 
 
 def _unknown_metric(name: str, known: list[str]) -> str:

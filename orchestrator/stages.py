@@ -34,8 +34,9 @@ def search(context: Context, prepared: Prepared) -> None:
     """One study a variant, one after the other; each goes on from its records and its journal."""
     experiment, folder = context.experiment, context.folder
     started, minutes = time.monotonic(), experiment.budget.minutes
+    every = list(read_records(folder.records))  # a study adds none of another's
     for position, variant in enumerate(experiment.families):
-        records = [record for record in read_records(folder.records) if _of(record, variant)]
+        records = [record for record in every if _of(record, variant)]
         ended = [record for record in records if record.status != "timed-out"]
         left = experiment.budget.trials - len(ended)
         if left <= 0:

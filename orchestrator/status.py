@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.experiment import Experiment
-from orchestrator.goal import VALIDATION_LOSS
 from orchestrator.heartbeat import read_beat
 from orchestrator.progress import duration
 from orchestrator.records import read_lines
 from orchestrator.run_folder import RunFolder
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.metric_table import metric_mode
 
 RECENT = 50
 """The records that the rate is measured by."""
@@ -43,7 +42,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
     goal = experiment.objective
     metric = goal.metric or "macro_f1"
-    mode = goal.mode or ("min" if metric == VALIDATION_LOSS else METRICS[metric].mode)
+    mode = goal.mode or metric_mode(metric)
     better = max if mode == "max" else min
     variants = {
         one.name: VariantStatus(one.name, experiment.budget.trials, len(experiment.seeds))

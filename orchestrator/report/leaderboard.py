@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from orchestrator.records import TrialRecord
 from orchestrator.report.formatting import NONE, duration, interval, label, number, on_validation, p_value, printable
 from orchestrator.report.predictions import Draws, VariantScores, read_scores, resample
-from orchestrator.report.run_data import RunData, metric_mode, read_run
+from orchestrator.report.run_data import RunData, read_run
 from orchestrator.run_folder import RunFolder
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.metric_table import METRICS, metric_mode
 from orchestrator.scoring.statistics import Comparison, Estimate, compare, estimate
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from orchestrator.families import FAMILIES
 from orchestrator.records import TrialRecord, best_record, read_records
 from orchestrator.run_folder import RunFolder
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.metric_table import METRICS, metric_mode
 from trainables.errors import InputError
 from trainables.interface import Task
 
@@ -162,13 +162,6 @@ def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     """A part of the experiment's file; empty where it holds none."""
     found = values.get(name)
     return found if isinstance(found, dict) else {}
-
-
-def metric_mode(name: str) -> Literal["max", "min"]:
-    """Which way a metric is better; unknown ones that name a loss or an error are better when smaller."""
-    if name in METRICS:
-        return METRICS[name].mode
-    return "min" if "loss" in name or "error" in name else "max"
 
 
 def read_run(run: RunFolder) -> RunData:

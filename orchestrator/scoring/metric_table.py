@@ -54,3 +54,10 @@ METRICS: dict[str, Metric] = {
 def metrics_of(task: Task) -> list[Metric]:
     """The metrics of one task, in the order of tables."""
     return [metric for metric in METRICS.values() if metric.task == task]
+
+
+def metric_mode(name: str) -> Literal["max", "min"]:
+    """Which way a metric is better; unknown ones that name a loss or an error are better when smaller."""
+    if name in METRICS:
+        return METRICS[name].mode
+    return "min" if "loss" in name or "error" in name else "max"

@@ -108,17 +108,17 @@ def evaluate_cell(
         return None
     model, weights, history, last = trained
     model.load_weights(weights)
-    validation = model.predict(job.validation)
+    detection = job.family.task == "detection"
+    # A classifier has no maps, so its scores of the best epoch are all there is to know.
+    validation = model.predict(job.validation) if detection else Prediction(last.scores)
     kept = kept.model_copy(update=thresholds(validation, job.validation, cell, grading))
     digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
     samples = test.open(cell, digest)
     prediction = model.predict(samples)
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    galleries = model.gallery(handful(job.validation))
-    if job.family.task == "classification":
-        found = classified(prediction, samples)
-    else:
+    if detection:
         found = detected(prediction, samples, kept, cell)
+        galleries = model.gallery(handful(job.validation))
         maps = validation.maps
         if maps is not None and kept.pixel_threshold is not None:
             low = float(np.median(maps))
@@ -126,7 +126,9 @@ def evaluate_cell(
             found["facts"] = write_pixels(run, cell, prediction, samples)
             if grading.heat_maps:
                 write_all_heat_maps(run.heat_maps(cell.variant, cell.seed), prediction, samples, low, kept)
-    write_galleries(run.gallery(cell.variant, cell.seed), galleries)
+        write_galleries(run.gallery(cell.variant, cell.seed), galleries)
+    else:
+        found = classified(prediction, samples)
     if state is not None:
         state.remove()
     return record_of(
