@@ -15,7 +15,8 @@ MARK = ', "checksum": "'
 TAIL = MARK + '01234567"}'
 """How the line of a record ends: the CRC-32 of its JSON without this."""
 
-Stage = Literal["search", "evaluation"]
+Stage = Literal["search", "evaluation", "tuning", "ablation"]
+"""tuning: the search of one variant of an ablation; ablation: one of its cells that no evaluation has."""
 Status = Literal["completed", "pruned", "failed", "out-of-memory", "timed-out"]
 
 
@@ -91,6 +92,8 @@ class TrialRecord(BaseModel):
     fitted to this cell's own validation scores."""
     per_kind: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Evaluation of detection only: metrics of each kind of anomaly against all normals, by the kind's folder name."""
+    cell: str = ""
+    """Evaluated cells only: the hash of all that decides the result but the seed (see `Cell.key`)."""
     files: dict[str, str] = Field(default_factory=dict)
     """Evaluation only: the SHA-256 of the files of scores in the model's folder, by name."""
     status: Status
@@ -100,6 +103,8 @@ class TrialRecord(BaseModel):
     gpus: float = 0.0
     """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
     parameters: int | None = None
+    energy: float | None = None
+    """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one."""
     peak_memory: int | None = None
     """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
     facts: dict[str, str] = Field(default_factory=dict)

@@ -49,6 +49,11 @@ class RunFolder:
         return self.root / "stop"
 
     @property
+    def ablation(self) -> Path:
+        """The variants of the ablation and the hashes of their cells, where there is one."""
+        return self.root / "ablation.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 

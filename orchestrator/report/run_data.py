@@ -82,7 +82,8 @@ class RunData:
         """Variant -> family: the experiment's in its order, then any others that records name."""
         listed = [one for one in self.experiment.get("families") or [] if isinstance(one, dict) and one.get("name")]
         found = {str(one["name"]): str(one.get("family", "")) for one in listed}
-        return found | {record.variant: record.family for record in self.records if record.variant not in found}
+        others = [one for one in self.records if one.stage in ("search", "evaluation") and one.variant not in found]
+        return found | {record.variant: record.family for record in others}
 
     @cached_property
     def baseline(self) -> str | None:
