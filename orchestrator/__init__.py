@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from orchestrator.models import load_model
     from orchestrator.records import TrialRecord, read_records
     from orchestrator.run_folder import RunFolder
-    from orchestrator.sweep import run
+    from orchestrator.sweep import ablate, run
     from trainables.errors import InputError
 
-__all__ = ["Experiment", "InputError", "RunFolder", "TrialRecord", "load_model", "read_records", "run"]
+__all__ = ["Experiment", "InputError", "RunFolder", "TrialRecord", "ablate", "load_model", "read_records", "run"]
 
 _HOMES = {
     "Experiment": "orchestrator.experiment",
     "InputError": "trainables.errors",
     "RunFolder": "orchestrator.run_folder",
     "TrialRecord": "orchestrator.records",
+    "ablate": "orchestrator.sweep",
     "load_model": "orchestrator.models",
     "read_records": "orchestrator.records",
     "run": "orchestrator.sweep",

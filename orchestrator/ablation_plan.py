@@ -24,11 +24,12 @@ class AblatedVariant(BaseModel):
     strategy: str | None
     """Detection: the threshold strategy."""
     cell: str
-    """The `cell` of its records, with every seed."""
+    """The `cell` of its records, with every seed; whose no record has where no trial of its tuning gave a result."""
     folder: str
-    """The `variant` of records and the folder of models that are this variant's own."""
+    """The `variant` of records and the folder of models where this ablation runs it. Where a sweep or an earlier
+    ablation had evaluated the cell, its records have another."""
     trials: int
-    """Of the search that chose its configuration; 0: the configuration was given."""
+    """Of the search that chose its configuration, which for a row that inherits is the baseline's; 0: given."""
 
 
 class AblationPlan(BaseModel):

@@ -32,20 +32,27 @@ def check_variants(experiment: Experiment, goal: Goal, classes: tuple[str, ...],
         problem = Problem(classes, shape, experiment.epochs_of(variant), device, depth=depth)
         check_overrides(variant, row.family)
         configs = example_configs(row.suggest, variant.fixed, variant.space)
-        if goal.metric == VALIDATION_LOSS and (keys := _incomparable(row.family, configs)):
+        if goal.metric == VALIDATION_LOSS and (keys := incomparable_keys(row.family, configs)):
             incomparable[variant.name] = keys
-        for config in configs:
-            try:
-                found = row.family.check(row.family.config(**config), problem)
-            except InputError as error:
-                raise InputError(f"families.{variant.name}: {error}") from None
-            remarks += [f"{variant.name}: {remark}" for remark in found]
+        found = check_configs(row.family, configs, problem, f"families.{variant.name}")
+        remarks += [f"{variant.name}: {remark}" for remark in found]
     if incomparable:
-        raise InputError(_fix_first(incomparable, goal))
+        raise InputError(fix_first(incomparable, goal))
     return list(dict.fromkeys(remarks))
 
 
-def _incomparable(family: Family, configs: list[dict[str, Any]]) -> dict[str, Any]:
+def check_configs(family: Family, configs: list[dict[str, Any]], problem: Problem, place: str) -> list[str]:
+    """Remarks to say aloud; InputError, beginning with `place`, where one can't be built for the problem."""
+    remarks: list[str] = []
+    for config in configs:
+        try:
+            remarks += family.check(family.config(**config), problem)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+    return remarks
+
+
+def incomparable_keys(family: Family, configs: list[dict[str, Any]]) -> dict[str, Any]:
     """The keys, with their defaults, that the search varies and that change what the validation loss means."""
     return {
         key: family.config.model_fields[key].default
@@ -54,7 +61,7 @@ def _incomparable(family: Family, configs: list[dict[str, Any]]) -> dict[str, An
     }
 
 
-def _fix_first(incomparable: dict[str, dict[str, Any]], goal: Goal) -> str:
+def fix_first(incomparable: dict[str, dict[str, Any]], goal: Goal) -> str:
     """What to say where a search by validation loss would choose keys that change what this loss means."""
     why = "" if goal.anomalies else " Trials are judged by it because validation holds normal pictures only."
     lines = [
@@ -93,7 +100,7 @@ def check_overrides(variant: Variant, family: Family) -> None:
             if key not in known:
                 raise InputError(unknown_key(key, known, place))
             for each in _values(value, f"{place}.{key}") if section == "space" else [value]:
-                _check_value(family, key, each, f"{place}.{key}")
+                check_value(family, key, each, f"{place}.{key}")
     both = sorted(set(variant.fixed) & set(variant.space))
     if both:
         raise InputError(f"families.{variant.name}: {', '.join(both)} stands in both `fixed` and `space`; keep one.")
@@ -117,7 +124,8 @@ def _values(space: Any, place: str) -> list[Any]:
     raise InputError(f"{place} is {space!r}; it must be {{low, high, log, step}} or a list of choices.")
 
 
-def _check_value(family: Family, key: str, value: Any, place: str) -> None:
+def check_value(family: Family, key: str, value: Any, place: str) -> None:
+    """InputError, beginning with `place`, where a key of a family does not take a value."""
     try:
         family.config(**{key: value})
     except ValidationError as error:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.comparing.commands import compare, leaderboard
 from orchestrator.progress import Reporter
 from trainables.errors import InputError
 
@@ -197,6 +198,33 @@ def sweep(
 
 
 @app.command()
+def ablate(
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file, with `ablation:` in it.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="RUN", help="The folder of the run; made if absent, gone on with if there.")
+    ],
+    overrides: Set = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment's ablation.
+
+    One configuration and what is changed of it, each with every seed. Only what no record has yet is run.
+    """
+    from orchestrator.experiment import Experiment
+
+    loaded = Experiment.load(experiment, tuple(overrides or ()))
+    from orchestrator.sweep import ablate as run
+
+    reporter = Reporter(quiet)
+    folder = _interruptible(lambda: run(loaded, out, strict=strict, reporter=reporter), out)
+    _print_result(folder, as_json, evaluated=True)
+
+
+@app.command()
 def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> None:
     """Evaluate the winners of a searched run on test.
 
@@ -206,13 +234,19 @@ def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = Fals
 
 
 @app.command()
-def report(run_folder: RunArgument, as_json: Json = False) -> None:
+def report(
+    run_folder: RunArgument,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Write every figure as PDF, PNG and SVG, too; takes longer.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
     """Write the report of a run as it stands."""
     from orchestrator.run_folder import RunFolder
     from orchestrator.sweep import report as write
 
     folder = RunFolder(run_folder.expanduser().absolute())
-    write(folder)
+    write(folder, figures)
     _print_result(folder, as_json)
 
 
@@ -229,6 +263,10 @@ def status(run_folder: RunArgument, as_json: Json = False) -> None:
     folder = RunFolder(run_folder.expanduser().absolute())
     found = status_of(folder, experiment_of(folder))
     typer.echo(json.dumps(found, indent=2) if as_json else status_text(found))
+
+
+app.command()(compare)
+app.command()(leaderboard)
 
 
 @app.command()
@@ -284,7 +322,8 @@ def _print_result(folder: Any, as_json: bool, evaluated: bool = False) -> None:
 
     result = result_json(folder)
     typer.echo(json.dumps(result, indent=2) if as_json else result_text(folder))
-    if evaluated and not result["records"].get("evaluation", {}).get("completed"):
+    completed = sum(result["records"].get(stage, {}).get("completed", 0) for stage in ("evaluation", "ablation"))
+    if evaluated and not completed:
         typer.echo("No model could be evaluated: the reasons stand in the report, under Failures.", err=True)
         raise typer.Exit(1)
 

@@ -1,6 +1,7 @@
 """Ray, started when there is work for it and stopped afterwards; bound to this machine unless a cluster is named."""
 
 import importlib
+import ipaddress
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from trainables.errors import InputError
 
@@ -22,7 +24,8 @@ QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker with no GPU must see none
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_memory_monitor_refresh_ms": "0",  # its kill ends a whole sweep; the kernel's is an ordinary worker death
+    "RAY_memory_monitor_refresh_ms": "0",  # its kill breaks a search off; the kernel's is an ordinary worker death
+    "RAY_task_oom_retries": "2",  # for ever, unless told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
@@ -53,6 +56,7 @@ class Engine:
         if ray.is_initialized():
             return
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        _silence_errors()
         address = os.environ.get("RAY_ADDRESS")
         if address:
             # So that the workers import these packages, and not a stranger's of the same name.
@@ -81,6 +85,14 @@ class Engine:
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
                 "or unset RAY_ADDRESS to run on this machine."
             ) from error
+        if address and _open_cluster():
+            ray.shutdown()
+            raise InputError(
+                f"The cluster at {address} asks for no token, and its servers can be reached over the network: whoever "
+                "reaches them can run code on every node (CVE-2023-48022). Start it with RAY_AUTH_MODE=token and set "
+                "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
+                "the same."
+            )
         for token in token_folder.glob("*token*"):
             with suppress(OSError):
                 token.chmod(0o600)  # Ray writes it readable by all
@@ -96,6 +108,14 @@ class Engine:
 
             ray.shutdown()
             self._started = False
+
+    def renew(self) -> bool:
+        """Stop and start again, which frees what a search that broke off still holds; False where Ray is not ours."""
+        if not self._started:
+            return False
+        self.stop()
+        self.start()
+        return True
 
     def __enter__(self) -> Self:
         self.start()
@@ -119,6 +139,25 @@ def _silent_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _silence_errors() -> None:
+    """Keep what Ray says of each dead worker off the screen, some twenty lines that log_to_driver does not stop: the
+    trial's own row says it in one."""
+    from ray._private import worker
+
+    worker.print_to_stdstream = lambda *ignored, **also_ignored: None
+
+
+def _open_cluster() -> bool:
+    """Whether the cluster that was joined serves callers without a token, beyond its own machine."""
+    import ray
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    if is_token_auth_enabled() or os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
+        return False
+    host = urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or ""
+    return not ipaddress.ip_address(host).is_loopback
 
 
 def _bind_to_loopback() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestrator.ablation_settings import Ablation
 from orchestrator.data.listing import Layout
 from orchestrator.data.split_settings import SplitSettings
 from orchestrator.families import FAMILIES, family_row
@@ -25,7 +26,7 @@ FREE_KEYS = (
     "heat_maps",
     "mirror",
 )
-"""What may differ when a run goes on: how much and on what, never what it means."""
+"""What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Size = int | tuple[int, int]
 
@@ -178,6 +179,9 @@ class Experiment(Section):
     seeds: tuple[int, ...] = Field(
         default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
     )
+    ablation: Ablation | None = Field(
+        default=None, description="What `orchestrate ablate` compares: one configuration, and what is changed of it."
+    )
     heat_maps: bool = Field(
         default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
     )
@@ -193,6 +197,8 @@ class Experiment(Section):
             raise ValueError(f"baseline is {self.baseline!r}; it must be the name of a variant: {', '.join(names)}")
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {list(self.seeds)}; they must be different whole numbers from 0 on")
+        if self.ablation is not None:
+            self.ablation.check(tuple(names), self.baseline_name, len(self.seeds))
         return self
 
     @property
@@ -218,7 +224,7 @@ class Experiment(Section):
     def fingerprint(self) -> str:
         """A hash of all in the file that decides what a trial gives; of the seeds, that is the first."""
         told = flat(self.model_dump(mode="json"))
-        meant = {key: value for key, value in told.items() if key not in (*FREE_KEYS, "seeds")}
+        meant = {key: value for key, value in told.items() if not is_free(key) and key != "seeds"}
         text = json.dumps({**meant, "seed": self.seeds[0]}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -255,6 +261,11 @@ class Experiment(Section):
         beside = path.resolve().parent / given
         found = beside if beside.exists() else Path.cwd() / given
         return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
+
+
+def is_free(key: str) -> bool:
+    """Whether a key, with its parents joined by dots, may differ when a run goes on."""
+    return key in FREE_KEYS or key.split(".")[0] == "ablation"
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

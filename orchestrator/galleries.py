@@ -15,6 +15,10 @@ from trainables.interface import Gallery, Prediction, Samples
 GAP = 2
 SHOWN = 8
 """Pictures of a kind that a strip holds at most."""
+PAIRS = 6
+"""Confused pairs of classes that are shown at most."""
+OF_A_PAIR = 4
+"""Pictures that are shown of each."""
 
 
 def write_galleries(folder: Path, galleries: Sequence[Gallery]) -> None:
@@ -60,7 +64,11 @@ def heat_map_gallery(
     normals = np.flatnonzero(samples.labels == 0)
     normals = normals[np.argsort(-prediction.scores[normals], kind="stable")]
     groups = (
-        ("Anomalies of the test part, from the one that is easiest to miss to the clearest", _spread(anomalies)),
+        (
+            "Anomalies of the test part by score: the worst, easiest to miss, at the left, the median in the middle, "
+            "the best at the right",
+            _spread(anomalies, SHOWN - 1),
+        ),
         ("Normal pictures of the test part with the highest scores: the likeliest false alarms", normals[:SHOWN]),
     )
     galleries = []
@@ -88,10 +96,39 @@ def heat_map_gallery(
     return tuple(galleries)
 
 
-def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    if len(rows) <= SHOWN:
+def confused_gallery(samples: Samples, prediction: Prediction) -> tuple[Gallery, ...]:
+    """The test pictures that a classifier was most confidently wrong on, a few of each most confused pair of classes.
+
+    A row a pair, the pair that is confused most often first; in it, the pictures whose wrong class got the highest
+    probability, from left to right.
+    """
+    taken = prediction.scores.argmax(axis=1)
+    wrong = np.flatnonzero(taken != samples.labels)
+    if not len(wrong):
+        return ()
+    pairs, counts = np.unique(np.stack([samples.labels[wrong], taken[wrong]]), axis=1, return_counts=True)
+    rows = []
+    for place in np.argsort(-counts, kind="stable")[:PAIRS]:
+        true, predicted = pairs[:, place]
+        ours = wrong[(samples.labels[wrong] == true) & (taken[wrong] == predicted)]
+        shown = ours[np.argsort(-prediction.scores[ours, predicted], kind="stable")][:OF_A_PAIR]
+        certain = ", ".join(f"{one:.2f}" for one in prediction.scores[shown, predicted])
+        all_of_it = int((samples.labels == true).sum())
+        label = (
+            f"{samples.classes[true]} taken for {samples.classes[predicted]} ({counts[place]} of {all_of_it}); "
+            f"probability {certain}"
+        )
+        rows.append((label, samples.pictures[shown]))
+    return (
+        Gallery("Test pictures of the most confused pairs of classes, the most confident mistakes first", tuple(rows)),
+    )
+
+
+def _spread(rows: NDArray[np.int64], most: int = SHOWN) -> NDArray[np.int64]:
+    """At most so many, evenly: the first, the last and, where `most` is odd, the middle one."""
+    if len(rows) <= most:
         return rows
-    return rows[np.linspace(0, len(rows) - 1, SHOWN).round().astype(np.int64)]
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
 def _grey(masks: NDArray[np.uint8]) -> NDArray[np.uint8]:

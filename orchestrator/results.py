@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pandas as pd
+
 from orchestrator.records import read_records
 from orchestrator.report.leaderboard import leaderboard_json, leaderboard_text
 from orchestrator.run_folder import RunFolder
@@ -19,16 +21,24 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
         "report": str(page) if page.exists() else None,
         "records": counts,
         "leaderboard": leaderboard_json(folder)["rows"] if "evaluation" in counts else [],
+        "ablation": _ablation(folder).to_dict(orient="records"),
     }
 
 
 def result_text(folder: RunFolder) -> str:
-    """The leaderboard and where the report lies."""
+    """The leaderboard, the ablation by its first metric, and where the report lies."""
     result = result_json(folder)
     parts = []
+    if result["ablation"]:
+        frame = _ablation(folder)
+        metric = frame["metric"].iloc[0]
+        columns = ["variant", "seeds", "mean", "half_width", "delta", "p", "significant"]
+        parts.append(
+            f"Ablation, {metric} (test)\n{frame.loc[frame['metric'] == metric, columns].to_string(index=False)}"
+        )
     if result["leaderboard"]:
         parts.append(leaderboard_text(folder))
-    else:
+    elif not result["ablation"]:
         ended = ", ".join(
             f"{stage}: " + ", ".join(f"{count} {status}" for status, count in statuses.items())
             for stage, statuses in result["records"].items()
@@ -39,3 +49,11 @@ def result_text(folder: RunFolder) -> str:
     else:
         parts.append(f"Run: {result['run']}")
     return "\n\n".join(parts)
+
+
+def _ablation(folder: RunFolder) -> pd.DataFrame:
+    """The ablation's table as the report prints it; empty where there is none."""
+    try:
+        return pd.read_csv(folder.report / "tables" / "ablation.csv", dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return pd.DataFrame()

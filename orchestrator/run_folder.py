@@ -49,6 +49,11 @@ class RunFolder:
         return self.root / "stop"
 
     @property
+    def test_reads(self) -> Path:
+        """A line each time that frozen weights are about to be judged on the test part."""
+        return self.root / "test_reads.jsonl"
+
+    @property
     def ablation(self) -> Path:
         """The variants of the ablation and the hashes of their cells, where there is one."""
         return self.root / "ablation.json"

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from orchestrator.ablation_plan import AblationPlan
 from orchestrator.experiment import Experiment
 from orchestrator.heartbeat import read_beat
 from orchestrator.progress import duration
 from orchestrator.records import read_lines
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import metric_mode
+from trainables.errors import InputError
 
 RECENT = 50
 """The records that the rate is measured by."""
@@ -48,26 +50,35 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         one.name: VariantStatus(one.name, experiment.budget.trials, len(experiment.seeds))
         for one in experiment.families
     }
+    evaluated: set[tuple[str, int]] = set()
     ended: list[float] = []
     errors: list[dict[str, Any]] = []
     for line in read_lines(folder.records):
         record = json.loads(line)
-        variant = variants.get(record["variant"])
-        if variant is None:
-            continue
+        if record["stage"] in ("evaluation", "ablation") and record["status"] == "completed":
+            evaluated.add((record.get("cell", ""), record["seed"]))
         ended.append(datetime.fromisoformat(record["provenance"]["finished"]).timestamp())
-        if record["stage"] == "search":
+        variant = variants.get(record["variant"])
+        if variant is not None and record["stage"] == "search":
             variant.trials[record["status"]] += 1
             value = record["metrics"].get(metric)
             if value is not None and record["status"] == "completed":
                 variant.best = value if variant.best is None else better(variant.best, value)
-        elif record["status"] == "completed":
+        elif variant is not None and record["status"] == "completed":
             variant.evaluated.add(record["seed"])
         if record["status"] not in ("completed", "pruned"):
             errors.append({key: record[key] for key in ("variant", "stage", "trial", "seed", "status", "reason")})
     beat = read_beat(folder.heartbeat)
     alive = beat is not None and beat.alive
+    ablation = _ablation(folder, evaluated)
     missing = sum(max(0, one.wanted - one.searched) + one.cells - len(one.evaluated) for one in variants.values())
+    command = "sweep"
+    if ablation is not None:
+        # Where no other variant was begun, the sweep was not asked for.
+        begun = [one.name for one in variants.values() if one.trials or one.evaluated]
+        missing = missing if set(begun) - {ablation["baseline"]} else 0
+        command = "sweep" if missing else "ablate"
+        missing += ablation["of"] - ablation["done"]
     rate = _rate(ended) if alive else None
     return {
         "run": str(folder.root),
@@ -91,8 +102,20 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
             }
             for one in variants.values()
         ],
+        "ablation": ablation,
+        "command": command,
         "errors": errors[-ERRORS:],
     }
+
+
+def _ablation(folder: RunFolder, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
+    """How the run's ablation stands: its baseline and its cells; None where there is none."""
+    try:
+        plan = AblationPlan.load(folder.ablation)
+    except InputError:
+        return None  # none, or one that the next `orchestrate ablate` writes anew
+    wanted = {(variant.cell, seed) for variant in plan.variants for seed in plan.seeds}
+    return {"baseline": plan.baseline, "done": len(wanted & evaluated), "of": len(wanted)}
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -102,7 +125,8 @@ def status_text(status: dict[str, Any]) -> str:
         head += f" ({status['stage']}) for {duration(status['seconds'])}, process {status['pid']} on {status['host']}"
     elif status["state"] == "stopped":
         run = shlex.quote(status["run"])
-        head += f"; go on with: orchestrate sweep {run}/experiment.yaml --out {run} --resume"
+        option = " --resume" if status["command"] == "sweep" else ""
+        head += f"; go on with: orchestrate {status['command']} {run}/experiment.yaml --out {run}{option}"
     lines = [head]
     for one in status["variants"]:
         trials = ", ".join(f"{count} {name}" for name, count in sorted(one["trials"].items())) or "none ended"
@@ -110,6 +134,8 @@ def status_text(status: dict[str, Any]) -> str:
         lines.append(
             f"  {one['name']}: trials {trials} of {one['of']}{best}; evaluated {one['evaluated']}/{one['seeds']}"
         )
+    if status["ablation"] is not None:
+        lines.append(f"  ablation: {status['ablation']['done']} of {status['ablation']['of']} cells completed")
     if status["per_minute"] is not None:
         left = "" if status["seconds_left"] is None else f", left about {duration(status['seconds_left'])}"
         lines.append(f"  {status['per_minute']:.1f} records a minute{left}")

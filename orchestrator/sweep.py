@@ -2,20 +2,23 @@
 
 import errno
 import fcntl
+import shlex
 import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import yaml
 
+from orchestrator.ablation_checks import check_ablation, with_all_sizes
 from orchestrator.checks import check_resources, check_variants, classes_of, local_resources
 from orchestrator.data.layouts import find_files
 from orchestrator.engine import Engine, available
-from orchestrator.experiment import FREE_KEYS, Experiment, flat
-from orchestrator.goal import check_names, goal_of
+from orchestrator.experiment import Experiment, flat, is_free
+from orchestrator.goal import Goal, check_names, goal_of
 from orchestrator.heartbeat import STALE, Heartbeat, read_beat
 from orchestrator.mirror import Mirror
 from orchestrator.progress import Reporter
@@ -24,10 +27,22 @@ from orchestrator.run_folder import RunFolder
 from orchestrator.stopping import Stop
 from trainables.errors import InputError
 
+if TYPE_CHECKING:
+    from orchestrator.preparation import Context
+
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG)
 """What a disk says that is full, over its quota, read-only, broken or gone."""
 Until = Literal["render", "search", "evaluate", "report"]
 STAGES: tuple[Until, ...] = get_args(Until)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run whose folder is held by this process, with Ray started."""
+
+    context: "Context"
+    beat: Heartbeat
+    stop: Stop
 
 
 def run(
@@ -45,6 +60,78 @@ def run(
     `strict` makes a file that can't be used fatal instead of skipped and reported.
     """
     reporter = reporter or Reporter()
+    with working(experiment, out, check_variants, resume, strict, reporter) as work:
+        from orchestrator.preparation import prepare
+        from orchestrator.stages import evaluate, search
+
+        context, folder = work.context, work.context.folder
+        if experiment.ablation is not None:
+            run_name = shlex.quote(str(out))
+            reporter.say(
+                "A sweep leaves `ablation:` alone. Run it on top: "
+                f"orchestrate ablate {run_name}/{folder.experiment.name} --out {run_name}"
+            )
+        work.beat.stage("render")
+        prepared = prepare(context)
+        if STAGES.index(until) >= STAGES.index("search"):
+            work.beat.stage("search")
+            with work.stop.gently():
+                search(context, prepared)
+        if STAGES.index(until) >= STAGES.index("evaluate"):
+            work.beat.stage("evaluate")
+            with work.stop.gently():
+                evaluate(context, prepared)
+            shutil.rmtree(folder.states, ignore_errors=True)
+        if until == "report":
+            work.beat.stage("report")
+            report(folder)
+        context.mirror.copy()
+    return folder
+
+
+def ablate(
+    experiment: Experiment, out: str | Path, *, strict: bool = False, reporter: Reporter | None = None
+) -> RunFolder:
+    """Run the experiment's ablation in the folder `out`, which is absent, empty or holds this experiment; then report.
+
+    Its baseline is searched unless that is done or its configuration given; of its cells just those run that no record
+    has. InputError for bad input, before work starts; `strict` as in `run`.
+    """
+    with working(experiment, out, check_ablation, True, strict, reporter or Reporter()) as work:
+        from orchestrator.ablating import ablate as run_cells
+        from orchestrator.ablating import plan
+        from orchestrator.preparation import prepare
+
+        context = work.context
+        work.beat.stage("render")
+        prepared = prepare(replace(context, experiment=with_all_sizes(context.experiment, context.goal)))
+        work.beat.stage("search")
+        with work.stop.gently():
+            rows = plan(context, prepared)
+        work.beat.stage("ablate")
+        with work.stop.gently():
+            run_cells(context, prepared, rows)
+        with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
+            context.folder.states.rmdir()
+        work.beat.stage("report")
+        report(context.folder)
+        context.mirror.copy()
+    return context.folder
+
+
+@contextmanager
+def working(
+    experiment: Experiment,
+    out: str | Path,
+    check: Callable[[Experiment, Goal, tuple[str, ...], str], list[str]],
+    resume: bool,
+    strict: bool,
+    reporter: Reporter,
+) -> Iterator[Work]:
+    """Check all that can be checked before any work, then hold the folder `out` and start Ray.
+
+    `check`: (experiment, goal, classes, device) -> remarks to say aloud; InputError for what can't be used.
+    """
     folder = RunFolder(Path(out).expanduser().absolute())
     check_names(experiment)
     local = local_resources()
@@ -58,7 +145,7 @@ def run(
     classes = classes_of(listing, goal)
     check_folder(experiment, folder, resume)
     mirror = Mirror(experiment.mirror, folder, reporter)
-    said += check_variants(experiment, goal, classes, device)
+    said += check(experiment, goal, classes, device)
     with (
         storage_told(folder),
         locked(experiment, folder),
@@ -67,9 +154,8 @@ def run(
         engine,
     ):
         # Only now: torch and Ray cost seconds that bad input should not.
-        from orchestrator.preparation import Context, prepare
+        from orchestrator.preparation import Context
         from orchestrator.render import column_remarks
-        from orchestrator.stages import evaluate, search
 
         for remark in (*column_remarks(listing, experiment.data.column), *listing.remarks, *said):
             reporter.say(remark)
@@ -77,31 +163,16 @@ def run(
         context = Context(
             experiment, folder, engine, reporter, mirror, goal, device, concurrent, strict, listing.remarks
         )
-        beat.stage("render")
-        prepared = prepare(context)
-        if STAGES.index(until) >= STAGES.index("search"):
-            beat.stage("search")
-            with stop.gently():
-                search(context, prepared)
-        if STAGES.index(until) >= STAGES.index("evaluate"):
-            beat.stage("evaluate")
-            with stop.gently():
-                evaluate(context, prepared)
-            shutil.rmtree(folder.states, ignore_errors=True)
-        if until == "report":
-            beat.stage("report")
-            report(folder)
-        mirror.copy()
-    return folder
+        yield Work(context, beat, stop)
 
 
-def report(folder: RunFolder) -> Path:
-    """Write the report of what the run's records hold so far; returns the page's path."""
+def report(folder: RunFolder, figures: bool = True) -> Path:
+    """Write the report of what the run's records hold so far, `figures` as files too; returns the page's path."""
     if not folder.experiment.exists():
         raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
     from orchestrator.report.page import write_report
 
-    return write_report(folder)
+    return write_report(folder, figures)
 
 
 def experiment_of(folder: RunFolder) -> Experiment:
@@ -202,7 +273,7 @@ def compare(old: Experiment, new: Experiment) -> list[str]:
     before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
     lines = []
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) == after.get(key) or key in FREE_KEYS:
+        if before.get(key) == after.get(key) or is_free(key):
             continue
         if key == "seeds" and after[key][: len(before[key])] == before[key]:
             continue  # more seeds after the old ones: only more cells

@@ -22,8 +22,8 @@ def run_trial(config: dict[str, Any], job: Job) -> None:
     `config["strategy"]` is the threshold strategy to judge by, or None for the best. A report holds `objective` (the
     best validation value so far), `epoch`, `row` (this epoch's losses and metrics), `best_epoch`, `best`, `scores`
     (the validation scores as float64 bytes where this epoch is the best so far, else none), `finished`, `seconds`,
-    `peak_memory`, `parameters`, `facts` and `state` (the name of the file that a broken-off training goes on from).
-    Epochs of an earlier process come first, as they were reported then. An exception of the training is a report with
+    `peak_memory`, `energy`, `parameters`, `facts` and `state` (the name of the file that a broken-off training goes on
+    from). Epochs of an earlier process come first, as they were reported then. An exception of the training is a report with
     `error`, its traceback: raised here, it would cost the worker, and be tried again to the same end.
     """
     state = job.state_of(config["config"], config["seed"], strategy=config["strategy"], stage="search")
@@ -88,4 +88,5 @@ def _told(graded: Graded, job: Job) -> dict[str, Any]:
         "finished": graded.finished,
         "seconds": graded.seconds,
         "peak_memory": graded.peak_memory,
+        "energy": graded.energy,
     }

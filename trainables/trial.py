@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.interface import Family, Model, Prediction, Problem, Samples
 from trainables.trial_state import TrialState, state_key
+from trainables.usage import GpuEnergy, PeakMemory
 
 Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
 """(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
@@ -98,6 +98,8 @@ class Graded:
     seconds: float
     peak_memory: int
     """Bytes; see `PeakMemory`."""
+    energy: float | None = None
+    """Joules since the training began; see `GpuEnergy`."""
 
 
 def epochs(
@@ -114,7 +116,9 @@ def epochs(
     that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's.
     """
     memory = PeakMemory(job.problem.device)
+    energy = GpuEnergy(job.problem.device)
     past = Past.of(None if state is None else state.load(), model, best_weights)
+    drawn_before = past.energy
     yield from past.replayed(job)
     if past.finished(job):
         return
@@ -127,6 +131,8 @@ def epochs(
             best_weights.clear()
             best_weights.update(model.weights())
         past.last, past.seconds = epoch.last, time.perf_counter() - started
+        drawn = energy.read()
+        past.energy = None if drawn is None else (drawn_before or 0.0) + drawn
         finished = past.finished(job)
         if state is not None and not finished and (state.due() or job.stopping()):
             # Without room for it, the training goes on all the same.
@@ -151,6 +157,7 @@ class Past:
     """The validation scores of the best epoch."""
     last: bool = False
     seconds: float = 0.0
+    energy: float | None = None
 
     @classmethod
     def of(cls, saved: dict[str, Any] | None, model: Model, best_weights: dict[str, Tensor] | None) -> "Past":
@@ -162,11 +169,18 @@ class Past:
             best_weights.update(saved["weights"])
         past = json.loads(saved["past"])
         metrics = {int(number): found for number, found in past["metrics"].items()}
-        return cls(past["rows"], past["bests"], metrics, saved["scores"].numpy(), False, past["seconds"])
+        scores = saved["scores"].numpy()
+        return cls(past["rows"], past["bests"], metrics, scores, False, past["seconds"], past["energy"])
 
     def content(self) -> dict[str, Any]:
         """For a state; JSON keeps floats to the last bit."""
-        past = {"rows": self.rows, "bests": self.bests, "metrics": self.metrics, "seconds": self.seconds}
+        past = {
+            "rows": self.rows,
+            "bests": self.bests,
+            "metrics": self.metrics,
+            "seconds": self.seconds,
+            "energy": self.energy,
+        }
         return {"past": json.dumps(past), "scores": torch.from_numpy(self.scores.copy())}
 
     def add(self, row: dict[str, float], metrics: dict[str, float], scores: NDArray[np.float64], job: Job) -> bool:
@@ -199,32 +213,10 @@ class Past:
             finished=number == len(self.rows) and self.finished(job),
             seconds=self.seconds,
             peak_memory=memory,
+            energy=self.energy,
         )
 
     def replayed(self, job: Job) -> Iterator[Graded]:
         """The epochs so far once more."""
         for number in range(1, len(self.rows) + 1):
             yield self.graded(number, job, 0)
-
-
-class PeakMemory:
-    """The most memory since it was made: of this process, or with a GPU what torch allocated on it."""
-
-    def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        if self._cuda:
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            # Linux: forget the peak so far, which belongs to an earlier trial in the same process.
-            with suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-    def read(self) -> int:
-        """Bytes."""
-        if self._cuda:
-            return int(torch.cuda.max_memory_allocated())
-        try:
-            status = Path("/proc/self/status").read_text(encoding="ascii")
-            return int(status.split("VmHWM:")[1].split()[0]) * 1024
-        except (OSError, IndexError):
-            return int(psutil.Process().memory_info().rss)

@@ -1,13 +1,12 @@
 """The final evaluation: chosen configurations × seeds, trained afresh, frozen, and only then shown the test part."""
 
-import hashlib
 import json
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import ray
@@ -15,36 +14,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from orchestrator.checksums import file_sha256
-from orchestrator.experiment import Experiment
-from orchestrator.galleries import handful, heat_map_gallery, write_galleries
+from orchestrator.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.heat_maps import write_heat_maps
 from orchestrator.models import KeptModel, keep_model
 from orchestrator.provenance import now
-from orchestrator.records import Provenance, ThresholdChoice, TrialRecord, best_record
+from orchestrator.records import Provenance, ThresholdChoice, TrialRecord
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.metrics import confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
-from orchestrator.search.study import why
+from orchestrator.search.cells import Cell
+from orchestrator.search.ledger import why
 from trainables.interface import Model, Prediction, Samples
 from trainables.trainable import watched
 from trainables.trial import Graded, Job, epochs
 from trainables.trial_state import TrialState
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One frozen configuration with one seed."""
-
-    family: str
-    variant: str
-    trial: int
-    """The number of the search trial that found the configuration."""
-    config: dict[str, Any]
-    seed: int
-    strategy: str | None = None
-    """Detection: the threshold strategy that the search chose; fitted anew to this cell's validation scores."""
 
 
 @dataclass(frozen=True)
@@ -68,30 +53,19 @@ class TestPart:
 
     def open(self, cell: Cell, weights: str) -> Samples:
         """The samples, after logging which frozen weights are about to read them."""
-        line = json.dumps({"variant": cell.variant, "seed": cell.seed, "weights": weights, "read": now()}) + "\n"
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(descriptor, line.encode("ascii"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        log_reading(self.log, cell, weights)
         return self.samples
 
 
-def winners(
-    experiment: Experiment, records: list[TrialRecord], metric: str, mode: Literal["max", "min"]
-) -> dict[str, TrialRecord]:
-    """The best search trial of each variant on validation, among those that trained to their end.
-
-    Where none did (a time limit, say), the best of those that reported; a variant with none at all has no winner.
-    """
-    found = {
-        variant.name: best_record(
-            (one for one in records if one.stage == "search" and one.variant == variant.name), metric, mode
-        )
-        for variant in experiment.families
-    }
-    return {name: record for name, record in found.items() if record is not None}
+def log_reading(log: Path, cell: Cell, weights: str) -> None:
+    """Write down, for good, that a cell's frozen weights are about to be judged on the test part."""
+    line = json.dumps({"variant": cell.variant, "seed": cell.seed, "weights": weights, "read": now()}) + "\n"
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, line.encode("ascii"))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def evaluate_cell(
@@ -129,6 +103,7 @@ def evaluate_cell(
         write_galleries(run.gallery(cell.variant, cell.seed), galleries)
     else:
         found = classified(prediction, samples)
+        write_galleries(run.gallery(cell.variant, cell.seed), confused_gallery(samples, prediction))
     if state is not None:
         state.remove()
     return record_of(
@@ -142,6 +117,7 @@ def evaluate_cell(
         gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,
+        energy=last.energy,
         files={
             path.name: file_sha256(path)
             for path in (run.predictions(cell.variant, cell.seed), run.pixels(cell.variant, cell.seed))
@@ -231,7 +207,8 @@ def failed_cell(cell: Cell, error: BaseException, seconds: float, gpus: float, o
 def record_of(cell: Cell, origin: Provenance, **outcome: Any) -> TrialRecord:
     """The row of a cell: what it was, and how it ended."""
     return TrialRecord(
-        stage="evaluation",
+        stage=cell.stage,
+        cell=cell.key,
         family=cell.family,
         variant=cell.variant,
         trial=cell.trial,
@@ -269,22 +246,6 @@ def write_scores(
 
 def _names(names: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
-
-
-def strategy_of(record: TrialRecord) -> str | None:
-    """The threshold strategy that a record was judged by."""
-    return None if record.threshold is None else record.threshold.strategy
-
-
-def cell_of(record: TrialRecord) -> str:
-    """The key of the cell that a record is of."""
-    return cell_key(Cell(record.family, record.variant, record.trial, record.config, record.seed, strategy_of(record)))
-
-
-def cell_key(cell: Cell) -> str:
-    """Finds a cell again: variant, configuration, seed and threshold strategy."""
-    text = json.dumps([cell.variant, cell.config, cell.seed, cell.strategy], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 remote_evaluate_cell = ray.remote(evaluate_cell)

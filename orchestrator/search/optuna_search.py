@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -116,6 +117,7 @@ def open_study(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.
     """The study on a journal file, made if it is not there. A journal that can't be read is put aside."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
+    _cut_unfinished_line(journal)
     try:
         return _open(journal, name, mode)
     except OSError:
@@ -123,6 +125,16 @@ def open_study(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.
     except Exception:  # Optuna raises what it meets in a spoiled journal: KeyError, JSONDecodeError, AssertionError
         put_aside(journal)
         return _open(journal, name, mode)
+
+
+def _cut_unfinished_line(journal: Path) -> None:
+    """Remove what a crash left of a last line: Optuna passes over it, but would write its next line right behind."""
+    if not journal.exists():
+        return
+    content = journal.read_bytes()
+    end = content.rfind(b"\n") + 1
+    if end < len(content):
+        os.truncate(journal, end)
 
 
 def put_aside(journal: Path) -> None:

@@ -16,7 +16,18 @@ Orchestrate = Callable[..., Any]
 def test_help_names_every_command(orchestrate: Orchestrate) -> None:
     ended = orchestrate("--help")
     assert ended.code == 0
-    for command in ("init", "schema", "doctor", "render", "sweep", "evaluate", "report", "demo"):
+    for command in (
+        "init",
+        "schema",
+        "doctor",
+        "render",
+        "sweep",
+        "evaluate",
+        "report",
+        "compare",
+        "leaderboard",
+        "demo",
+    ):
         assert command in ended.out
         assert orchestrate(command, "--help").code == 0
 

@@ -1,7 +1,15 @@
 """The engine in a process of its own: it listens to this machine alone, and leaves nothing running."""
 
+import os
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
 
 PROGRAM = """
 import ipaddress, psutil
@@ -23,3 +31,54 @@ def test_it_listens_to_this_machine_alone_and_ends_what_it_started() -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == ["[]", "[]"]
     assert not ended.stderr
+
+
+JOIN = """
+import os
+from orchestrator.engine import Engine
+from trainables.errors import InputError
+try:
+    with Engine() as engine:
+        print("joined")
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "allowed", "refused"), [("disabled", "", True), ("disabled", "1", False), ("token", "", False)]
+)
+def test_a_cluster_that_asks_for_no_token_is_refused(tmp_path: Path, mode: str, allowed: str, refused: bool) -> None:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef" * 4, encoding="ascii")
+    environment = os.environ | {"RAY_AUTH_MODE": mode, "RAY_AUTH_TOKEN_PATH": str(token)}
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", f"--port={port}"]
+    # A socket's path may not be long.
+    command += ["--num-cpus=1", "--include-dashboard=false", f"--temp-dir={tempfile.mkdtemp(prefix='r')}"]
+    head = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        joined = None
+        while joined is None or ("no Ray answers" in joined.stdout and time.monotonic() < deadline):
+            assert head.poll() is None, head.communicate()[0]
+            joined = subprocess.run(
+                [sys.executable, "-c", JOIN],
+                env=environment | {"RAY_ADDRESS": f"127.0.0.1:{port}", "ORCHESTRATOR_OPEN_CLUSTER": allowed},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=200,
+            )
+        assert joined.returncode == 0, joined.stderr
+        if refused:
+            assert "asks for no token" in joined.stdout
+            assert "RAY_AUTH_MODE=token" in joined.stdout
+        else:
+            assert joined.stdout.strip() == "joined"
+    finally:
+        head.send_signal(signal.SIGTERM)
+        head.communicate(timeout=60)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.ablation_checks import check_ablation
 from orchestrator.checks import check_variants
 from orchestrator.data.layouts import NORMAL_CLASSES, ListedFile, Listing, Part
 from orchestrator.experiment import Experiment
 from orchestrator.goal import goal_of
+from orchestrator.search.ablation import changed, given_baseline, rows, values
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
@@ -38,10 +40,25 @@ def test_an_example_can_be_run(name: str) -> None:
     assert experiment.baseline == experiment.baseline_name
 
 
-def test_the_ablation_has_its_three_named_variants() -> None:
-    experiment = Experiment.load(EXAMPLES / "rgbd_ablation.yaml")
-    assert {variant.name: (variant.fixed["input"], variant.fixed["layers"]) for variant in experiment.families} == {
-        "rgb_baseline": ("rgb", [1, 2, 3, 4]),
-        "rgbd_full": ("rgbd", [1, 2, 3, 4]),
-        "rgbd_reduced": ("rgbd", [2, 3]),
-    }
+def test_the_ablation_has_the_three_rows_of_seed_002() -> None:
+    experiment = Experiment.load(EXAMPLES / "rgbd_ablation.yaml", ("data.path=anywhere",))
+    goal, _ = goal_of(experiment, listing(experiment))
+    experiment = goal.settle(experiment)
+    remarks = check_ablation(experiment, goal, ("normal", "anomaly"), "cpu")
+    assert not any("changes nothing" in remark for remark in remarks)
+    assert experiment.ablation is not None
+    base = given_baseline(experiment, goal.strategies)
+    assert base is not None
+    changes = rows(experiment.ablation, base.family, values(base))
+    found = {change.name: changed(base, change.changes) for change in changes}
+    settings = {experiment.ablation.baseline_label: base, **found}
+    assert [(name, one.config["input"], one.config["layers"]) for name, one in settings.items()] == [
+        ("RGB Baseline", "rgb", "1+2+3+4"),
+        ("RGB-D Full", "rgbd", "1+2+3+4"),
+        ("RGB-D Reduced", "rgbd", "2+3"),
+    ]
+    assert {(one.epochs, one.strategy) for one in settings.values()} == {(700, "percentile(95)")}
+    alike = [
+        {key: value for key, value in one.config.items() if key not in ("input", "layers")} for one in settings.values()
+    ]
+    assert alike == [{"latent_dim": 128, "learning_rate": 1e-4, "batch_size": 4}] * 3

@@ -55,3 +55,28 @@ def test_stopped_in_the_search_and_resumed(series_tree: Path, tmp_path: Path, ho
     assert len(search) == TRIALS
     assert sorted(record.trial for record in search) == list(range(TRIALS))
     assert (out / "report" / "index.html").is_file()
+
+
+def test_a_second_sweep_in_the_folder_of_one_that_works_is_refused(series_tree: Path, tmp_path: Path) -> None:
+    experiment = {
+        "data": {"path": str(series_tree), "size": 32, "style": "plain"},
+        "families": ["pca_logistic"],
+        "budget": {"trials": 5, "epochs": 1},
+        "seeds": [0],
+    }
+    file, out = tmp_path / "e.yaml", tmp_path / "run"
+    file.write_text(yaml.safe_dump(experiment), encoding="utf-8")
+    first = start(file, out, "--resume")
+    deadline = time.monotonic() + 200
+    while not (out / "heartbeat.json").exists():
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    second = start(file, out, "--resume")
+    _, said = second.communicate(timeout=300)
+    assert second.returncode == 2
+    assert "Another process works in" in said
+    _, said = first.communicate(timeout=600)
+    assert first.returncode == 0, said
+    search = [record for record in read_records(out / "records.jsonl") if record.stage == "search"]
+    assert sorted(record.trial for record in search) == list(range(5))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def start(file: Path, out: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
+def wait_for(process: "subprocess.Popen[str]", true: Callable[[], bool], seconds: float) -> None:
+    """Until something is true, the process has ended, or the time is up."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and not true() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def size_of(out: Path) -> int:
+    """Bytes of the records."""
+    records = out / "records.jsonl"
+    return records.stat().st_size if records.exists() else 0
+
+
 def what_counts(record: TrialRecord) -> dict[str, Any]:
     """All of a record but times, memory, and where it was made."""
     told = record.model_dump(mode="json", exclude={"seconds", "peak_memory", "provenance"})
@@ -59,10 +73,10 @@ def test_killed_again_and_again(series_tree: Path, tmp_path: Path) -> None:
     kills, seen = 0, b""
     while True:
         process = start(file, out)
-        # A start takes some ten seconds; most kills are to fall into the work after it.
-        deadline = time.monotonic() + (moments.uniform(2, 30) if kills < KILLS else 3600)
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        # A start takes ten seconds, or thirty on a busy machine: every other kill waits for a record to come first.
+        if kills < KILLS and kills % 2:
+            wait_for(process, lambda before=size_of(out): size_of(out) > before, 600)
+        wait_for(process, lambda: False, moments.uniform(0, 25 if kills % 2 == 0 else 10) if kills < KILLS else 3600)
         if process.poll() is not None:
             _, said = process.communicate()
             assert process.returncode == 0, said

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.experiment import Experiment
 from orchestrator.heartbeat import Beat
 from orchestrator.records import Provenance, TrialRecord, append_record
@@ -91,6 +92,46 @@ def test_when_it_is_done(folder: RunFolder) -> None:
     append_record(folder.records, record(9, 1, stage="evaluation", split="test", seed=1))
     folder.report.mkdir()
     assert status_of(folder, EXPERIMENT)["state"] == "finished"
+
+
+def ablation(run: RunFolder, baseline: str) -> None:
+    rows = [
+        AblatedVariant(
+            name=name, changes={}, family="pca_logistic", config={}, strategy=None, cell=name, folder=name, trials=0
+        )
+        for name in ("one", "two")
+    ]
+    plan = AblationPlan(baseline=baseline, design="named", factors={}, tuned=None, seeds=(0, 1), variants=tuple(rows))
+    plan.save(run.ablation)
+
+
+def test_an_ablation_is_counted_by_its_cells(folder: RunFolder) -> None:
+    changes: dict[str, Any] = {"stage": "ablation", "split": "test", "variant": "pca_logistic~1"}
+    for cell, seed, status in (
+        ("one", 0, "completed"),
+        ("one", 1, "failed"),
+        ("two", 0, "completed"),
+        ("x", 1, "completed"),
+    ):
+        append_record(folder.records, record(0, 4, **changes, cell=cell, seed=seed, status=status))
+    ablation(folder, "pca_logistic")
+    folder.report.mkdir()
+    found = status_of(folder, EXPERIMENT)
+    assert (found["ablation"]["done"], found["ablation"]["of"], found["records"]) == (2, 4, 10)
+    assert found["errors"][-1]["stage"] == "ablation"
+    assert "orchestrate ablate" in status_text(found)
+    assert "ablation: 2 of 4 cells completed" in status_text(found)
+    for cell in ("one", "two"):
+        append_record(folder.records, record(0, 4, **changes, cell=cell, seed=1))
+    assert status_of(folder, EXPERIMENT)["state"] == "finished", "no other variant was begun"
+
+
+def test_with_another_variant_begun_the_sweep_is_asked_for_too(folder: RunFolder) -> None:
+    ablation(folder, "another")
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["command"]) == ("stopped", "sweep")
+    folder.ablation.write_text("{", encoding="utf-8")
+    assert status_of(folder, EXPERIMENT)["ablation"] is None
 
 
 def test_the_command(folder: RunFolder, orchestrate: Callable[..., Any]) -> None:

@@ -1,5 +1,7 @@
 import fcntl
 import io
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -193,6 +195,52 @@ def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
         thread.join()
     assert len(built) == 1
     assert_same(*results)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from trainables.interface import Problem, Samples
+from trainables.reconstruction import MeanSquaredError
+from trainables.shared_stage import shared_stage
+from trainables.training import EpochLoop, TrainingConfig
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+(folder / f"{name}.ready").touch()
+while len(list(folder.glob("*.ready"))) < 2:
+    pass
+
+
+def build():
+    (folder / f"{name}.built").touch()
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 1))
+    config = TrainingConfig(learning_rate=0.02, batch_size=6)
+    return EpochLoop(network, MeanSquaredError(), config, Problem(("a", "b"), (4, 4, 3), 30), seed=0)
+
+
+pictures = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
+part = Samples(pictures, np.zeros(6, dtype=np.int64), ("a", "b"), tuple("abcdef"))
+stage = shared_stage(build, "", (part, part), None, folder / "stages", "key")
+print(stage.epochs, stage.validation_loss.hex())
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_that_want_one_key_train_it_once(tmp_path: Path) -> None:
+    running = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), name], stdout=subprocess.PIPE, text=True)
+        for name in ("a", "b")
+    ]
+    said = [process.communicate(timeout=300)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0]
+    assert said[0] == said[1] != ""
+    assert len(list(tmp_path.glob("*.built"))) == 1
 
 
 def test_another_key_does_not_wait(tmp_path: Path) -> None:

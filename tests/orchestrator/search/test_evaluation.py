@@ -4,7 +4,7 @@ from typing import Any
 
 from orchestrator.experiment import Experiment
 from orchestrator.records import Status, TrialRecord
-from orchestrator.search.evaluation import Cell, cell_key, winners
+from orchestrator.search.cells import winners
 
 EXPERIMENT = Experiment.from_mapping({"data": {"path": "x"}, "families": [{"name": "v", "family": "pca_logistic"}]})
 ORIGIN: dict[str, Any] = {
@@ -57,10 +57,3 @@ def test_where_none_completed_the_best_that_reported_wins() -> None:
 
 def test_a_variant_without_any_result_has_no_winner() -> None:
     assert winners(EXPERIMENT, [trial(0, None, "failed")], "m", "max") == {}
-
-
-def test_a_cell_is_found_by_variant_configuration_and_seed() -> None:
-    cell = Cell("pca_logistic", "v", 3, {"a": 1, "b": 2}, 0)
-    assert cell_key(cell) == cell_key(Cell("pca_logistic", "v", 9, {"b": 2, "a": 1}, 0))
-    others = [Cell("pca_logistic", "v", 3, {"a": 1, "b": 2}, 1), Cell("pca_logistic", "w", 3, {"a": 1, "b": 2}, 0)]
-    assert all(cell_key(cell) != cell_key(other) for other in others)
