@@ -1,0 +1,1 @@
+"""Several runs -> what moved between them, and one leaderboard over them."""

@@ -1,0 +1,40 @@
+"""What a leaderboard over runs holds of each data set."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from orchestrator.scoring.statistics import Estimate
+from trainables.interface import Task
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One variant of one run."""
+
+    run: str
+    """What the run is called here; printable."""
+    root: str
+    variant: str
+    family: str
+    estimate: Estimate | None
+    """None where the run does not know the metric."""
+    seeds: int
+    seconds: float | None
+    """Mean wall time of a cell."""
+    parameters: int | None
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What was judged on one split of one data set, best first."""
+
+    label: str
+    """The last part of data.path, with the split's fingerprint where two have the same."""
+    data: str
+    split: str
+    task: Task
+    metric: str
+    mode: Literal["max", "min"]
+    rows: tuple[BoardRow, ...]
+    caveat: str
+    """What every figure here must say of itself; may be empty."""

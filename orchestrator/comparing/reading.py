@@ -1,0 +1,157 @@
+"""Folders of runs to what they hold, or a clear word why they can't stand beside each other."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.records import TrialRecord, read_lines
+from orchestrator.report.formatting import printable, words
+from orchestrator.report.run_data import RunData, read_run
+from orchestrator.run_folder import RunFolder
+from trainables.errors import InputError
+
+FORMAT = 1
+"""Of the records that this version reads."""
+
+
+@dataclass(frozen=True)
+class NamedRun:
+    """One run, and what it is called beside the others."""
+
+    name: str
+    """Its folder's name, with as much of the path as tells it from the others; printable."""
+    data: RunData
+
+    @property
+    def notices(self) -> list[str]:
+        """What its files leave open, a sentence each."""
+        return [f"{self.name}: {printable(remark)}" for remark in self.data.remarks]
+
+
+def read_all(paths: Sequence[Path]) -> list[NamedRun]:
+    """Every run, in the order given. InputError where one can't be read, is there twice, or has no evaluated cell."""
+    if len(paths) < 2:
+        raise InputError(
+            f"A comparison needs at least two runs; {len(paths)} is given. "
+            "Example: orchestrate compare runs/first runs/second"
+        )
+    runs: list[NamedRun] = []
+    for path, name in zip(paths, _names(paths), strict=True):
+        run = _read(path, name)
+        reason = _unusable(run)
+        if reason:
+            raise InputError(
+                f"{printable(path)} {reason}, so there is nothing to compare. "
+                f"Go on with it: orchestrate evaluate {printable(path)}"
+            )
+        for other in runs:
+            if run.data.run.root.resolve() == other.data.run.root.resolve():
+                raise InputError(f"{printable(path)} is the same folder as {other.name}. Give each run once.")
+            if run.data.records == other.data.records:
+                raise InputError(
+                    f"{printable(path)} is a copy of {other.name}: it has the same records, so nothing can have moved. "
+                    "Give two different runs."
+                )
+        runs.append(run)
+    tasks = {run.name: run.data.task for run in runs}
+    if len(set(tasks.values())) > 1:
+        listed = words([f"{name} is {task}" for name, task in tasks.items()], 20)
+        raise InputError(f"The runs do different tasks: {listed}. Only runs of one task can be compared.")
+    return runs
+
+
+def read_usable(paths: Sequence[Path]) -> tuple[list[NamedRun], list[str]]:
+    """The runs that have figures, in the order given, and of the others why they are left out.
+
+    So that `runs/*` may hold other things too. InputError where a run's records can't be read or none has figures.
+    """
+    runs: list[NamedRun] = []
+    left: list[str] = []
+    for path, name in zip(paths, _names(paths), strict=True):
+        records = RunFolder(path.expanduser().absolute()).records
+        if not records.is_file():
+            left.append(f"{printable(path)} is left out: it holds no records.jsonl, so it is no run with results.")
+            continue
+        if not records.stat().st_size:
+            left.append(f"{printable(path)} is left out: it holds no record yet.")
+            continue
+        run = _read(path, name)
+        reason = _unusable(run)
+        twin = next((other for other in runs if other.data.records == run.data.records), None)
+        if reason:
+            left.append(f"{name} is left out: it {reason}.")
+        elif twin is not None:
+            left.append(f"{name} is left out: it is {twin.name}, or a copy of it with the same records.")
+        else:
+            runs.append(run)
+    if not runs:
+        raise InputError(
+            "None of the folders is a run with an evaluated cell. "
+            + " ".join(left)
+            + " Give the folders that `orchestrate sweep --out` wrote."
+        )
+    return runs, left
+
+
+def _read(path: Path, name: str) -> NamedRun:
+    folder = RunFolder(path.expanduser().absolute())
+    if not folder.records.is_file():
+        raise InputError(
+            f"{printable(path)} is no run with results: it holds no records.jsonl. Give a folder that "
+            "`orchestrate sweep --out` wrote."
+        )
+    _check_format(folder)
+    return NamedRun(name, read_run(folder))
+
+
+def _check_format(folder: RunFolder) -> None:
+    """InputError at the first record that another version of this package wrote."""
+    for number, line in enumerate(read_lines(folder.records), start=1):
+        try:
+            record: Any = json.loads(line)
+        except ValueError:
+            return  # Reading says so, with the place.
+        if not isinstance(record, dict):
+            return
+        provenance = record.get("provenance")
+        code = printable(provenance.get("code", "")) if isinstance(provenance, dict) else ""
+        wrote = f"version {code} of this package wrote it" if code else "what wrote it is not said"
+        then = "Compare the runs with that version, or repeat the older run with this one."
+        place = f"Record {number} of {printable(folder.records)}"
+        if record.get("format", FORMAT) != FORMAT:
+            raise InputError(
+                f"{place} has format {printable(record['format'])}; this version reads format {FORMAT} ({wrote}). "
+                f"{then}"
+            )
+        unknown = sorted(record.keys() - TrialRecord.model_fields.keys())
+        if unknown:
+            names = words([printable(field) for field in unknown])
+            raise InputError(f"{place} has fields that this version does not know: {names} ({wrote}). {then}")
+
+
+def _unusable(run: NamedRun) -> str:
+    """Why a run has no figures; empty where it has some."""
+    if any(run.data.completed.values()):
+        return ""
+    failed = sum(len(cells) for cells in run.data.evaluation.values())
+    return f"has no evaluated cell that completed ({failed} failed)" if failed else "has no evaluated cell"
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Each folder's name, with its parents' where two are called the same."""
+    full = [path.expanduser().absolute().parts for path in paths]
+    names = []
+    for parts in full:
+        others = [other for other in full if other != parts]
+        length = 1
+        while length < len(parts) and any(other[-length:] == parts[-length:] for other in others):
+            length += 1
+        names.append(printable("/".join(parts[-length:])))
+    return names
+
+
+def letter(place: int) -> str:
+    """A, B, ... Z, then R27, R28, ..."""
+    return chr(ord("A") + place) if place < 26 else f"R{place + 1}"

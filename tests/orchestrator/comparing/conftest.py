@@ -1,0 +1,76 @@
+"""Runs of detection as the orchestrator writes them, with the figures that a test gives them."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from orchestrator.records import Provenance, TrialRecord, append_record
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Write a run: by variant and seed its ROC-AUC, or several metrics by name."""
+
+    def make(
+        name: str,
+        figures: Mapping[str, Mapping[int, float | Mapping[str, float]]],
+        *,
+        families: Mapping[str, str] | None = None,
+        data: str = "d" * 32,
+        split: str = "5" * 32,
+        path: str = "data/spill",
+        tested: Sequence[str] = ("test/0.png", "test/1.png"),
+        code: str = "0.1.0",
+        config: Mapping[str, Any] | None = None,
+        scores: Mapping[tuple[str, int], Any] | None = None,
+        status: str = "completed",
+        **experiment: Any,
+    ) -> Path:
+        root = tmp_path / name
+        root.mkdir(parents=True)
+        kinds = dict.fromkeys(figures, "pca") | dict(families or {})
+        values = {
+            "data": {"path": path},
+            "families": [{"name": variant, "family": kinds[variant]} for variant in figures],
+            "objective": {"metric": "roc_auc", "mode": "max", "test_metric": "roc_auc"},
+        }
+        (root / "experiment.yaml").write_text(yaml.safe_dump(values | experiment, sort_keys=False), encoding="utf-8")
+        pictures = [["train/0.png", "train"], *([one, "test"] for one in tested)]
+        told = {"format": 1, "data": data, "fingerprint": split, "pictures": pictures}
+        (root / "split.json").write_text(json.dumps(told), encoding="utf-8")
+        provenance = Provenance(
+            experiment="e", data=data, split=split, code=code, packages={"python": "3.11.9", "torch": "2.9.1"},
+            device="A processor", host="host", finished="2026-01-02T03:04:05+00:00",
+        )  # fmt: skip
+        for variant, seeds in figures.items():
+            for seed, given in seeds.items():
+                metrics = dict(given) if isinstance(given, Mapping) else {"roc_auc": given}
+                if scores and (variant, seed) in scores:
+                    write_scores(root / "models" / variant / str(seed) / "test_scores.npz", scores[variant, seed])
+                append_record(
+                    root / "records.jsonl",
+                    TrialRecord(
+                        stage="evaluation", family=kinds[variant], variant=variant, trial=0, seed=seed, split="test",
+                        config=dict(config or {"components": 8}), metrics=metrics if status == "completed" else {},
+                        status=status, seconds=2.5, parameters=1234, provenance=provenance,  # type: ignore[arg-type]
+                    ),
+                )  # fmt: skip
+        return root
+
+    return make
+
+
+def write_scores(path: Path, scores: Any) -> None:
+    """Anomaly scores of pictures of which every second one is an anomaly."""
+    path.parent.mkdir(parents=True)
+    labels = np.arange(len(scores)) % 2
+    names = np.array([os.fsencode(f"test/{row}.png") for row in range(len(scores))])
+    np.savez_compressed(path, scores=scores, labels=labels, paths=names)
