@@ -23,8 +23,8 @@ def run_trial(config: dict[str, Any], job: Job) -> None:
     best validation value so far), `epoch`, `row` (this epoch's losses and metrics), `best_epoch`, `best`, `scores`
     (the validation scores as float64 bytes where this epoch is the best so far, else none), `finished`, `seconds`,
     `peak_memory`, `energy`, `parameters`, `facts` and `state` (the name of the file that a broken-off training goes on
-    from). Epochs of an earlier process come first, as they were reported then. An exception of the training is a report with
-    `error`, its traceback: raised here, it would cost the worker, and be tried again to the same end.
+    from). Epochs of an earlier process come first, as they were reported then. An exception of the training is a report
+    with `error`, its traceback: raised here, it would cost the worker, and be tried again to the same end.
     """
     state = job.state_of(config["config"], config["seed"], strategy=config["strategy"], stage="search")
     name = "" if state is None else state.path.name

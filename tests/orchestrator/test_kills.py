@@ -74,8 +74,9 @@ def test_killed_again_and_again(series_tree: Path, tmp_path: Path) -> None:
     while True:
         process = start(file, out)
         # A start takes ten seconds, or thirty on a busy machine: every other kill waits for a record to come first.
+        before = size_of(out)
         if kills < KILLS and kills % 2:
-            wait_for(process, lambda before=size_of(out): size_of(out) > before, 600)
+            wait_for(process, lambda before=before: size_of(out) > before, 600)
         wait_for(process, lambda: False, moments.uniform(0, 25 if kills % 2 == 0 else 10) if kills < KILLS else 3600)
         if process.poll() is not None:
             _, said = process.communicate()
