@@ -45,21 +45,31 @@ def readings(data: RunData) -> tuple[list[Reading], str]:
 def audit_section(data: RunData, normals_only: bool | None) -> Section:
     """What a reader must see to believe that nothing before the end had seen the test part.
 
-    `normals_only`: whether the validation part holds no anomaly; None where that is not known.
+    `normals_only`: whether detection's validation part holds no anomaly; None where that is not known.
     """
     found, wrong = readings(data)
     said = [wrong] if wrong else []
     if found:
         said += _repeated(data, found)
+    detection = data.task == "detection"
     by = label(data.search_metric)
-    normals = ", of its normal pictures" if data.search_metric == "validation_loss" else ""
+    normals = ", of its normal pictures" if detection and data.search_metric == "validation_loss" else ""
     rows = [
-        ("Weights", "train part, normal pictures only"),
+        ("Weights", f"train part{', normal pictures only' if detection else ''}"),
         ("Epoch and hyperparameters", f"validation part, by {by}{normals}"),
-        ("Threshold strategy", how_chosen(data, normals_only)),
-        ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
+    ]
+    if detection:
+        rows += [
+            ("Threshold strategy", how_chosen(data, normals_only)),
+            ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
+        ]
+    if any(one.stage in ("tuning", "ablation") for one in data.records):
+        rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
+    rows += [
         ("Test part", _counted(data, found) if found else "not known"),
+        ("Data fingerprint", words([printable(value) for value in data.distinct("data")], 20)),
         ("Split fingerprint", words([printable(value) for value in data.distinct("split")], 20)),
+        ("Copies of pictures", _duplicates(data)),
         ("Copies across parts", _copies(data)),
     ]
     blocks: list[Block] = [Facts(rows)]
@@ -105,6 +115,14 @@ def _repeated(data: RunData, found: list[Reading]) -> list[str]:
         lines.append(f"Evaluated without a logged reading: {words(unlogged)}.")
     cut = len(lines) - MOST_LINES
     return lines if cut <= 0 else [*lines[:MOST_LINES], f"and {cut} more"]
+
+
+def _duplicates(data: RunData) -> str:
+    number = data.split.get("duplicates")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return "not known"
+    repeats = "repeats" if number == 1 else "repeat"
+    return f"{plural(number, 'picture')} {repeats} the bytes of another" if number else "none"
 
 
 def _copies(data: RunData) -> str:

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Cell:
     shade: float | None = None
     """0 to 1: how deep its background is."""
     tone: Literal["", "good", "bad", "quiet", "strong"] = ""
+    detail_tone: Literal["", "good", "bad"] = ""
+    """Of the detail, which is quiet otherwise."""
     bar: tuple[float, float, float, float] | None = None
     """(low, mean, high, reference), each a share of the column's width; the text then stands for it."""
 
@@ -36,16 +41,23 @@ class Table:
     """The columns that are set flush right."""
     corner: bool = False
     """True for a matrix: the columns are headed by class names, too."""
+    stacked: bool = False
+    """True where details stand below their texts, so that many columns find room."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure as SVG."""
+    """A figure as SVG, and what it is drawn from again for print."""
 
     title: str
     caption: str
     alt: str
+    """What it shows, for who can't see it."""
     svg: str
+    of: Sequence[str] = ()
+    """What its files are named after: its kind, then the names from the data."""
+    figure: "Figure | None" = field(default=None, repr=False, compare=False)
+    """None: it is in the page only."""
 
 
 @dataclass(frozen=True)
@@ -137,3 +149,9 @@ class Report:
     sections: Sequence[Section]
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     """The tables' full numbers by name: a CSV each."""
+    partial: str = ""
+    """What is still missing of what was asked, with counts; empty where nothing is."""
+    printed: dict[str, Sequence[Table]] = field(default_factory=dict)
+    """Tables that papers quote, by name: each also as HTML, Markdown and LaTeX."""
+    parquets: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """What is too wide for a CSV, by name."""

@@ -8,13 +8,13 @@ import pandas as pd
 from orchestrator.report import thresholds
 from orchestrator.report.audit import audit_section
 from orchestrator.report.blocks import Block, Charts, Fold, Section
-from orchestrator.report.detection_figures import curve_charts, score_chart
+from orchestrator.report.curve_figures import curve_charts, curve_frame, read_curves
 from orchestrator.report.detection_summary import detection_notices, has_normals_only
 from orchestrator.report.formatting import plural, printable, words
-from orchestrator.report.galleries import ROOM, gallery_section
 from orchestrator.report.kinds import kind_frame, kind_tables
 from orchestrator.report.predictions import VariantScores, pixel_histograms, read_scores
 from orchestrator.report.run_data import RunData
+from orchestrator.report.score_figures import score_chart
 
 HOW_DETECTION = (
     "A picture is called an anomaly where its score is above the threshold. Each cell's threshold is the chosen "
@@ -34,11 +34,13 @@ class Detection:
     def __init__(self, data: RunData, variants: Sequence[str]) -> None:
         """`variants`: those with figures on test, best first."""
         self.data, self.variants = data, list(variants)
-        read = {name: read_scores(data, name)[0] for name in variants}
+        read = {name: read_scores(data, data.completed[name])[0] for name in variants}
         self.scores: dict[str, VariantScores] = {name: kept for name, kept in read.items() if kept is not None}
+        self.curves = read_curves(self.scores)
         self.frames: dict[str, pd.DataFrame] = {
             "thresholds": thresholds.threshold_frame(data, self.scores),
             "per_kind": kind_frame(data),
+            "curves": curve_frame(self.curves),
         }
 
     @cached_property
@@ -58,8 +60,8 @@ class Detection:
             for one in [one for one in kept.validation if one is not None][:1]:
                 normal, anomalous = int((one.labels == 0).sum()), int((one.labels == 1).sum())
                 facts.append(("Validation pictures", f"{normal} normal, {anomalous} anomalous"))
-        for name, kept in self.scores.items():
-            histograms, _ = pixel_histograms(self.data, name, kept)
+        for name in self.scores:
+            histograms, _ = pixel_histograms(self.data, self.data.completed[name])
             if histograms:
                 first = histograms[0]
                 text = f"{plural(len(first.regions), 'defect region')}"
@@ -81,10 +83,6 @@ class Detection:
     def audit(self) -> Section:
         """Who read the test part, and which part chose what."""
         return audit_section(self.data, has_normals_only(self.scores))
-
-    def gallery(self, room: int) -> Section | None:
-        """What the models see, within `room` bytes of the page."""
-        return gallery_section(self.data, self.variants, min(room, ROOM))
 
     def _thresholds(self) -> Section | None:
         frame = self.frames["thresholds"]
@@ -112,7 +110,7 @@ class Detection:
             for place, (name, kept) in enumerate(self.scores.items())
         ]
         shown = [chart for chart in histograms if chart is not None]
-        curves = curve_charts(self.data, self.scores)
+        curves = curve_charts(self.data, self.scores, self.curves)
         blocks: list[Block] = [Charts(charts) for charts in (curves, shown) if charts]
         return Section("scores", "Scores", blocks=blocks) if blocks else None
 

@@ -1,6 +1,7 @@
 """How names and numbers are printed: the same in HTML, Markdown and on a terminal."""
 
 import math
+import re
 import unicodedata
 from typing import Any
 
@@ -16,6 +17,11 @@ def _unprintable(character: str) -> bool:
     # Directional overrides (Cf, as joiners are) would let a name turn round the text beside it.
     bidirectional = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
     return bidirectional or unicodedata.category(character) in ("Cc", "Cs", "Cn", "Co", "Zl", "Zp")
+
+
+def joints(text: str) -> list[str]:
+    """The text in parts between which a line may break: after the joints of a name, and inside a run without any."""
+    return re.sub(r"([_/\\-]|[^\W_]{20})(?=[^\W_])", "\\1\0", text).split("\0")
 
 
 def shorten(text: str, length: int = 24) -> str:
@@ -67,6 +73,14 @@ def byte_size(size: float | None) -> str:
     if size is None or not math.isfinite(size):
         return NONE
     return f"{size / 2**20:,.0f} MiB" if size < 2**30 else f"{size / 2**30:,.1f} GiB"
+
+
+def watt_hours(joules: float | None) -> str:
+    """Joules as watt hours."""
+    if joules is None or not math.isfinite(joules):
+        return NONE
+    hours = joules / 3600
+    return f"{hours:.1f} Wh" if hours < 1000 else f"{hours / 1000:.1f} kWh"
 
 
 def count(value: float | None) -> str:

@@ -1,24 +1,31 @@
 """A run's records as data frames: every number of the report in full, one CSV a frame."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from orchestrator.records import TrialRecord
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import ENDED_WELL, RunData
 
 
 def comparison_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
-    """Every metric of every variant against the baseline; the correction is Holm's within a metric."""
+    """Every metric of every variant of the run against its baseline."""
+    return comparison_rows(rows, data.baseline)
+
+
+def comparison_rows(rows: Sequence[Standing], baseline: str | None) -> pd.DataFrame:
+    """Every metric of every row against the baseline; the correction is Holm's within a metric."""
     columns = [
         "variant", "baseline", "metric", "paired_seeds", "difference", "difference_low", "difference_high",
         "p", "p_holm", "comparisons", "outcome", "explanation",
     ]  # fmt: skip
     table = [
         [
-            row.variant, data.baseline, metric, found.difference.seeds, found.difference.mean, found.difference.low,
+            row.variant, baseline, metric, found.difference.seeds, found.difference.mean, found.difference.low,
             found.difference.high, found.p, found.p_corrected, found.comparisons, found.outcome, found.explanation,
         ]
         for row in rows
@@ -42,6 +49,7 @@ def cell_frame(data: RunData) -> pd.DataFrame:
                 "seconds": record.seconds,
                 "gpu_seconds": record.seconds * record.gpus,
                 "parameters": record.parameters,
+                "energy": record.energy,
                 "peak_memory": record.peak_memory,
                 "reason": record.reason,
             }
@@ -144,20 +152,27 @@ def confusion_frame(data: RunData) -> pd.DataFrame:
 
 
 def cost_frame(data: RunData) -> pd.DataFrame:
-    """A row a variant and stage: how many runs, their time, and the largest model and memory."""
+    """A row a variant and stage: how many runs, their time, and the largest model and memory.
+
+    Cells of an ablation stand under the names of its variants, where they are known.
+    """
     rows = []
-    for variant, family in data.variants.items():
-        for stage in ("search", "evaluation"):
-            # Every record costs, those too that were run again.
-            records = [one for one in data.records if one.variant == variant and one.stage == stage]
-            if not records:
-                continue
+    # Every record costs, those too that were run again.
+    groups: dict[tuple[str, str], list[TrialRecord]] = {
+        (variant, stage): [] for variant in data.variants for stage in ("search", "evaluation")
+    }
+    for record in data.records:
+        groups.setdefault((record.variant, record.stage), []).append(record)
+    names = {one.folder: one.name for one in data.ablation.variants} if data.ablation else {}
+    for (variant, stage), records in groups.items():
+        if records:
             parameters = [one.parameters for one in records if one.parameters is not None]
+            energy = [one.energy for one in records if one.energy is not None]
             memory = [one.peak_memory for one in records if one.peak_memory is not None]
             rows.append(
                 {
-                    "family": family,
-                    "variant": variant,
+                    "family": records[0].family,
+                    "variant": names.get(variant, variant) if stage == "ablation" else variant,
                     "stage": stage,
                     "runs": len(records),
                     "seconds": sum(one.seconds for one in records),
@@ -165,10 +180,12 @@ def cost_frame(data: RunData) -> pd.DataFrame:
                     "gpu_seconds": sum(one.seconds * one.gpus for one in records),
                     "parameters_min": min(parameters, default=None),
                     "parameters_max": max(parameters, default=None),
+                    "energy": sum(energy) if energy else None,
                     "peak_memory": max(memory, default=None),
                 }
             )
     frame = pd.DataFrame(rows)
+    frame["energy"] = frame["energy"].astype("Float64")
     for column in ("parameters_min", "parameters_max", "peak_memory"):
         frame[column] = frame[column].astype("Int64")
     return frame

@@ -67,13 +67,12 @@ def gallery_section(data: RunData, variants: Sequence[str], room: int = ROOM) ->
             folds.append(Fold(f"{printable(name)}, seed {data.completed[name][0].seed}", shown, opened=True))
     if not folds and not remarks:
         return None
-    text = (
-        ["From each variant's first seed: pictures of the validation part, unless a title says otherwise."]
-        if folds
-        else []
-    )
     blocks = [*folds, Listing(remarks)] if remarks else folds
-    return Section("gallery", "What the models see", text, blocks)
+    if data.task == "classification":
+        said = "From each variant's first seed: the test pictures whose wrong class got the highest probability."
+        return Section("gallery", "Most confused pictures", [said] if folds else [], blocks)
+    said = "From each variant's first seed: pictures of the validation part, unless a title says otherwise."
+    return Section("gallery", "What the models see", [said] if folds else [], blocks)
 
 
 def size_of(parts: Iterable[Section | Block | None]) -> int:

@@ -1,8 +1,9 @@
 """Evaluated cells to a ranking: means with intervals, and differences to the baseline that were tested."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,19 @@ from orchestrator.report.run_data import RunData, read_run
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import METRICS, metric_mode
 from orchestrator.scoring.statistics import Comparison, Estimate, compare, estimate
+
+
+@dataclass(frozen=True)
+class Lineup:
+    """Named sets of cells that are measured alike."""
+
+    cells: Mapping[str, Sequence[TrialRecord]]
+    """By name, the completed cells by seed."""
+    families: Mapping[str, str]
+    """By the same names."""
+    baseline: str | None
+    """The name that the others are compared with."""
+    metrics: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -38,49 +52,91 @@ class Standing:
     remark: str = ""
 
 
+def evaluated(data: RunData) -> Lineup:
+    """What a run evaluated: every variant's completed cells."""
+    return Lineup(data.completed, data.variants, data.baseline, data.metrics)
+
+
 def standings(data: RunData) -> list[Standing]:
     """Every variant of the run, best first by the objective; those without a completed cell last."""
-    scores: dict[str, tuple[VariantScores | None, str]] = {name: read_scores(data, name) for name in data.variants}
-    draws: dict[str, Draws] = {}
-    reasons = {name: reason for name, (_, reason) in scores.items()}
-    for name, (kept, _) in scores.items():
-        draws[name] = {}
-        if kept is not None:
-            draws[name], reasons[name] = resample(data, name, kept)
-    comparisons: dict[str, dict[str, Comparison]] = {name: {} for name in data.variants}
-    for metric in data.metrics:
-        for name, comparison in _compare(data, metric, scores, draws).items():
-            comparisons[name][metric] = comparison
-    rows = []
-    for name, family in data.variants.items():
-        cells = data.completed[name]
-        kept, _ = scores[name]
-        estimates = {}
-        for metric in data.metrics:
-            values = [cell.metrics[metric] for cell in cells if metric in cell.metrics]
-            resampled = known_draws(draws[name][metric].mean(axis=1)) if metric in draws[name] else None
-            if values:
-                estimates[metric] = estimate(values, resampled, metric_bounds(metric))
-        rows.append(
-            Standing(
-                family,
-                name,
-                tuple(cell.seed for cell in cells),
-                estimates,
-                comparisons[name],
-                _mean([cell.seconds for cell in cells]),
-                _mean([cell.seconds * cell.gpus for cell in cells]),
-                next((cell.parameters for cell in cells if cell.parameters is not None), None),
-                None if kept is None or not draws[name] else len(kept.labels),
-                reasons[name] if cells else "",
-            )
-        )
     sign = -1 if data.mode == "max" else 1
 
     def place(row: Standing) -> float:
         return sign * row.estimates[data.metric].mean if data.metric in row.estimates else math.inf
 
-    return sorted(rows, key=place)
+    return sorted(measure(data, evaluated(data)), key=place)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One name's cells with what the bootstrap gives."""
+
+    cells: Sequence[TrialRecord]
+    kept: VariantScores | None
+    draws: Draws
+    reason: str
+    """What is wrong with the scores."""
+
+
+def drawn(data: RunData, cells: Sequence[TrialRecord]) -> Drawn:
+    kept, reason = read_scores(data, cells)
+    if kept is None:
+        return Drawn(cells, None, {}, reason)
+    return Drawn(cells, kept, *resample(data, cells, kept))
+
+
+def measure(data: RunData, lineup: Lineup) -> list[Standing]:
+    """A row for each name of the line-up, in its order: estimates, and comparisons with its baseline."""
+    baseline = drawn(data, lineup.cells.get(lineup.baseline or "", ()))
+    rows: list[Standing] = []
+    pairs: dict[str, dict[str, tuple[dict[int, float], NDArray[np.float64] | None]]] = {
+        metric: {} for metric in lineup.metrics
+    }
+    # Only the baseline's draws are kept: those of many variants would fill the memory.
+    for name, cells in lineup.cells.items():
+        ours = baseline if name == lineup.baseline else drawn(data, cells)
+        estimates = {}
+        for metric in lineup.metrics:
+            by_seed = metric_by_seed(cells, metric)
+            resampled = known_draws(ours.draws[metric].mean(axis=1)) if metric in ours.draws else None
+            if by_seed:
+                estimates[metric] = estimate(list(by_seed.values()), resampled, metric_bounds(metric))
+                if name != lineup.baseline:
+                    pairs[metric][name] = by_seed, difference_draws(ours, baseline, metric)
+        rows.append(
+            Standing(
+                lineup.families[name],
+                name,
+                tuple(cell.seed for cell in cells),
+                estimates,
+                {},
+                _mean([cell.seconds for cell in cells]),
+                _mean([cell.seconds * cell.gpus for cell in cells]),
+                next((cell.parameters for cell in cells if cell.parameters is not None), None),
+                None if ours.kept is None or not ours.draws else len(ours.kept.labels),
+                ours.reason if cells else "",
+            )
+        )
+    found: dict[str, dict[str, Comparison]] = {name: {} for name in lineup.cells}
+    for metric, variants in pairs.items():
+        base = metric_by_seed(baseline.cells, metric)
+        for name, comparison in (compare(variants, base, mode_of(data, metric)) if base else {}).items():
+            found[name][metric] = comparison
+    return [replace(row, comparisons=found[row.variant]) for row in rows]
+
+
+def difference_draws(ours: Drawn, baseline: Drawn, metric: str) -> NDArray[np.float64] | None:
+    """(draws,): the metric's paired difference, averaged over the seeds in common, on each resampled test set."""
+    common = sorted(metric_by_seed(ours.cells, metric).keys() & metric_by_seed(baseline.cells, metric).keys())
+    if not common or ours.kept is None or baseline.kept is None or not ours.kept.same_pictures(baseline.kept):
+        return None
+    if metric not in ours.draws or metric not in baseline.draws:
+        return None
+    mine, theirs = (
+        one.draws[metric][:, [seeds.index(seed) for seed in common]].mean(axis=1)
+        for one, seeds in ((ours, ours.kept.seeds), (baseline, baseline.kept.seeds))
+    )
+    return known_draws(mine - theirs)
 
 
 def metric_bounds(metric: str) -> tuple[float, float]:
@@ -100,37 +156,13 @@ def _mean(values: list[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _by_seed(cells: list[TrialRecord], metric: str) -> dict[int, float]:
+def metric_by_seed(cells: Sequence[TrialRecord], metric: str) -> dict[int, float]:
     return {cell.seed: cell.metrics[metric] for cell in cells if metric in cell.metrics}
 
 
-def _compare(
-    data: RunData,
-    metric: str,
-    scores: dict[str, tuple[VariantScores | None, str]],
-    draws: dict[str, Draws],
-) -> dict[str, Comparison]:
-    """Every other variant against the baseline by one metric; the correction counts those comparisons."""
-    base = data.baseline
-    baseline = _by_seed(data.completed.get(base or "", []), metric)
-    if base is None or not baseline:
-        return {}
-    variants = {}
-    for name, cells in data.completed.items():
-        ours = _by_seed(cells, metric)
-        if name == base or not ours:
-            continue
-        common = ours.keys() & baseline.keys()
-        one, other = scores[name][0], scores[base][0]
-        resampled = None
-        if one and other and common and metric in draws[name] and metric in draws[base] and one.same_pictures(other):
-            mine, theirs = (
-                draws[which][metric][:, [kept.seeds.index(seed) for seed in sorted(common)]].mean(axis=1)
-                for which, kept in ((name, one), (base, other))
-            )
-            resampled = known_draws(mine - theirs)
-        variants[name] = (ours, resampled)
-    return compare(variants, baseline, data.mode if metric == data.metric else metric_mode(metric))
+def mode_of(data: RunData, metric: str) -> Literal["max", "min"]:
+    """Which way a metric is better: as the experiment says of its objective, else as the metric is."""
+    return data.mode if metric == data.metric else metric_mode(metric)
 
 
 def leaderboard_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from orchestrator.report.blocks import Block, Charts, Code, Facts, Fold, Listing, Report, Strips, Table
+from orchestrator.report.blocks import Block, Cell, Charts, Code, Facts, Fold, Listing, Report, Strips, Table
 
 
 def escape(text: str) -> str:
@@ -17,8 +17,10 @@ def escape(text: str) -> str:
 
 def to_markdown(report: Report) -> str:
     """The whole report."""
-    lines = [f"# {escape(report.title)}", "", escape(report.subtitle), "", "## What was asked", ""]
-    lines += [*_list(report.asked), "", "## What came out", "", *_list(report.found), ""]
+    lines = [f"# {escape(report.title)}", "", escape(report.subtitle), ""]
+    if report.partial:
+        lines += [f"**{escape(report.partial)}**", ""]
+    lines += ["## What was asked", "", *_list(report.asked), "", "## What came out", "", *_list(report.found), ""]
     if report.notices:
         lines += ["## To know first", "", *_list(report.notices), ""]
     for section in report.sections:
@@ -34,7 +36,7 @@ def to_markdown(report: Report) -> str:
 def _block(block: Block, level: int) -> list[str]:
     match block:
         case Table():
-            return [*_table(block), "", escape(block.caption), ""]
+            return [*table_lines(block), "", escape(block.caption), ""]
         case Facts():
             return [*(f"- {escape(name)}: {escape(value)}" for name, value in block.rows), ""]
         case Listing():
@@ -61,7 +63,14 @@ def _code(text: str) -> list[str]:
     return [fence, text.rstrip("\n"), fence, ""]
 
 
-def _table(table: Table) -> list[str]:
+def table_lines(table: Table) -> list[str]:
+    """A table without its caption; what is strong is bold."""
     rule = ["---:" if column in table.numeric else "---" for column in range(len(table.columns))]
-    rows = [[escape(f"{cell.text} {cell.detail}".strip()) for cell in row] for row in table.rows]
+    rows = [[_cell(cell) for cell in row] for row in table.rows]
     return [f"| {' | '.join(row)} |" for row in ([escape(name) for name in table.columns], rule, *rows)]
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    text = f"**{text}**" if text and cell.tone == "strong" else text
+    return f"{text} {escape(cell.detail)}".strip()

@@ -51,10 +51,13 @@ class VariantScores:
         return all(np.array_equal(mine, its) for mine, its in zip(ours, theirs, strict=True))
 
 
-def read_scores(data: RunData, variant: str) -> tuple[VariantScores | None, str]:
-    """The scores of a variant's completed cells; or None and the reason. Nothing is unpickled."""
+def read_scores(data: RunData, records: Sequence[TrialRecord]) -> tuple[VariantScores | None, str]:
+    """The scores of one variant's completed cells; or None and the reason. Nothing is unpickled.
+
+    Each record's own `variant` and `seed` say where its file lies.
+    """
     parts: list[VariantScores] = []
-    for record in data.completed[variant]:
+    for record in records:
         try:
             part = _read_cell(data, record)
         except FileNotFoundError:
@@ -137,42 +140,42 @@ def thresholds(records: Sequence[TrialRecord]) -> NDArray[np.float64]:
     return np.array([np.nan if one.threshold is None else one.threshold.value for one in records])
 
 
-def resample(data: RunData, variant: str, kept: VariantScores) -> tuple[Draws, str]:
+def resample(data: RunData, records: Sequence[TrialRecord], kept: VariantScores) -> tuple[Draws, str]:
     """Each metric on bootstrap draws of the test pictures, whole source pictures together: (draws, S) by name.
 
-    Also what is wrong, in words. Equal pictures get equal draws, so that differences between variants are paired.
+    `records` are those that `kept` was read from. Also what is wrong, in words. Equal pictures get equal draws, so that
+    differences between variants are paired.
     """
     try:
         if data.task == "classification":
             return resample_metrics(kept.scores, kept.labels, kept.classes, kept.groups), ""
-        lines = thresholds(data.completed[variant])
+        lines = thresholds(records)
         known = lines if np.isfinite(lines).all() else None
         draws = resample_detection(kept.scores, kept.labels, kept.groups, known)
     except ValueError as error:
         return {}, f"the test scores break a rule: {error}"
-    pixels, reason = _resample_pixels(data, variant, kept)
+    pixels, reason = _resample_pixels(data, records, kept)
     return draws | pixels, reason
 
 
-def pixel_histograms(data: RunData, variant: str, kept: VariantScores) -> tuple[list[PixelHistograms], str]:
-    """Of each seed, the histograms of its anomaly maps; or none and why, which is empty for data without masks."""
-    judged = any(METRICS[name].pixel for one in data.completed[variant] for name in one.metrics if name in METRICS)
+def pixel_histograms(data: RunData, records: Sequence[TrialRecord]) -> tuple[list[PixelHistograms], str]:
+    """Of each cell, the histograms of its anomaly maps; or none and why, which is empty for data without masks."""
+    judged = any(METRICS[name].pixel for one in records for name in one.metrics if name in METRICS)
     found = []
-    records = {record.seed: record for record in data.completed[variant]}
-    for seed in kept.seeds:
-        path = data.run.pixels(variant, seed)
+    for record in records:
+        path = data.run.pixels(record.variant, record.seed)
         try:
-            check_file(records[seed], path)
+            check_file(record, path)
             found.append(PixelHistograms.load(path))
         except FileNotFoundError:
-            return [], f"the pixel histograms of seed {seed} are missing" if judged else ""
+            return [], f"the pixel histograms of seed {record.seed} are missing" if judged else ""
         except UNREADABLE as error:
-            return [], f"the pixel histograms of seed {seed} can't be read ({error})"
+            return [], f"the pixel histograms of seed {record.seed} can't be read ({error})"
     return found, ""
 
 
-def _resample_pixels(data: RunData, variant: str, kept: VariantScores) -> tuple[Draws, str]:
-    histograms, reason = pixel_histograms(data, variant, kept)
+def _resample_pixels(data: RunData, records: Sequence[TrialRecord], kept: VariantScores) -> tuple[Draws, str]:
+    histograms, reason = pixel_histograms(data, records)
     parts: list[Draws] = []
     for found, order in zip(histograms, kept.orders, strict=False):
         # The histograms' rows are in the file's order, the groups in that of paths.

@@ -3,14 +3,15 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
 
+from orchestrator.ablation_plan import AblationPlan
 from orchestrator.families import FAMILIES
 from orchestrator.records import TrialRecord, best_record, read_records
 from orchestrator.run_folder import RunFolder
@@ -31,6 +32,7 @@ class RunData:
     split: dict[str, Any]
     records: tuple[TrialRecord, ...]
     remarks: list[str] = field(default_factory=list)
+    ablation: AblationPlan | None = None
 
     @cached_property
     def task(self) -> Task:
@@ -121,12 +123,7 @@ class RunData:
         cells: dict[str, list[TrialRecord]] = {}
         for variant in self.variants:
             of_variant = [one for one in self.records if one.stage == "evaluation" and one.variant == variant]
-            current = [one for one in of_variant if one.trial == of_variant[-1].trial]
-            chosen: dict[int, TrialRecord] = {}
-            for record in current:
-                if record.status == "completed" or chosen.get(record.seed, record).status != "completed":
-                    chosen[record.seed] = record
-            cells[variant] = [chosen[seed] for seed in sorted(chosen)]
+            cells[variant] = standing_cells(one for one in of_variant if one.trial == of_variant[-1].trial)
         return cells
 
     @cached_property
@@ -138,11 +135,22 @@ class RunData:
         }
 
     @cached_property
+    def ablated(self) -> dict[str, list[TrialRecord]]:
+        """Variant of the ablation -> its cells by seed, whoever evaluated them; as in `evaluation`, one a seed."""
+        if self.ablation is None:
+            return {}
+        evaluated = [one for one in self.records if one.stage in ("evaluation", "ablation") and one.cell]
+        return {
+            variant.name: standing_cells(
+                one for one in evaluated if one.cell == variant.cell and one.seed in self.ablation.seeds
+            )
+            for variant in self.ablation.variants
+        }
+
+    @cached_property
     def metrics(self) -> list[str]:
         """The metrics that evaluated cells hold: that of the ranking, then known ones, then others by name."""
-        seen = {name for records in self.completed.values() for record in records for name in record.metrics}
-        order = [self.metric, *METRICS, *sorted(seen)]
-        return [name for name in dict.fromkeys(order) if name in seen]
+        return metrics_of_cells(self.metric, (record for records in self.completed.values() for record in records))
 
     @cached_property
     def classes(self) -> list[str]:
@@ -159,6 +167,21 @@ class RunData:
         return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in self.records))
 
 
+def standing_cells(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """One record a seed, by seed: of a cell that was run again, the last completed one, else the last."""
+    chosen: dict[int, TrialRecord] = {}
+    for record in records:
+        if record.status == "completed" or chosen.get(record.seed, record).status != "completed":
+            chosen[record.seed] = record
+    return [chosen[seed] for seed in sorted(chosen)]
+
+
+def metrics_of_cells(first: str, records: Iterable[TrialRecord]) -> list[str]:
+    """The metrics that the records hold: `first`, then known ones, then others by name."""
+    seen = {name for record in records for name in record.metrics}
+    return [name for name in dict.fromkeys([first, *METRICS, *sorted(seen)]) if name in seen]
+
+
 def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
     """A part of the experiment's file; empty where it holds none."""
     found = values.get(name)
@@ -166,19 +189,11 @@ def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def read_run(run: RunFolder) -> RunData:
-    """Read a run's folder. InputError where it holds no record, or one that can't be read."""
+    """Read a run's folder. InputError where it holds no record, or one of another version or that can't be read."""
     remarks: list[str] = []
     if not run.root.is_dir():
         raise InputError(f"There is no run at {run.root}. Give the folder that `orchestrate sweep --out` wrote.")
-    records: list[TrialRecord] = []
-    try:
-        records.extend(_finite(record) for record in read_records(run.records))
-    except ValidationError as error:
-        raise InputError(
-            f"Record {len(records) + 1} of {run.records} can't be read: {error.errors()[0]['msg']} "
-            f"(at {'.'.join(map(str, error.errors()[0]['loc'])) or 'the whole line'}). This version reads records of "
-            "format 1. Mend or remove the line, or use the version that wrote it."
-        ) from None
+    records = [_finite(record) for record in read_records(run.records)]
     if not records:
         state = "is empty" if run.records.exists() else "does not exist"
         raise InputError(
@@ -191,13 +206,30 @@ def read_run(run: RunFolder) -> RunData:
         )
     experiment = _mapping(run.experiment, remarks)
     split = _mapping(run.split, remarks)
-    return RunData(run, experiment, split, tuple(records), remarks)
+    return RunData(run, experiment, split, tuple(records), remarks, _ablation(run.ablation, remarks))
 
 
 def _finite(record: TrialRecord) -> TrialRecord:
     """The record without metrics that are no numbers."""
     kept = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
     return record if len(kept) == len(record.metrics) else record.model_copy(update={"metrics": kept})
+
+
+def _ablation(path: Path, remarks: list[str]) -> AblationPlan | None:
+    """The ablation's plan; None where there is none, or, with a remark, where it is broken."""
+    if not path.exists():
+        return None
+    try:
+        plan = AblationPlan.load(path)
+    except InputError as error:
+        remarks.append(f"The ablation is left out: {error}")
+        return None
+    names = [variant.name for variant in plan.variants]
+    if not names or len(set(names)) < len(names):
+        fault = "a name twice" if names else "no variant"
+        remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
+        return None
+    return plan
 
 
 def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:

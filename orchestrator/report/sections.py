@@ -6,24 +6,33 @@ from typing import Any
 
 import yaml
 
-from orchestrator.report import class_tables, figures, frames, tables
+from orchestrator.report import class_tables, frames, tables
+from orchestrator.report.ablation_section import Ablation
+from orchestrator.report.audit import audit_section
 from orchestrator.report.blocks import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
 from orchestrator.report.data_section import data_section
 from orchestrator.report.detection_sections import HOW_DETECTION, Detection
 from orchestrator.report.formatting import count, label, plural, printable, setting, words
-from orchestrator.report.galleries import LARGEST_PAGE, size_of
-from orchestrator.report.hyperparameters import Effect, effect_frame, effects
+from orchestrator.report.galleries import LARGEST_PAGE, ROOM, gallery_section, size_of
+from orchestrator.report.hyperparameters import effect_frame, effects
+from orchestrator.report.importance import importance_frame
 from orchestrator.report.leaderboard import Standing, leaderboard_frame, standings
+from orchestrator.report.learning_figures import loss_chart, metric_chart
+from orchestrator.report.pairwise_section import pairwise_section
+from orchestrator.report.pareto import trade_off_charts
+from orchestrator.report.progress import missing
 from orchestrator.report.run_data import RunData
+from orchestrator.report.search_figures import history_chart
+from orchestrator.report.search_sections import hyperparameter_section, importances
 from orchestrator.report.summary import asked, found, notices
-
-MOST_PANELS = 12
+from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
 
 
 def build_report(data: RunData) -> Report:
     """The whole report of a run. A section without anything to show says so or is left out."""
     rows = standings(data)
     searched = [effect for variant in data.variants for effect in effects(data, variant)]
+    important = importances(data, searched)
     numbers = {
         "leaderboard": leaderboard_frame(data, rows),
         "comparisons": frames.comparison_frame(data, rows),
@@ -33,10 +42,14 @@ def build_report(data: RunData) -> Report:
         "learning_curves": frames.curve_frame(data),
         "trials": frames.trial_frame(data),
         "hyperparameters": effect_frame(searched),
+        "importance": importance_frame(list(important.values())),
         "cost": frames.cost_frame(data),
         "failures": frames.failure_frame(data),
         "facts": frames.fact_frame(data),
     }
+    pairwise, numbers["pairwise"] = pairwise_section(data, rows)
+    ablation = Ablation(data, data.ablation) if data.ablation else None
+    numbers |= ablation.frames if ablation else {}
     evaluated = [row for row in rows if row.estimates]
     detection = Detection(data, [row.variant for row in evaluated]) if data.task == "detection" else None
     if detection is not None:
@@ -44,20 +57,22 @@ def build_report(data: RunData) -> Report:
         results: list[Section | None] = [*detection.results]
     else:
         results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
+    results = [pairwise, ablation.section if ablation else None, *results]
     sections = [
         _leaderboard(data, evaluated, rows),
+        _side_by_side(data, evaluated),
         *results,
         _learning(data),
         _search(data),
-        _hyperparameters(data, searched, numbers),
-        _cost(data, evaluated, numbers),
+        hyperparameter_section(data, searched, important, numbers["hyperparameters"]),
+        Section("cost", "Cost", blocks=[tables.cost_table(numbers["cost"])]),
         _failures(data, numbers),
         data_section(data, detection.facts if detection else ()),
-        detection.audit if detection else None,
+        detection.audit if detection else audit_section(data, None),
         _provenance(data, numbers),
     ]
-    if detection is not None:
-        sections.insert(1 + len(results), detection.gallery(LARGEST_PAGE - size_of(sections)))
+    names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM)
+    sections.insert(2 + len(results), gallery_section(data, names, room))
     done = sum(len(records) for records in data.completed.values())
     return Report(
         title=f"Comparison of {words([printable(name) for name in data.variants], 3)}",
@@ -68,23 +83,33 @@ def build_report(data: RunData) -> Report:
         notices=[*(detection.notices if detection else ()), *notices(data, rows)],
         sections=[section for section in sections if section is not None],
         frames=numbers,
+        printed={
+            **({"leaderboard": tables.leaderboard_tables(data, rows)} if evaluated else {}),
+            **({"ablation": [ablation.table]} if ablation else {}),
+        },
+        parquets={"ablation": ablation.cells} if ablation else {},
+        partial=missing(data),
     )
 
 
 def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing]) -> Section | None:
     if not evaluated:
         return None
-    blocks: list[Block] = [tables.leaderboard_table(data, rows)]
-    if len(data.metrics) > 1:
-        blocks.append(tables.metrics_table(data, evaluated))
+    blocks: list[Block] = [*tables.leaderboard_tables(data, rows)]
     text = (
         "The interval's half-width is √(a² + b²): a = t(.975, S − 1) · s / √S for training with another of S seeds, "
-        "b = 1.96 · the bootstrap standard error (2 000 draws) for testing on other pictures. Intervals are cut at the "
+        f"b = 1.96 · the bootstrap standard error ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for "
+        "testing on other pictures. Intervals are cut at the "
         "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
         "the difference leaves out 0."
     )
     made = [text, *(HOW_DETECTION if data.task == "detection" else ())]
     return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing(made)])])
+
+
+def _side_by_side(data: RunData, evaluated: list[Standing]) -> Section | None:
+    charts = trade_off_charts(data, evaluated)
+    return Section("families", "Families side by side", blocks=[Charts(charts)]) if charts else None
 
 
 def _classes(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
@@ -121,8 +146,8 @@ def _learning(data: RunData) -> Section | None:
         best = data.best_trial(variant)
         records = cells or ([best] if best else [])
         found = [
-            figures.loss_chart(variant, records, f"loss{place}", data.task),
-            figures.metric_chart(data, variant, cells, f"metric{place}"),
+            loss_chart(variant, records, f"loss{place}", data.task),
+            metric_chart(data, variant, cells, f"metric{place}"),
         ]
         charts += found
         if records and not any(found):
@@ -137,7 +162,7 @@ def _learning(data: RunData) -> Section | None:
 def _search(data: RunData) -> Section | None:
     if not any(data.search.values()):
         return None
-    charts = [figures.history_chart(data, variant, f"search{place}") for place, variant in enumerate(data.variants)]
+    charts = [history_chart(data, variant, f"search{place}") for place, variant in enumerate(data.variants)]
     folds = []
     for variant in data.variants:
         chosen = next(iter(data.evaluation[variant]), None) or data.best_trial(variant)
@@ -146,30 +171,6 @@ def _search(data: RunData) -> Section | None:
             folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
     shown = [chart for chart in charts if chart is not None]
     return Section("search", "Search", [], [tables.search_table(data), Charts(shown), *folds])
-
-
-def _hyperparameters(data: RunData, searched: list[Effect], numbers: dict[str, Any]) -> Section | None:
-    if not searched:
-        return None
-    charts, left = [], 0
-    for place, variant in enumerate(data.variants):
-        ours = [effect for effect in searched if effect.variant == variant]
-        charts += [
-            figures.effect_chart(data, one, f"effect{place}-{row}") for row, one in enumerate(ours[:MOST_PANELS])
-        ]
-        left += len(ours[MOST_PANELS:])
-    text = ["A search dwells where results are good, so a correlation here describes this search; it proves no cause."]
-    if left:
-        text.append(f"{plural(left, 'hyperparameter')} with weaker correlations are in the table only.")
-    return Section(
-        "hyperparameters", "Hyperparameters", text, [Charts(charts), tables.effect_table(numbers["hyperparameters"])]
-    )
-
-
-def _cost(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section:
-    chart = figures.cost_chart(data, evaluated)
-    blocks: list[Block] = [tables.cost_table(numbers["cost"])]
-    return Section("cost", "Cost", blocks=[*blocks, Charts([chart])] if chart else blocks)
 
 
 def _failures(data: RunData, numbers: dict[str, Any]) -> Section:

@@ -54,16 +54,8 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     if not ranked:
         return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
     best = ranked[0]
-    top = best.estimates[data.metric]
-    span = interval(top.low, top.high)
-    level = [row for row in ranked if row.estimates[data.metric].mean == top.mean]
-    first = words([printable(row.variant) for row in level])
-    lines = [
-        (f"{first} comes first" if len(level) == 1 else f"{first} share the first place")
-        + f" with a mean {label(data.metric)} of {number(top.mean)}"
-        + (f", 95 % interval {span}," if span else "")
-        + f" over {plural(top.seeds, 'seed')}."
-    ]
+    level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
+    lines = [_first_line(data, level, alone=len(ranked) == 1)]
     lines += [_comparison_line(data, row) for row in ranked if data.metric in row.comparisons]
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
@@ -75,10 +67,33 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     statuses = Counter(record.status for record in data.records)
     bad = sum(number_of for status, number_of in statuses.items() if status not in ENDED_WELL)
     lines.append(
-        f"Of {plural(len(data.records), 'run')}, {statuses['completed']} completed, {statuses['pruned']} were pruned "
-        f"and {bad or 'none'} failed."
+        f"Of {plural(len(data.records), 'run')}, {statuses['completed']} completed, {statuses['pruned'] or 'none'} "
+        f"{'was' if statuses['pruned'] == 1 else 'were'} pruned and {bad or 'none'} failed."
     )
     return lines
+
+
+def _first_line(data: RunData, level: Sequence[Standing], alone: bool) -> str:
+    """Who has the best mean; that it comes first only where it is the baseline, or significantly better than it."""
+    best, top = level[0], level[0].estimates[data.metric]
+    first, metric = words([printable(row.variant) for row in level]), label(data.metric)
+    span = interval(top.low, top.high)
+    reached = number(top.mean) + (f", 95 % interval {span}," if span else "") + f" over {plural(top.seeds, 'seed')}"
+    if alone:
+        return f"{first} has a mean {metric} of {reached}; it is the only variant that was evaluated."
+    if len(level) > 1:
+        return f"{first} share the best mean {metric}, {reached}."
+    comparison = best.comparisons.get(data.metric)
+    if best.variant == data.baseline or (comparison is not None and comparison.outcome == "better"):
+        return f"{first} comes first with a mean {metric} of {reached}."
+    highest, above = ("highest", "above") if data.mode == "max" else ("lowest", "below")
+    if comparison is None:
+        doubt = "without a baseline to compare with, no difference is shown"
+    elif comparison.outcome == "no test":
+        doubt = f"not tested against the baseline {printable(data.baseline)}"
+    else:
+        doubt = f"not significantly {above} the baseline {printable(data.baseline)}"
+    return f"The {highest} mean {metric} is that of {first}, {reached}; {doubt}."
 
 
 def _comparison_line(data: RunData, row: Standing) -> str:

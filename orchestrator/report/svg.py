@@ -4,7 +4,7 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -14,10 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from orchestrator.report.blocks import Chart
+
 # Okabe and Ito's palette, which colour-blind readers tell apart. The page redefines each as a variable for dark mode.
 INK, FAINT, GRID = "#1f2933", "#7b8794", "#d9dee4"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-_VARIABLES = {
+CARD = "#ffffff"
+"""What lies below a figure."""
+VARIABLES = {
+    CARD: "--card",
     INK: "--ink",
     FAINT: "--faint",
     GRID: "--grid",
@@ -29,12 +34,14 @@ _VARIABLES = {
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "orchestrator",
+    # TrueType: what publishers ask for.
+    "pdf.fonttype": 42,
     "text.parse_math": False,
     "axes.formatter.use_mathtext": False,
     "axes.unicode_minus": True,
     "font.family": ["DejaVu Sans"],
-    "font.size": 8.5,
-    "axes.labelsize": 8.5,
+    "font.size": 8,
+    "axes.labelsize": 8,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 7.5,
@@ -76,6 +83,14 @@ def drawing() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def missing_glyphs() -> Iterator[None]:
+    """No warning where matplotlib's font lacks a glyph: in SVG text stays text, in print a box stands for it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
 def panel(taller: float = 0.0) -> tuple[Figure, Axes]:
     """An empty panel, by `taller` inches taller than others; call within `drawing`.
 
@@ -87,6 +102,7 @@ def panel(taller: float = 0.0) -> tuple[Figure, Axes]:
     figure.subplots_adjust(left=0.18, right=0.94, bottom=0.19, top=0.96)
     axes.set_facecolor("none")
     axes.tick_params(length=2.5, width=0.7)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     return figure, axes
 
@@ -128,11 +144,11 @@ def logarithmic(axes: Axes, which: Literal["x", "y"], values: Sequence[float]) -
     axis = axes.xaxis if which == "x" else axes.yaxis
     decades = math.log10(max(values) / min(values))
     axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if decades < 2 else (1.0,), numticks=6))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+    axis.set_major_formatter(FuncFormatter(_power))
     axis.set_minor_locator(NullLocator())
 
 
-def _power(value: float) -> str:
+def _power(value: float, _: int | None = None) -> str:
     """Plain digits near one, else a power of ten in raised digits."""
     if 0.01 <= value < 10_000:
         return f"{value:g}"
@@ -142,12 +158,27 @@ def _power(value: float) -> str:
     return f"10{raised}" if factor == 1 else f"{factor}·10{raised}"
 
 
+def chart(figure: Figure, key: str, of: Sequence[str], title: str, caption: str, alt: str) -> Chart:
+    """The figure for the page, its ids made unique by `key`, and for files that are named after `of`."""
+    return Chart(title, caption, alt, to_svg(figure, key), tuple(of), figure)
+
+
+def restyled(text: str, colours: Mapping[str, str]) -> str:
+    """An SVG with other colours; its texts stay as they are, whatever they say."""
+
+    def replaced(style: re.Match[str]) -> str:
+        found = style.group()
+        for old, new in colours.items():
+            found = found.replace(old, new)
+        return found
+
+    return re.sub(r'style="[^"]*"', replaced, text)
+
+
 def to_svg(figure: Figure, key: str) -> str:
     """The figure's <svg> element; `key` makes its ids unique in the page. The same figure gives the same text."""
     buffer = io.StringIO()
-    with warnings.catch_warnings():
-        # The browser has glyphs that matplotlib's font lacks: text stays text.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with missing_glyphs():
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
@@ -157,8 +188,7 @@ def to_svg(figure: Figure, key: str) -> str:
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'href="#', f'href="#{key}-', text)
     text = re.sub(r"url\(#", f"url(#{key}-", text)
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, f"var({variable})")
+    text = restyled(text, {colour: f"var({variable})" for colour, variable in VARIABLES.items()})
     text = re.sub(r"font: ([\d.]+)px 'DejaVu Sans'", r"font-size: \1px", text)
     text = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', text, count=1)
     return re.sub(r"\n\s*", "\n", text).strip()

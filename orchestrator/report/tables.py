@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.report.blocks import Cell, Table
+from orchestrator.report.conclusions import conclusion, tests_made
 from orchestrator.report.formatting import (
     byte_size,
     count,
@@ -18,11 +19,18 @@ from orchestrator.report.formatting import (
     plural,
     printable,
     setting,
+    watt_hours,
 )
 from orchestrator.report.leaderboard import Standing, outcome
 from orchestrator.report.run_data import RunData
 
 MOST_ROWS = 60
+
+
+def leaderboard_tables(data: RunData, rows: Sequence[Standing]) -> list[Table]:
+    """The ranking, and every metric where there are several."""
+    found = [leaderboard_table(data, rows)]
+    return [*found, metrics_table(data, [row for row in rows if row.estimates])] if len(data.metrics) > 1 else found
 
 
 def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
@@ -66,14 +74,17 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
     pictures = sorted({row.pictures for row in rows if row.pictures is not None})
-    tests = max((found.comparisons for row in rows for found in row.comparisons.values()), default=0)
     part = f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
-    text = f"Mean {label(data.metric)} over seeds on {part}, best first; bars are the 95 % intervals."
+    seeds = sorted({len(row.seeds) for row in rows if row.seeds})
+    over = plural(seeds[0], "seed") if len(seeds) == 1 else "seeds"
+    text = f"Mean {label(data.metric)} over {over} on {part}, best first, with 95 % intervals."
     if data.baseline is not None:
-        text += f" Δ: paired by seed against {printable(data.baseline)} (the dashed line), with its 95 % interval."
-    if tests:
-        text += f" p: paired t-test over seeds, Holm-corrected for {plural(tests, 'comparison')}."
-    return text + data.caveat
+        text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
+        text += " Where intervals are drawn, the dashed line is the baseline."
+    made = tests_made(rows, [data.metric])
+    return " ".join([text, *([made] if made else []), conclusion(rows, data.baseline, data.metric, [data.metric])]) + (
+        data.caveat
+    )
 
 
 def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:
@@ -105,7 +116,7 @@ def metrics_table(data: RunData, rows: Sequence[Standing]) -> Table:
         printed.append(cells)
     caption = f"Every metric on the test part: mean over seeds and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in data.metrics)]
-    return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))))
+    return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
 
 
 def search_table(data: RunData) -> Table:
@@ -166,8 +177,9 @@ def effect_table(frame: pd.DataFrame) -> Table:
 
 
 def cost_table(frame: pd.DataFrame) -> Table:
-    """Time and size by variant and stage."""
+    """Time and size by variant and stage, and energy where it was measured."""
     printed = []
+    measured = bool(frame["energy"].notna().any())
     for _, row in frame.iterrows():
         low, high = row["parameters_min"], row["parameters_max"]
         size = number(None) if pd.isna(low) else count(low) if low == high else f"{count(low)} to {count(high)}"
@@ -179,6 +191,7 @@ def cost_table(frame: pd.DataFrame) -> Table:
                 Cell(duration(row["seconds"])),
                 Cell(duration(row["seconds_median"])),
                 Cell(duration(row["gpu_seconds"]) if row["gpu_seconds"] else "0"),
+                *([Cell(watt_hours(None if pd.isna(row["energy"]) else float(row["energy"])))] if measured else []),
                 Cell(size),
                 Cell(byte_size(None if pd.isna(row["peak_memory"]) else float(row["peak_memory"]))),
             ]
@@ -186,7 +199,10 @@ def cost_table(frame: pd.DataFrame) -> Table:
     caption = (
         "Cost by variant and stage, failed and repeated runs included. Time is wall time; GPU time is time × GPUs held."
     )
-    columns = ["Variant", "Stage", "Runs", "Time", "Median run", "GPU time", "Parameters", "Peak memory"]
+    if measured:
+        caption += " Energy is what the GPU drew by NVML's counter, whatever else ran on it."
+    energy = ["GPU energy"] if measured else []
+    columns = ["Variant", "Stage", "Runs", "Time", "Median run", "GPU time", *energy, "Parameters", "Peak memory"]
     return Table("cost", caption, columns, printed, frozenset(range(2, len(columns))))
 
 

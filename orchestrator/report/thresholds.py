@@ -10,7 +10,7 @@ import pandas as pd
 from orchestrator.records import TrialRecord
 from orchestrator.report.blocks import Cell, Table
 from orchestrator.report.formatting import label, number, plural, printable
-from orchestrator.report.predictions import VariantScores
+from orchestrator.report.predictions import ValidationScores, VariantScores
 from orchestrator.report.run_data import RunData
 from orchestrator.scoring.thresholds import (
     DEFAULT_STRATEGIES,
@@ -78,16 +78,8 @@ def _variant_results(
     results: dict[str, tuple[int, list[dict[str, float]]]] = {}
     bounds: list[dict[str, float]] = []
     for place, record in enumerate(records):
-        scores, validation = kept.scores[place], kept.validation[place]
-        lines: dict[str, float] = {}
-        if validation is not None:
-            for strategy in usable(_strategies(data), bool((validation.labels == 1).any())):
-                try:
-                    lines[strategy.text] = strategy.fit(validation.scores, validation.labels)
-                except ValueError:
-                    continue  # these scores do not define it
-        if record.threshold is not None and math.isfinite(record.threshold.value):
-            lines[record.threshold.strategy] = record.threshold.value
+        scores = kept.scores[place]
+        lines = fitted(data, record, kept.validation[place])
         best, line = best_possible(scores, kept.labels, metric) if len(np.unique(kept.labels)) > 1 else (None, None)
         for text, value in lines.items():
             figures = {"threshold": value, **at_threshold(scores, kept.labels, value)}
@@ -99,6 +91,20 @@ def _variant_results(
         if line is not None:
             bounds.append({"threshold": line, **at_threshold(scores, kept.labels, line), "gap": 0.0})
     return results | ({BOUND: (0, bounds)} if bounds else {})
+
+
+def fitted(data: RunData, record: TrialRecord, validation: ValidationScores | None) -> dict[str, float]:
+    """Strategy -> threshold of one cell: each that its validation scores define, and the one in use."""
+    lines: dict[str, float] = {}
+    if validation is not None:
+        for strategy in usable(_strategies(data), bool((validation.labels == 1).any())):
+            try:
+                lines[strategy.text] = strategy.fit(validation.scores, validation.labels)
+            except ValueError:
+                continue  # these scores do not define it
+    if record.threshold is not None and math.isfinite(record.threshold.value):
+        lines[record.threshold.strategy] = record.threshold.value
+    return lines
 
 
 def _strategies(data: RunData) -> list[str]:

@@ -103,7 +103,7 @@ def compare(
     drafts = {name: _paired(metric, resampled, baseline) for name, (metric, resampled) in variants.items()}
     tested = [name for name, draft in drafts.items() if draft is not None and draft.p is not None]
     raw = [float(draft.p) for name in tested if (draft := drafts[name]) is not None and draft.p is not None]
-    corrected = dict(zip(tested, multipletests(raw, method="holm")[1], strict=True)) if raw else {}
+    corrected = dict(zip(tested, holm(raw), strict=True))
     comparisons = {}
     for name, draft in drafts.items():
         if draft is None:
@@ -112,9 +112,19 @@ def compare(
                 nothing, None, None, len(raw), "no test", "no seed in common with the baseline"
             )
         else:
-            p = None if draft.p is None else float(corrected[name])
+            p = None if draft.p is None else corrected[name]
             comparisons[name] = _judged(replace(draft, p_corrected=p, comparisons=len(raw)), mode)
     return comparisons
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values after Holm's correction (1979) for their number, in the same order."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def sign_test_floor(pairs: int) -> float:
+    """The smallest two-sided p that a sign test of so many pairs can give: 2^(1 − pairs)."""
+    return float(min(1.0, 2.0 ** (1 - pairs)))
 
 
 def _paired(

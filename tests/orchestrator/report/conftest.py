@@ -149,7 +149,8 @@ class RunBuilder:
         append_record(
             self.run.records,
             TrialRecord(
-                stage="evaluation", family=self.family(variant), variant=variant, trial=more.pop("trial", 3), seed=seed,
+                stage=more.pop("stage", "evaluation"), family=self.family(variant), variant=variant,
+                trial=more.pop("trial", 3), seed=seed,
                 split="test", config={"learning_rate": 0.0005, "dropout": 0.31, "backbone": variant},
                 seconds=float(self.generator.uniform(25, 40) if neural else 2.0), gpus=0.0,
                 **{"provenance": PROVENANCE, **values, **more},
@@ -186,7 +187,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A whole run with its report, for tests that only read."""
     variants = dict(list(SKILLS.items())[:2])
     run = write_run(tmp_path_factory.mktemp("whole") / "run", variants, CLASSES, 135, 6, (0, 1, 2), True, None)
-    write_report(run)
+    write_report(run, figures=False)
     return run
 
 

@@ -17,6 +17,7 @@ from orchestrator.report.formatting import (
     printable,
     setting,
     shorten,
+    watt_hours,
     words,
 )
 
@@ -85,3 +86,10 @@ def test_small_words() -> None:
     assert on_validation("validation_loss") == on_validation("validation_loss", axis=True) == "validation loss"
     assert shorten("a" * 40 + "end", 10) == "aaaa…aaend"
     assert len(shorten("x" * 100, 24)) == 24
+
+
+@pytest.mark.parametrize(
+    ("joules", "text"), [(None, "–"), (math.nan, "–"), (0.0, "0.0 Wh"), (9_000.0, "2.5 Wh"), (7.2e6, "2.0 kWh")]
+)
+def test_energy(joules: float | None, text: str) -> None:
+    assert watt_hours(joules) == text

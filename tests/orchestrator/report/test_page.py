@@ -1,6 +1,8 @@
 """The report of whole, partial and broken runs, read back as a reader would."""
 
+import base64
 import csv
+import hashlib
 import json
 import re
 import time
@@ -45,7 +47,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(data)
 
     @property
@@ -54,7 +56,7 @@ class Page(HTMLParser):
 
 
 def read(run: RunFolder) -> Page:
-    path = write_report(run)
+    path = write_report(run, figures=False)
     assert path == run.report / "index.html"
     return Page(path.read_text(encoding="utf-8"))
 
@@ -70,8 +72,8 @@ def sections(found: Page) -> list[str | None]:
 def test_a_whole_run(whole_run: RunFolder) -> None:
     run, found = whole_run, seen(whole_run)
     assert sections(found) == [
-        "summary", "leaderboard", "classes", "confusion", "learning", "search", "hyperparameters", "cost", "failures",
-        "data", "provenance",
+        "summary", "leaderboard", "families", "pairwise", "classes", "confusion", "learning", "search",
+        "hyperparameters", "cost", "failures", "data", "audit", "provenance",
     ]  # fmt: skip
     for words in (
         "resnet18 comes first",
@@ -94,7 +96,11 @@ def test_a_whole_run(whole_run: RunFolder) -> None:
 def test_the_page_stands_alone(whole_run: RunFolder) -> None:
     text = (whole_run.report / "index.html").read_text(encoding="utf-8")
     found = Page(text)
-    assert not [tag for tag, _ in found.tags if tag in ("script", "img", "iframe", "object", "embed")]
+    assert not [tag for tag, _ in found.tags if tag in ("img", "iframe", "object", "embed")]
+    assert [attributes for tag, attributes in found.tags if tag == "script"] == [{}]
+    script = text[text.index("<script>") + 8 : text.index("</script>")]
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{allowed}&#39;;" in text
     assert all(tag != "link" or attributes["href"] == "data:," for tag, attributes in found.tags)
     assert not re.search(r"https?://|@import|src=|url\((?!#)", text)
 
@@ -143,7 +149,7 @@ def test_html_markdown_and_csv_agree(whole_run: RunFolder) -> None:
 def test_nothing_changes_without_new_records(whole_run: RunFolder) -> None:
     run = whole_run
     before = {path: path.read_bytes() for path in run.report.rglob("*") if path.is_file()}
-    write_report(run)
+    write_report(run, figures=False)
     assert {path: path.read_bytes() for path in run.report.rglob("*") if path.is_file()} == before
 
 
@@ -160,9 +166,9 @@ def test_any_class_name_is_shown_as_it_is(make_run: MakeRun) -> None:
             builder.trial(variant, 50, "failed")
 
     run = make_run(classes=NASTY, seeds=(0, 1), then=escaped_lines)
-    text = write_report(run).read_text(encoding="utf-8")
+    text = write_report(run, figures=False).read_text(encoding="utf-8")
     found = Page(text)
-    assert not [tag for tag, _ in found.tags if tag == "script"]
+    assert len([tag for tag, _ in found.tags if tag == "script"]) == 1
     for name in ("<script>alert(1)</script>", "quote\"'s", "pipe|pipe", r"new\nline", "{{ 7*7 }}", "日本 é", "$x_1$ %"):
         assert name in found.text, name
     assert "</td><script>alert(2)</script> | `x`" in found.text
@@ -250,19 +256,19 @@ def test_an_unwritable_folder_is_bad_input(make_run: MakeRun, monkeypatch: pytes
     run = make_run(search=1, seeds=())
     run.report.write_text("a file where the folder should be")
     with pytest.raises(InputError, match="The report can't be written"):
-        write_report(run)
+        write_report(run, figures=False)
 
 
 def test_a_report_cut_off_leaves_the_old_one(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(search=1, seeds=(0,))
-    before = write_report(run).read_bytes()
+    before = write_report(run, figures=False).read_bytes()
 
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(page.os, "fsync", full_disk)
     with pytest.raises(InputError, match="No space left on device"):
-        write_report(run)
+        write_report(run, figures=False)
     assert (run.report / "index.html").read_bytes() == before
     assert not list(run.report.glob(".*"))
 
@@ -278,6 +284,6 @@ def test_a_thousand_trials_report_in_time(make_run: MakeRun, tmp_path: Path) -> 
 
     run = make_run(variants=variants, pictures=1000, search=0, seeds=(0, 1, 2, 3, 4), then=many)
     started = time.process_time()
-    path = write_report(run)
+    path = write_report(run, figures=False)
     assert time.process_time() - started < 30
     assert path.stat().st_size < 5 * 2**20

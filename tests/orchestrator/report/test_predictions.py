@@ -20,7 +20,7 @@ def test_seeds_are_aligned_by_path(make_run: MakeRun) -> None:
         arrays = dict(kept)
     order = np.random.default_rng(1).permutation(len(arrays["labels"]))
     np.savez_compressed(path, **{name: array if name == "classes" else array[order] for name, array in arrays.items()})
-    found, reason = read_scores(read_run(run), "resnet18")
+    found, reason = read_scores(data := read_run(run), data.completed["resnet18"])
     assert reason == ""
     assert found is not None
     assert found.seeds == (0, 1)
@@ -44,7 +44,7 @@ def test_pickles_stay_shut(make_run: MakeRun, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     path = run.predictions("resnet18", 0)
     np.savez(path, scores=np.array([Trap(mark)], dtype=object), labels=[0], paths=[b"a"], classes=[b"a"])
-    found, reason = read_scores(read_run(run), "resnet18")
+    found, reason = read_scores(data := read_run(run), data.completed["resnet18"])
     assert found is None
     assert "can't be read" in reason
     assert not mark.exists()
@@ -62,6 +62,6 @@ def test_pickles_stay_shut(make_run: MakeRun, tmp_path: Path) -> None:
 def test_bad_scores_are_said(make_run: MakeRun, damage: Callable[[Path], None], words: str) -> None:
     run = make_run(search=0, seeds=(0, 1))
     damage(run.predictions("resnet18", 1))
-    found, reason = read_scores(read_run(run), "resnet18")
+    found, reason = read_scores(data := read_run(run), data.completed["resnet18"])
     assert found is None
     assert words in reason

@@ -2,19 +2,12 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 
 import matplotlib
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from orchestrator.report.figures import effect_chart, history_chart, metric_chart
-from orchestrator.report.hyperparameters import effects
-from orchestrator.report.run_data import read_run
 from orchestrator.report.svg import drawing, legend, logarithmic, panel, to_svg
-from orchestrator.run_folder import RunFolder
-
-MakeRun = Callable[..., RunFolder]
 
 
 def simple(key: str, name: str = "$x^2$ <b>") -> str:
@@ -87,25 +80,11 @@ def test_the_legend_stands_above_the_axes(names: tuple[str, ...]) -> None:
     assert ours.x1 <= figure.bbox.x1
 
 
-def test_many_trials_are_thinned_and_said(make_run: MakeRun) -> None:
-    data = read_run(make_run(search=350, seeds=(), variants={"resnet18": 0.8}))
-    with drawing():
-        effect = effect_chart(data, effects(data, "resnet18")[0], "e")
-        curves = metric_chart(data, "resnet18", [], "m")
-    assert "300 of 350 trials are drawn" in effect.caption
-    assert curves is not None
-    assert "30 of 350 trials are drawn" in curves.caption
-
-
-def test_a_search_that_only_failed_has_a_figure(make_run: MakeRun) -> None:
-    run = make_run(search=0, seeds=(), then=lambda builder: builder.trial("resnet18", 0, "out-of-memory"))
-    with drawing():
-        chart = history_chart(read_run(run), "resnet18", "h")
-    assert chart is not None
-    assert "0 completed, 0 pruned, 1 failed" in chart.caption
-    assert "No trial completed" in chart.caption
-
-
 @pytest.mark.parametrize("name", ["日本語", "a" * 300, "\\frac{", "$$"])
 def test_any_name_can_be_drawn(name: str) -> None:
     ElementTree.fromstring(simple("a", name).replace("xlink:href", "href"))
+
+
+def test_texts_keep_what_looks_like_a_colour() -> None:
+    text = simple("a", "#1f2933")
+    assert ">#1f2933<" in text

@@ -8,6 +8,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from orchestrator.scoring import draws
+from orchestrator.scoring import pixels as pixel_module
 from orchestrator.scoring.defects import countable, ramp_areas
 from orchestrator.scoring.pixels import (
     PixelHistograms,
@@ -237,6 +238,7 @@ def test_each_draw_is_the_metric_of_the_drawn_pictures(levels: int | None, monke
     masked = np.arange(6) != 4
     groups = np.array([0, 0, 1, 1, 2, 3])
     monkeypatch.setattr(draws, "_CHUNK_CELLS", 5_000)  # several chunks
+    monkeypatch.setattr(pixel_module, "RESAMPLED_BINS", 10_000)  # all of them
     resampled = resample_pixels(histograms(maps, masks, masked), groups, draws=30, seed=4)
     assert {values.shape for values in resampled.values()} == {(30,)}
 
@@ -255,3 +257,21 @@ def test_groups_that_do_not_fit() -> None:
     maps, masks = example(2)
     with pytest.raises(ValueError, match="one group a picture, 6; got 3"):
         resample_pixels(histograms(maps, masks), np.arange(3))
+
+
+@pytest.mark.parametrize("skill", [1.0, 5.0])
+def test_the_bootstraps_few_bins_spread_as_all_bins_do(monkeypatch: pytest.MonkeyPatch, skill: float) -> None:
+    generator = np.random.default_rng(4)
+    masks = np.zeros((20, 40, 40), dtype=np.uint8)
+    masks[::2, 5:12, 8:20] = 255
+    maps = (generator.normal(size=masks.shape) + skill * generator.uniform(0.5, 1.5, (20, 1, 1)) * (masks > 0)).astype(
+        np.float32
+    )
+    kept = histograms(maps, masks)
+    few = resample_pixels(kept, np.arange(20))
+    monkeypatch.setattr(pixel_module, "RESAMPLED_BINS", kept.normal.shape[1])
+    every = resample_pixels(kept, np.arange(20))
+    assert kept.normal.shape[1] > 1_000
+    for name in ("pixel_roc_auc", "pro_auc"):
+        assert few[name].std() == pytest.approx(every[name].std(), rel=0.01), name
+        np.testing.assert_allclose(few[name], every[name], atol=0.004)

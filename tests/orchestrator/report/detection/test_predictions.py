@@ -36,10 +36,10 @@ def test_ranking_and_metrics(make_detection_run: MakeRun) -> None:
 
 def test_each_cell_is_drawn_at_its_own_threshold(make_detection_run: MakeRun) -> None:
     data = read_run(make_detection_run(search=0))
-    kept, _ = read_scores(data, "vae")
+    kept, _ = read_scores(data, data.completed["vae"])
     assert kept is not None
     assert kept.scores.shape == (2, 120)
-    draws, reason = resample(data, "vae", kept)
+    draws, reason = resample(data, data.completed["vae"], kept)
     assert reason == ""
     lines = np.array([one.threshold.value for one in data.completed["vae"] if one.threshold is not None])
     expected = resample_detection(kept.scores, kept.labels, kept.groups, lines)
@@ -75,7 +75,7 @@ def test_old_scores_without_groups_are_pictures_on_their_own(make_detection_run:
     for variant in ("pca", "vae"):
         for seed in (0, 1):
             rewrite(run.predictions(variant, seed), groups=None, validation_scores=None)
-    kept, reason = read_scores(read_run(run), "vae")
+    kept, reason = read_scores(data := read_run(run), data.completed["vae"])
     assert reason == ""
     assert kept is not None
     assert sorted(kept.groups) == list(range(120))
@@ -98,9 +98,9 @@ def test_maps_are_drawn_with_the_pictures_of_their_rows(make_detection_run: Make
     draws = []
     for name, then in (("as_is", None), ("shuffled", shuffled)):
         data = read_run(make_detection_run(name, search=0, masks=True, then=then))
-        kept, _ = read_scores(data, "vae")
+        kept, _ = read_scores(data, data.completed["vae"])
         assert kept is not None
-        found, reason = resample(data, "vae", kept)
+        found, reason = resample(data, data.completed["vae"], kept)
         assert reason == ""
         draws.append(found["pro_auc"])
     assert draws[0].shape == (1000, 2)
@@ -110,13 +110,13 @@ def test_maps_are_drawn_with_the_pictures_of_their_rows(make_detection_run: Make
 
 def test_pixel_draws_are_those_of_scoring(make_detection_run: MakeRun) -> None:
     data = read_run(make_detection_run(search=0, masks=True, seeds=(0,)))
-    kept, _ = read_scores(data, "pca")
+    kept, _ = read_scores(data, data.completed["pca"])
     assert kept is not None
     groups = np.array([row // 3 for row in range(120)])
     expected = resample_pixels(
         PixelHistograms.load(data.run.pixels("pca", 0)), np.unique(groups.astype(str), return_inverse=True)[1]
     )
-    found, _ = resample(data, "pca", kept)
+    found, _ = resample(data, data.completed["pca"], kept)
     np.testing.assert_array_equal(found["pixel_roc_auc"][:, 0], expected["pixel_roc_auc"])
 
 
@@ -144,6 +144,6 @@ def test_what_is_broken_is_said(make_detection_run: MakeRun, damage: Callable[[R
 def test_without_a_threshold_only_curves_metrics_have_draws(make_detection_run: MakeRun) -> None:
     run = make_detection_run(search=0, seeds=(), then=lambda builder: builder.cell("vae", 0, threshold=None))
     data = read_run(run)
-    kept, _ = read_scores(data, "vae")
+    kept, _ = read_scores(data, data.completed["vae"])
     assert kept is not None
-    assert set(resample(data, "vae", kept)[0]) == {"roc_auc", "average_precision"}
+    assert set(resample(data, data.completed["vae"], kept)[0]) == {"roc_auc", "average_precision"}

@@ -16,7 +16,7 @@ MakeRun = Callable[..., RunFolder]
 
 
 def frame_of(data: RunData):  # type: ignore[no-untyped-def]
-    kept = {name: found for name in data.variants if (found := read_scores(data, name)[0]) is not None}
+    kept = {name: found for name in data.variants if (found := read_scores(data, data.completed[name])[0]) is not None}
     return threshold_frame(data, kept)
 
 

@@ -1,4 +1,4 @@
-"""The figures of detection: what they draw is what the kept scores say."""
+"""Histograms of scores with every threshold: what they draw is what the kept scores say."""
 
 import re
 from collections.abc import Callable
@@ -6,18 +6,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from orchestrator.report.detection_figures import curve_charts, score_chart
-from orchestrator.report.figures import loss_chart
+from orchestrator.report.learning_figures import loss_chart
 from orchestrator.report.predictions import VariantScores, read_scores
 from orchestrator.report.run_data import RunData, read_run
+from orchestrator.report.score_figures import score_chart
 from orchestrator.report.svg import drawing
+from orchestrator.report.thresholds import BOUND, fitted
 from orchestrator.run_folder import RunFolder
 
 MakeRun = Callable[..., RunFolder]
 
 
 def scores_of(data: RunData) -> dict[str, VariantScores]:
-    return {name: kept for name in data.variants if (kept := read_scores(data, name)[0]) is not None}
+    return {name: kept for name in data.variants if (kept := read_scores(data, data.completed[name])[0]) is not None}
 
 
 def test_the_histogram_counts_what_is_above_the_threshold(make_detection_run: MakeRun) -> None:
@@ -45,44 +46,26 @@ def test_scores_without_spread_or_threshold(make_detection_run: MakeRun) -> None
         assert score_chart(data, "vae", same, "s") is None
 
 
-def test_curves_of_all_variants(make_detection_run: MakeRun) -> None:
-    data = read_run(make_detection_run(search=0))
-    with drawing():
-        roc, precision = curve_charts(data, scores_of(data))
-    assert "thin: each seed" in roc.caption
-    assert "Dots: the chosen thresholds" in roc.caption
-    assert all(f">{name}<" in chart.svg for chart in (roc, precision) for name in ("pca", "vae"))
-    assert roc.alt == "ROC curves of pca, vae."
-
-
-def test_a_perfect_detector_goes_through_the_corner(make_detection_run: MakeRun) -> None:
-    data = read_run(make_detection_run(search=0, seeds=(0,), variants={"pca": 60.0}))
-    with drawing():
-        roc, precision = curve_charts(data, scores_of(data))
-    # Every point of its mean precision lies on one height.
-    path = max(re.findall(r'<path d="([^"]*)"[^>]*stroke: var\(--faint\)', precision.svg.replace("\n", " ")), key=len)
-    heights = {pair.split()[1] for pair in re.findall(r"[ML] ([\d.]+ [\d.]+)", path)}
-    assert len(heights) == 1
-    assert "one seed" in roc.caption
-
-
-def test_many_variants_keep_the_baseline(make_detection_run: MakeRun) -> None:
-    variants = {**{f"vae-{row}": 1.0 for row in range(10)}, "pca": 1.0}
-    data = read_run(make_detection_run(search=0, seeds=(0,), variants=variants))
-    with drawing():
-        roc, _ = curve_charts(data, scores_of(data))
-    assert "The first 8 of 11 variants are drawn." in roc.caption
-    assert ">pca<" in roc.svg
-    assert ">vae-6<" in roc.svg
-    assert ">vae-7<" not in roc.svg
-
-
-def test_one_class_has_no_curve(make_detection_run: MakeRun) -> None:
-    data = read_run(make_detection_run(search=0, seeds=(0,)))
+def test_every_threshold_has_a_numbered_tick(make_detection_run: MakeRun) -> None:
+    strategies = ["percentile(95)", "percentile(99)", "max_normal", "youden", "mean_std(3)", "max_anomaly(50)"]
+    data = read_run(make_detection_run(search=0, threshold={"strategies": strategies, "metric": "balanced_accuracy"}))
     kept = scores_of(data)["vae"]
-    alone = VariantScores(**{**vars(kept), "labels": np.zeros_like(kept.labels)})
+    record = data.completed["vae"][0]
     with drawing():
-        assert curve_charts(data, {"vae": alone}) == []
+        chart = score_chart(data, "vae", kept, "s")
+    assert chart is not None
+    assert record.threshold is not None
+    lines = fitted(data, record, kept.validation[0])
+    key = chart.caption.partition(" Ticks: ")[2].partition(". All are fitted")[0]
+    named = [re.sub(r"^\d+ ", "", one) for one in key.split("; ")]
+    names = [name for one in named for name in re.sub(r" \((in use|off the axis)\)", "", one).split(" = ")]
+    assert sorted(names) == sorted([*lines, BOUND])
+    # From left to right, and the one in use among them.
+    assert [name for name in names if name in lines] == sorted(lines, key=lambda name: lines[name])
+    assert next(one for one in named if "(in use)" in one).startswith(record.threshold.strategy)
+    assert "(off the axis)" in next(one for one in named if one.startswith("max_anomaly"))
+    ticks = re.findall(r"<text [^>]*>(\d)</text>", chart.svg)
+    assert [str(place) for place in range(1, len(named) + 1)] == ticks[-len(named) :]
 
 
 @pytest.mark.parametrize("anomalies", [True, False])
