@@ -24,7 +24,7 @@ from orchestrator.report.progress import missing
 from orchestrator.report.run_data import RunData
 from orchestrator.report.search_figures import history_chart
 from orchestrator.report.search_sections import hyperparameter_section, importances
-from orchestrator.report.summary import asked, found, notices
+from orchestrator.report.summary import ablation_found, asked, found, notices, only_ablation
 from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
 
 
@@ -73,13 +73,20 @@ def build_report(data: RunData) -> Report:
     ]
     names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM)
     sections.insert(2 + len(results), gallery_section(data, names, room))
-    done = sum(len(records) for records in data.completed.values())
+    cells = [*data.completed.values(), *data.ablated.values()]
+    # An ablation shares cells with the evaluation.
+    done = len({(one.variant, one.seed) for records in cells for one in records if one.status == "completed"})
+    if ablation and only_ablation(data):
+        title, answer = f"Ablation of {printable(ablation.plan.baseline)}", []
+    else:
+        title = f"Comparison of {words([printable(name) for name in data.variants], 3)}"
+        answer = found(data, rows)
     return Report(
-        title=f"Comparison of {words([printable(name) for name in data.variants], 3)}",
+        title=title,
         subtitle=f"Run {printable(data.run.root.resolve().name)}: {plural(done, 'evaluated model')}, "
         f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
         asked=asked(data),
-        found=found(data, rows),
+        found=[*answer, *(ablation_found(data, ablation.rows, ablation.lineup.baseline) if ablation else ())],
         notices=[*(detection.notices if detection else ()), *notices(data, rows)],
         sections=[section for section in sections if section is not None],
         frames=numbers,
@@ -209,7 +216,8 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
     if data.search_metric != data.metric:
         facts.append(("Objective of the search", f"{label(data.search_metric)} ({data.search_mode})"))
     name = printable(data.run.root.resolve().name)
-    command = f"orchestrate sweep {shlex.quote(f'{name}/experiment.yaml')} --out {shlex.quote(f'{name}-again')}"
+    verb = "ablate" if only_ablation(data) else "sweep"
+    command = f"orchestrate {verb} {shlex.quote(f'{name}/experiment.yaml')} --out {shlex.quote(f'{name}-again')}"
     blocks: list[Block] = [Code(command), Facts(facts)]
     if not numbers["facts"].empty:
         blocks.append(tables.fact_table(numbers["facts"]))

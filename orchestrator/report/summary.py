@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.report.detection_summary import losing_sentences, threshold_sentence
-from orchestrator.report.formatting import interval, label, number, on_validation, p_value, plural, printable, words
+from orchestrator.report.formatting import NONE, interval, label, number, on_validation, p_value, plural, printable, words
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import ENDED_WELL, RunData, superseded
 
@@ -17,12 +17,13 @@ def asked(data: RunData) -> list[str]:
     budget: dict[str, Any] = experiment.get("budget") or {}
     names = [printable(name) for name in data.variants]
     families = sorted({printable(family) for family in data.variants.values() if family})
-    lines = [
-        f"Compare {plural(len(names), 'variant')} ({words(names)}) of {_families(families)}"
-        + (f" on {printable(source['path'])}" if source.get("path") else "")
-        + (f" (layout {printable(source['layout'])})" if source.get("layout") else "")
-        + f", by {label(data.metric)}, where {'higher' if data.mode == 'max' else 'lower'} is better."
-    ]
+    where = (f" on {printable(source['path'])}" if source.get("path") else "") + (
+        f" (layout {printable(source['layout'])})" if source.get("layout") else ""
+    )
+    by = f", by {label(data.metric)}, where {'higher' if data.mode == 'max' else 'lower'} is better."
+    if only_ablation(data):
+        return [f"Ablate {printable(data.ablation.baseline if data.ablation else '')}{where}{by}", *_ablated(data)]
+    lines = [f"Compare {plural(len(names), 'variant')} ({words(names)}) of {_families(families)}{where}{by}"]
     limits = [
         f"{plural(int(budget['trials']), 'trial')} for each variant" if budget.get("trials") else "",
         f"at most {plural(int(budget['epochs']), 'epoch')}" if budget.get("epochs") else "",
@@ -35,7 +36,25 @@ def asked(data: RunData) -> list[str]:
     )
     if data.baseline is not None:
         lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
-    return lines
+    return [*lines, *_ablated(data)]
+
+
+def only_ablation(data: RunData) -> bool:
+    """Whether the run holds an ablation, and no variant that was evaluated beside it."""
+    return data.ablation is not None and not any(data.completed.values())
+
+
+def _ablated(data: RunData) -> list[str]:
+    """What the ablation asks."""
+    if data.ablation is None:
+        return []
+    variants, factors = data.ablation.variants, [printable(name) for name in data.ablation.factors]
+    what = f"what {words(factors)} {'is' if len(factors) == 1 else 'are'} worth" if factors else "a list of changes"
+    baseline = printable(variants[0].name) if variants else NONE
+    return [
+        f"Ablation: {what}, in {plural(len(variants), 'variant')} with {plural(len(data.ablation.seeds), 'seed')} each, "
+        f"all against {baseline}."
+    ]
 
 
 def _by(data: RunData) -> str:
@@ -55,8 +74,8 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
         return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
     best = ranked[0]
     level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
-    lines = [_first_line(data, level, alone=len(ranked) == 1)]
-    lines += [_comparison_line(data, row) for row in ranked if data.metric in row.comparisons]
+    lines = [_first_line(data, data.baseline, level, alone=len(ranked) == 1)]
+    lines += [_comparison_line(data, data.baseline, row) for row in ranked if data.metric in row.comparisons]
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
     if data.classes and data.metric in ("accuracy", "macro_f1", "macro_recall"):
@@ -73,7 +92,19 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     return lines
 
 
-def _first_line(data: RunData, level: Sequence[Standing], alone: bool) -> str:
+def ablation_found(data: RunData, rows: Sequence[Standing], baseline: str | None) -> list[str]:
+    """The answer of an ablation, `rows` its variants."""
+    sign = -1 if data.mode == "max" else 1
+    known = [row for row in rows if data.metric in row.estimates]
+    ranked = sorted(known, key=lambda row: sign * row.estimates[data.metric].mean)
+    if not ranked:
+        return ["Ablation: no variant has a figure on the test part yet."]
+    level = [row for row in ranked if row.estimates[data.metric].mean == ranked[0].estimates[data.metric].mean]
+    lines = [f"Ablation: {_first_line(data, baseline, level, alone=len(ranked) == 1)}"]
+    return lines + [_comparison_line(data, baseline, row) for row in ranked if data.metric in row.comparisons]
+
+
+def _first_line(data: RunData, baseline: str | None, level: Sequence[Standing], alone: bool) -> str:
     """Who has the best mean; that it comes first only where it is the baseline, or significantly better than it."""
     best, top = level[0], level[0].estimates[data.metric]
     first, metric = words([printable(row.variant) for row in level]), label(data.metric)
@@ -84,22 +115,22 @@ def _first_line(data: RunData, level: Sequence[Standing], alone: bool) -> str:
     if len(level) > 1:
         return f"{first} share the best mean {metric}, {reached}."
     comparison = best.comparisons.get(data.metric)
-    if best.variant == data.baseline or (comparison is not None and comparison.outcome == "better"):
+    if best.variant == baseline or (comparison is not None and comparison.outcome == "better"):
         return f"{first} comes first with a mean {metric} of {reached}."
     highest, above = ("highest", "above") if data.mode == "max" else ("lowest", "below")
     if comparison is None:
         doubt = "without a baseline to compare with, no difference is shown"
     elif comparison.outcome == "no test":
-        doubt = f"not tested against the baseline {printable(data.baseline)}"
+        doubt = f"not tested against the baseline {printable(baseline)}"
     else:
-        doubt = f"not significantly {above} the baseline {printable(data.baseline)}"
+        doubt = f"not significantly {above} the baseline {printable(baseline)}"
     return f"The {highest} mean {metric} is that of {first}, {reached}; {doubt}."
 
 
-def _comparison_line(data: RunData, row: Standing) -> str:
+def _comparison_line(data: RunData, baseline: str | None, row: Standing) -> str:
     """One variant against the baseline, with what may be concluded."""
     one = row.comparisons[data.metric]
-    name, base = printable(row.variant), printable(data.baseline)
+    name, base = printable(row.variant), printable(baseline)
     difference = one.difference
     if difference.seeds == 0:
         return f"{name} can't be compared with {base}: {one.explanation}."
@@ -172,6 +203,8 @@ def _coverage(data: RunData) -> list[str]:
     """What is missing of what was asked."""
     lines = []
     evaluated = {variant: {one.seed for one in records} for variant, records in data.completed.items()}
+    if only_ablation(data):
+        return []
     if not any(evaluated.values()):
         return ["This run is partial: the final evaluation has not happened, or none of it completed."]
     for variant, seeds in evaluated.items():

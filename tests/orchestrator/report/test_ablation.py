@@ -14,8 +14,11 @@ from scipy import stats
 from orchestrator.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.records import TrialRecord, append_record, read_records
 from orchestrator.report.ablation_section import Ablation
+from orchestrator.report.markdown import to_markdown
 from orchestrator.report.page import write_report
 from orchestrator.report.run_data import read_run
+from orchestrator.report.sections import build_report
+from orchestrator.report.svg import drawing
 from orchestrator.report.table_files import to_parquet
 from orchestrator.run_folder import RunFolder
 
@@ -310,3 +313,19 @@ def test_a_plan_of_other_cells_is_all_missing(make_ablation: MakeRun, make_run: 
 
 def test_no_plan_no_section(make_run: MakeRun) -> None:
     assert read_run(make_run(search=1, seeds=())).ablation is None
+
+
+def test_a_run_that_holds_only_an_ablation_says_what_it_asked_and_found(make_ablation: MakeRun) -> None:
+    def of_ablation(record: TrialRecord) -> TrialRecord | None:
+        return None if record.stage == "search" else record.model_copy(update={"stage": "ablation"})
+
+    run = make_ablation(change=of_ablation)
+    with drawing():
+        report = build_report(read_run(run))
+    assert report.title.startswith("Ablation of ")
+    assert report.asked[0].startswith("Ablate ")
+    assert not any(line.startswith("Search:") for line in report.asked)
+    assert report.found[0].startswith("Ablation: ")
+    assert "no ranking" not in " ".join(report.found)
+    assert not any("partial" in line for line in report.notices)
+    assert "orchestrate ablate" in to_markdown(report)
