@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from orchestrator.report.readout import axes_of
 from orchestrator.report.run_data import read_run
 from orchestrator.report.sections import build_report
 from orchestrator.report.svg import drawing
+from orchestrator.report.table_files import SUFFIXES as TABLE_SUFFIXES
 from orchestrator.report.table_files import table_files
 from orchestrator.run_folder import RunFolder
 from trainables.errors import InputError
@@ -36,10 +37,7 @@ def write_report(run: RunFolder, figures: bool = True) -> Path:
         report = build_report(data)
     page = run.report / "index.html"
     try:
-        for name, frame in report.frames.items():
-            write_whole(run.report / "tables" / f"{name}.csv", to_csv(frame))
-        for name, content in table_files(report):
-            write_whole(run.report / "tables" / name, content)
+        write_tables(run.report / "tables", report)
         write_whole(run.report / "report.md", to_markdown(report))
         write_whole(page, to_html(report))
         with drawing():
@@ -94,17 +92,28 @@ def to_csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, lineterminator="\n")
 
 
+def write_tables(folder: Path, report: Report) -> None:
+    """Write every table in each format; those of tables that there are no more go."""
+    frames = ((f"{name}.csv", to_csv(frame)) for name, frame in report.frames.items())
+    _write_all(folder, (*frames, *table_files(report)), TABLE_SUFFIXES)
+
+
 def write_figures(folder: Path, charts: Sequence[Chart]) -> None:
     """Write the files of each chart; those of figures that there are no more go. Call within `drawing`."""
+    _write_all(folder, figure_files(charts), SUFFIXES)
+
+
+def _write_all(folder: Path, contents: Iterable[tuple[str, str | bytes]], suffixes: Collection[str]) -> None:
+    """Write files by name, and remove the folder's others that end on `suffixes`: they are of an earlier report."""
     if folder.is_symlink():
         # What it points to is not ours to clear.
         folder.unlink()
     written = set()
-    for name, content in figure_files(charts):
+    for name, content in contents:
         write_whole(folder / name, content)
         written.add(name)
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name not in written and path.suffix in SUFFIXES:
+        if path.name not in written and path.suffix in suffixes:
             path.unlink()
 
 

@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.report.detection_summary import losing_sentences, threshold_sentence
-from orchestrator.report.formatting import NONE, interval, label, number, on_validation, p_value, plural, printable, words
+from orchestrator.report.formatting import (
+    NONE,
+    interval,
+    label,
+    number,
+    on_validation,
+    p_value,
+    plural,
+    printable,
+    words,
+)
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import ENDED_WELL, RunData, superseded
 
@@ -51,10 +61,8 @@ def _ablated(data: RunData) -> list[str]:
     variants, factors = data.ablation.variants, [printable(name) for name in data.ablation.factors]
     what = f"what {words(factors)} {'is' if len(factors) == 1 else 'are'} worth" if factors else "a list of changes"
     baseline = printable(variants[0].name) if variants else NONE
-    return [
-        f"Ablation: {what}, in {plural(len(variants), 'variant')} with {plural(len(data.ablation.seeds), 'seed')} each, "
-        f"all against {baseline}."
-    ]
+    seeds = plural(len(data.ablation.seeds), "seed")
+    return [f"Ablation: {what}, in {plural(len(variants), 'variant')} with {seeds} each, all against {baseline}."]
 
 
 def _by(data: RunData) -> str:

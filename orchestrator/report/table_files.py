@@ -11,6 +11,8 @@ from orchestrator.report.formatting import joints, sentence
 from orchestrator.report.latex import document, to_latex
 from orchestrator.report.markdown import escape, table_lines
 
+SUFFIXES = (".csv", ".html", ".md", ".parquet", ".tex")
+
 
 def table_files(report: Report) -> Iterator[tuple[str, str | bytes]]:
     """Each file's name in `tables/` and what it holds; CSVs are written from the report's frames."""

@@ -1,5 +1,6 @@
 """The ledger of one search: every trial that ended becomes a record, as soon as it has."""
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class Ledger(tune.Callback):
         self.unwritable: OSError | None = None
         """What kept a record from being written, after which no more trials begin."""
         self._open: dict[str, OpenTrial] = {}
-        self.deadline = None if study.seconds is None else time.monotonic() + study.seconds
+        self.deadline = math.inf if study.seconds is None else time.monotonic() + study.seconds
         """The moment of the monotonic clock at which the search's time is used up."""
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -71,7 +72,7 @@ class Ledger(tune.Callback):
             self._end(trial.trial_id, *why(opened.error))
         elif not finished and self._job.stopping():
             del self._open[trial.trial_id]  # its state is saved: a resume goes on with it
-        elif not finished and self.deadline is not None and time.monotonic() >= self.deadline:
+        elif not finished and self.time_used_up:
             self._end(trial.trial_id, "timed-out", TIME_USED_UP)
         else:
             reason = "" if finished else f"stopped by the scheduler after epoch {opened.last.get('epoch', 0)}"
@@ -147,6 +148,11 @@ class Ledger(tune.Callback):
         self.records.append(record)
         if self._job.states is not None and opened.state:
             (self._job.states / opened.state).unlink(missing_ok=True)
+
+    @property
+    def time_used_up(self) -> bool:
+        """Whether the search's time is."""
+        return time.monotonic() >= self.deadline
 
     @property
     def fruitless(self) -> bool:

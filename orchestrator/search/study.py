@@ -31,6 +31,8 @@ from trainables.trial import Job
 
 RETRIES = 2
 """How often a trial whose worker or node died is tried again; it goes on from its last state."""
+AT_ONCE = 1_000
+"""Trials that one Tuner runs: Tune keeps some 120 KiB of each in memory until it ends."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def run_study(study: Study, job: Job) -> None:
 
 
 def _run(study: Study, job: Job, ledger: Ledger) -> bool:
-    """Run Tune once over what is left; False where it gave up for what befell one trial, and the others can go on."""
+    """Run Tune once over what is left, or a part of it; False where there is more to run."""
     variant, experiment = study.variant, study.experiment
     earlier = (*study.earlier, *ledger.records)
     searcher = open_searcher(
@@ -87,7 +89,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             mode=job.mode,
             search_alg=searcher,
             scheduler=scheduler(experiment.scheduler, experiment.epochs_of(variant), job.metric, job.mode, earlier),
-            num_samples=study.trials - len(ledger.records),
+            num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
             max_concurrent_trials=study.concurrent,
             reuse_actors=True,
         ),
@@ -115,6 +117,8 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
     else:
         if not job.stopping() and ledger.unwritable is None:
             ledger.end_open("timed-out", TIME_USED_UP)
+            ran = len(study.earlier) + len(ledger.records) - len(earlier)
+            return ran < AT_ONCE or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
@@ -124,7 +128,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
 class Deadline(tune.Stopper):
     """Ends a search at a moment of the monotonic clock; Tune's own limit goes by the clock on the wall, which jumps."""
 
-    def __init__(self, moment: float | None) -> None:
+    def __init__(self, moment: float) -> None:
         self._moment = moment
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -132,7 +136,7 @@ class Deadline(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Whether the time is used up."""
-        return self._moment is not None and time.monotonic() >= self._moment
+        return time.monotonic() >= self._moment
 
 
 def open_searcher(
