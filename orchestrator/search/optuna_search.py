@@ -155,6 +155,8 @@ def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:
     """Whether a study and these records tell of the same trials: each record's has the same values, each ended one has
     a record. A record may be ahead of the study, never behind: it is written first."""
     trials = study.get_trials(deepcopy=False)
+    if any(trial.state is TrialState.WAITING for trial in trials):
+        return False  # a rebuilding that was broken off
     by_number = {record.trial: record for record in records}
     ended = (trial.number for trial in trials if trial.state.is_finished())
     return by_number.keys() >= set(ended) and all(
