@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.comparing.commands import compare, leaderboard
+from orchestrator.data.commands import inspect, render
+from orchestrator.options import Json, Quiet, RunArgument, Set, Strict
 from orchestrator.progress import Reporter
 from trainables.errors import InputError
 
@@ -23,33 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing while working; results and errors stay.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Stop at a file that can't be used, instead of skipping it.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file, such as budget.trials=5. Repeatable."),
-]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
-
-
-class Style(StrEnum):
-    """How a series is drawn."""
-
-    seed = "seed"
-    plain = "plain"
-
-
-class Tree(StrEnum):
-    """How a folder of data lies."""
-
-    series = "series"
-    images = "images"
-    spill = "spill"
-    mvtec = "mvtec"
-    rgbd = "rgbd"
-    mvtec3d = "mvtec3d"
 
 
 class Stage(StrEnum):
@@ -102,70 +77,8 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def inspect(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="The folder of the data.")],
-    layout: Annotated[
-        Tree | None, typer.Option(help="How the folder lies; unset: guessed by the names of folders and files.")
-    ] = None,
-    normal: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="Detection on class folders: the normal class.")
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(metavar="RE", help=r"The source picture in a file's stem, such as '^(.*)_\d+_\d+$'."),
-    ] = None,
-    sheet: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Write a contact sheet here.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show what is understood of a folder of data.
-
-    Layout, classes, parts, sizes, duplicates, masks, what is left out, and the split that default settings give.
-    """
-    from orchestrator.data.contact_sheet import write_contact_sheet
-    from orchestrator.data.inspection import inspect as look
-    from orchestrator.data.inspection_text import inspection_json, inspection_text
-
-    seen = look(data, None if layout is None else layout.value, normal, group)
-    if sheet is not None:
-        write_contact_sheet(seen.listing, sheet, seen.normal)
-    typer.echo(json.dumps(inspection_json(seen), indent=2) if as_json else inspection_text(seen))
-
-
-@app.command()
-def render(
-    csv_root: Annotated[Path, typer.Argument(metavar="CSV_ROOT", help="The tree of CSVs; its folders are classes.")],
-    out: Annotated[Path, typer.Option("--out", metavar="STORE", help="The folder of the pictures' store.")],
-    style: Annotated[Style, typer.Option(help="seed: grid and labels; plain: matplotlib's default.")] = Style.seed,
-    size: Annotated[
-        str,
-        typer.Option(
-            metavar="N|HxW|full", help="Pixels a side, or full (seed about 790x590, cut tight; plain 800x600)."
-        ),
-    ] = "224",
-    png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write PNG files here as well.")] = None,
-    column: Annotated[str | None, typer.Option(help="The column to plot; unset: data, else value, else first.")] = None,
-    strict: Strict = False,
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Render a tree of CSVs to a store of plots.
-
-    What is rendered already is not rendered again.
-    """
-    from orchestrator.render import parse_size, render_tree
-
-    result = render_tree(
-        csv_root,
-        out,
-        style=style.value,
-        size=parse_size(size),
-        column=column,
-        png=png,
-        strict=strict,
-        reporter=Reporter(quiet),
-    )
-    typer.echo(json.dumps(result.as_dict(), indent=2) if as_json else result.text())
+app.command()(inspect)
+app.command()(render)
 
 
 @app.command()

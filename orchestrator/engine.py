@@ -85,6 +85,13 @@ class Engine:
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
                 "or unset RAY_ADDRESS to run on this machine."
             ) from error
+        except Exception as error:
+            if address or "timed out" not in str(error):
+                raise
+            raise InputError(
+                "Ray did not start in time: this machine is too busy or short of memory. Nothing was begun; try again "
+                "with less running beside it."
+            ) from error
         if address and _open_cluster():
             ray.shutdown()
             raise InputError(

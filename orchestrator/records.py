@@ -5,12 +5,14 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainables.errors import InputError
 
+FORMAT: Final = 1
+"""Of the records that this version writes and reads."""
 MARK = ', "checksum": "'
 TAIL = MARK + '01234567"}'
 """How the line of a record ends: the CRC-32 of its JSON without this."""
@@ -67,7 +69,7 @@ class TrialRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = 1
+    format: Literal[1] = FORMAT
     stage: Stage
     family: str
     variant: str
@@ -141,11 +143,19 @@ def best_record(records: Iterable[TrialRecord], metric: str, mode: Literal["max"
 def read_lines(path: Path) -> Iterator[bytes]:
     """The records' JSON in the order in which they were written. A last line without its end is left out.
 
-    Raises InputError at a line that is not as it was written: figures that rest on the others would be wrong.
+    Raises InputError where the file can't be opened, and at a line that is not as it was written: figures that rest on
+    the others would be wrong.
     """
     if not path.exists():
         return
-    with path.open("rb") as lines:
+    try:
+        lines = path.open("rb")
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read: {error.strerror}. It must be the file of lines that a run writes; put it back from "
+            "a copy (such as the mirror)."
+        ) from None
+    with lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
@@ -159,5 +169,48 @@ def read_lines(path: Path) -> Iterator[bytes]:
 
 
 def read_records(path: Path) -> Iterator[TrialRecord]:
-    """The records in the order in which they were written; `read_lines` says what is left out and refused."""
-    return map(TrialRecord.model_validate_json, read_lines(path))
+    """The records in the order in which they were written; `read_lines` says what is left out.
+
+    Raises InputError at a line that is not as it was written, and at a record of another version of this package.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            record = TrialRecord.model_validate_json(line)
+        except ValidationError as error:
+            raise unreadable(path, number, line, error) from None
+        yield record
+
+
+def unreadable(path: Path, number: int, line: bytes, error: Exception) -> InputError:
+    """What is wrong with a record that is as it was written, but not as this version writes them, and what to do."""
+    place = f"Record {number} of {path}"
+    try:
+        values: Any = json.loads(line)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        return InputError(f"{place} can't be read: it holds no keys. Remove the line.")
+    origin = values.get("provenance")
+    code = _shown(origin.get("code", "")) if isinstance(origin, dict) else ""
+    wrote = f"version {code} of this package wrote it" if code else "what wrote it is not said"
+    then = "Read the run with that version, or repeat the run with this one in a new folder."
+    if values.get("format", FORMAT) != FORMAT:
+        format_ = _shown(values["format"])
+        return InputError(f"{place} has format {format_}; this version reads format {FORMAT} ({wrote}). {then}")
+    unknown = sorted(values.keys() - TrialRecord.model_fields.keys())
+    if unknown:
+        names = ", ".join(map(_shown, unknown[:5])) + (" and more" if len(unknown) > 5 else "")
+        return InputError(f"{place} has fields that this version does not know: {names} ({wrote}). {then}")
+    fault = f"{error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        fault = f"{first['msg']} (at {'.'.join(_shown(key) for key in first['loc']) or 'the whole line'})"
+    return InputError(
+        f"{place} can't be read: {fault}. This version reads format {FORMAT} ({wrote}). Mend or remove the line, or "
+        "use the version that wrote it."
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value of a file that nobody vouches for, fit for a line of a message."""
+    return ascii(str(value)[:60])[1:-1]

@@ -5,8 +5,15 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.records import read_records
+from orchestrator.report.formatting import label, printable, shorten
 from orchestrator.report.leaderboard import leaderboard_json, leaderboard_text
 from orchestrator.run_folder import RunFolder
+
+COLUMNS = {
+    "variant": "variant", "seeds": "seeds", "mean": "mean", "half_width": "± (95 %)", "delta": "Δ to baseline",
+    "p": "p (Holm)", "significant": "significantly",
+}  # fmt: skip
+"""Of the ablation's table, and what the terminal calls them."""
 
 
 def result_json(folder: RunFolder) -> dict[str, Any]:
@@ -32,10 +39,10 @@ def result_text(folder: RunFolder) -> str:
     if result["ablation"]:
         frame = _ablation(folder)
         metric = frame["metric"].iloc[0]
-        columns = ["variant", "seeds", "mean", "half_width", "delta", "p", "significant"]
-        parts.append(
-            f"Ablation, {metric} (test)\n{frame.loc[frame['metric'] == metric, columns].to_string(index=False)}"
-        )
+        rows = frame.loc[frame["metric"] == metric, list(COLUMNS)].rename(columns=COLUMNS)
+        rows["variant"] = [shorten(printable(name), 40) for name in rows["variant"]]
+        baseline = rows["variant"].iloc[0]
+        parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
     if result["leaderboard"]:
         parts.append(leaderboard_text(folder))
     elif not result["ablation"]:

@@ -1,6 +1,5 @@
 """How a run stands, read from its folder alone: while it works, after it died, on another machine."""
 
-import json
 import shlex
 import time
 from collections import Counter
@@ -12,7 +11,7 @@ from orchestrator.ablation_plan import AblationPlan
 from orchestrator.experiment import Experiment
 from orchestrator.heartbeat import read_beat
 from orchestrator.progress import duration
-from orchestrator.records import read_lines
+from orchestrator.records import read_records
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.metric_table import metric_mode
 from trainables.errors import InputError
@@ -53,24 +52,24 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     evaluated: set[tuple[str, int]] = set()
     ended: list[float] = []
     errors: list[dict[str, Any]] = []
-    for line in read_lines(folder.records):
-        record = json.loads(line)
-        if record["stage"] in ("evaluation", "ablation") and record["status"] == "completed":
-            evaluated.add((record.get("cell", ""), record["seed"]))
-        ended.append(datetime.fromisoformat(record["provenance"]["finished"]).timestamp())
-        variant = variants.get(record["variant"])
-        if variant is not None and record["stage"] == "search":
-            variant.trials[record["status"]] += 1
-            value = record["metrics"].get(metric)
-            if value is not None and record["status"] == "completed":
+    for record in read_records(folder.records):
+        if record.stage in ("evaluation", "ablation") and record.status == "completed":
+            evaluated.add((record.cell, record.seed))
+        ended.append(datetime.fromisoformat(record.provenance.finished).timestamp())
+        variant = variants.get(record.variant)
+        if variant is not None and record.stage == "search":
+            variant.trials[record.status] += 1
+            value = record.metrics.get(metric)
+            if value is not None and record.status == "completed":
                 variant.best = value if variant.best is None else better(variant.best, value)
-        elif variant is not None and record["status"] == "completed":
-            variant.evaluated.add(record["seed"])
-        if record["status"] not in ("completed", "pruned"):
-            errors.append({key: record[key] for key in ("variant", "stage", "trial", "seed", "status", "reason")})
+        elif variant is not None and record.status == "completed":
+            variant.evaluated.add(record.seed)
+        if record.status not in ("completed", "pruned"):
+            keys = {"variant", "stage", "trial", "seed", "status", "reason"}
+            errors.append(record.model_dump(include=keys))
     beat = read_beat(folder.heartbeat)
     alive = beat is not None and beat.alive
-    ablation = _ablation(folder, evaluated)
+    ablation = _ablation(folder, experiment, evaluated)
     missing = sum(max(0, one.wanted - one.searched) + one.cells - len(one.evaluated) for one in variants.values())
     command = "sweep"
     if ablation is not None:
@@ -79,10 +78,12 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         missing = missing if set(begun) - {ablation["baseline"]} else 0
         command = "sweep" if missing else "ablate"
         missing += ablation["of"] - ablation["done"]
+    broken = ablation is not None and ablation["fault"] is not None
+    whole = missing == 0 and not broken and folder.report.is_dir()
     rate = _rate(ended) if alive else None
     return {
         "run": str(folder.root),
-        "state": "running" if alive else ("finished" if missing == 0 and folder.report.is_dir() else "stopped"),
+        "state": "running" if alive else "finished" if whole else "stopped",
         "stage": beat.stage if beat is not None and alive else None,
         "host": beat.host if beat is not None else None,
         "pid": beat.pid if beat is not None else None,
@@ -108,14 +109,20 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _ablation(folder: RunFolder, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
-    """How the run's ablation stands: its baseline and its cells; None where there is none."""
+def _ablation(folder: RunFolder, experiment: Experiment, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
+    """How the run's ablation stands: its baseline and its cells; None where there is none.
+
+    `fault`: why its plan can't be read, which the next `orchestrate ablate` writes anew; else null.
+    """
+    if not folder.ablation.exists():
+        return None
     try:
         plan = AblationPlan.load(folder.ablation)
-    except InputError:
-        return None  # none, or one that the next `orchestrate ablate` writes anew
+    except InputError as error:
+        named = experiment.ablation.baseline if experiment.ablation is not None else ""
+        return {"baseline": named or experiment.baseline_name, "done": 0, "of": 0, "fault": str(error)}
     wanted = {(variant.cell, seed) for variant in plan.variants for seed in plan.seeds}
-    return {"baseline": plan.baseline, "done": len(wanted & evaluated), "of": len(wanted)}
+    return {"baseline": plan.baseline, "done": len(wanted & evaluated), "of": len(wanted), "fault": None}
 
 
 def status_text(status: dict[str, Any]) -> str:
@@ -135,7 +142,9 @@ def status_text(status: dict[str, Any]) -> str:
             f"  {one['name']}: trials {trials} of {one['of']}{best}; evaluated {one['evaluated']}/{one['seeds']}"
         )
     if status["ablation"] is not None:
-        lines.append(f"  ablation: {status['ablation']['done']} of {status['ablation']['of']} cells completed")
+        fault = status["ablation"]["fault"]
+        cells = f"{status['ablation']['done']} of {status['ablation']['of']} cells completed"
+        lines.append(f"  ablation: {fault or cells}")
     if status["per_minute"] is not None:
         left = "" if status["seconds_left"] is None else f", left about {duration(status['seconds_left'])}"
         lines.append(f"  {status['per_minute']:.1f} records a minute{left}")

@@ -84,6 +84,7 @@ def run(
             shutil.rmtree(folder.states, ignore_errors=True)
         if until == "report":
             work.beat.stage("report")
+            reporter.say("report: tables, page and figures are written")
             report(folder)
         context.mirror.copy()
     return folder
@@ -114,6 +115,7 @@ def ablate(
         with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
             context.folder.states.rmdir()
         work.beat.stage("report")
+        context.reporter.say("report: tables, page and figures are written")
         report(context.folder)
         context.mirror.copy()
     return context.folder
@@ -146,6 +148,7 @@ def working(
     check_folder(experiment, folder, resume)
     mirror = Mirror(experiment.mirror, folder, reporter)
     said += check(experiment, goal, classes, device)
+    reporter.say("Ray starts, which takes some seconds …")
     with (
         storage_told(folder),
         locked(experiment, folder),

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.options import Json
+
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Write index.html, report.md, tables and figures here.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def compare(

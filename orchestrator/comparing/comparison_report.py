@@ -162,8 +162,13 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
         over = f" ({plural(min(seeds), 'seed')} in common)" if len(seeds) == 1 else ""
         caption += f" {name} − A: paired by seed{over}, with its 95 % interval over seeds"
         caption += " and test pictures" if same_pictures else ""
-        caption += f". p: paired t-test over seeds, Holm-corrected over all {plural(found.tests, 'test')}"
-        caption += " of this comparison." if len(found.others) == 1 else " of all runs here."
+        if found.tests:
+            caption += f". p: paired t-test over seeds, Holm-corrected over all {plural(found.tests, 'test')}"
+            caption += " of this comparison." if len(found.others) == 1 else " of all runs here."
+        else:
+            caption += ". No test could be made."
+        if any(_seeds_differ(move) for move in one.moves):
+            caption += " Means are over all seeds of a run and differences over those in common: they need not agree."
         if any(difference.seeds and difference.picture_half_width is None for difference in paired):
             caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone."
     else:
@@ -173,6 +178,13 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
         columns.append("Seeds in common")
     printed = [row[: len(columns)] for row in printed]
     return Table("moves", caption + found.first.data.caveat, columns, printed, frozenset({2, 3, 5, 7}))
+
+
+def _seeds_differ(move: Move) -> bool:
+    """Whether a run's mean is over other seeds than the difference."""
+    if move.comparison is None or move.first is None or move.second is None:
+        return False
+    return {move.first.seeds, move.second.seeds} != {move.comparison.difference.seeds}
 
 
 def _row(move: Move, same: bool, name: str) -> list[Cell]:

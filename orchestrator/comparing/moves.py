@@ -130,8 +130,10 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
     pair = {"": (metric_by_seed(theirs.cells, metric), difference_draws(theirs, ours, metric))}
     comparison = compare(pair, metric_by_seed(ours.cells, metric), mode)[""]
     seeds = comparison.difference.seeds
+    every = "every seed" if {len(ours.cells), len(theirs.cells)} == {seeds} else "every seed in common"
+    same = f"the same with {every}"
     if seeds and comparison.p is None and comparison.difference.mean == 0:
-        return Move(mine, its, metric, *values, "unchanged", "the same with every seed", mode, comparison)
+        return Move(mine, its, metric, *values, "unchanged", same, mode, comparison)
     few = ("no seed in common", "one seed in common")
     reason = few[seeds] if seeds < 2 else "the same difference with every seed"
     return Move(mine, its, metric, *values, "no test", reason, mode, comparison)

@@ -1,19 +1,13 @@
 """Folders of runs to what they hold, or a clear word why they can't stand beside each other."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from orchestrator.records import TrialRecord, read_lines
 from orchestrator.report.formatting import printable, words
 from orchestrator.report.run_data import RunData, read_run
 from orchestrator.run_folder import RunFolder
 from trainables.errors import InputError
-
-FORMAT = 1
-"""Of the records that this version reads."""
 
 
 @dataclass(frozen=True)
@@ -102,33 +96,7 @@ def _read(path: Path, name: str) -> NamedRun:
             f"{printable(path)} is no run with results: it holds no records.jsonl. Give a folder that "
             "`orchestrate sweep --out` wrote."
         )
-    _check_format(folder)
     return NamedRun(name, read_run(folder))
-
-
-def _check_format(folder: RunFolder) -> None:
-    """InputError at the first record that another version of this package wrote."""
-    for number, line in enumerate(read_lines(folder.records), start=1):
-        try:
-            record: Any = json.loads(line)
-        except ValueError:
-            return  # Reading says so, with the place.
-        if not isinstance(record, dict):
-            return
-        provenance = record.get("provenance")
-        code = printable(provenance.get("code", "")) if isinstance(provenance, dict) else ""
-        wrote = f"version {code} of this package wrote it" if code else "what wrote it is not said"
-        then = "Compare the runs with that version, or repeat the older run with this one."
-        place = f"Record {number} of {printable(folder.records)}"
-        if record.get("format", FORMAT) != FORMAT:
-            raise InputError(
-                f"{place} has format {printable(record['format'])}; this version reads format {FORMAT} ({wrote}). "
-                f"{then}"
-            )
-        unknown = sorted(record.keys() - TrialRecord.model_fields.keys())
-        if unknown:
-            names = words([printable(field) for field in unknown])
-            raise InputError(f"{place} has fields that this version does not know: {names} ({wrote}). {then}")
 
 
 def _unusable(run: NamedRun) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.engine import Engine
+from trainables.errors import InputError
+
 PROGRAM = """
 import ipaddress, psutil
 from orchestrator.engine import Engine, available
@@ -82,3 +85,16 @@ def test_a_cluster_that_asks_for_no_token_is_refused(tmp_path: Path, mode: str, 
     finally:
         head.send_signal(signal.SIGTERM)
         head.communicate(timeout=60)
+
+
+def test_a_machine_too_busy_for_ray_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for fault, told in (("The current node timed out during startup.", InputError), ("another", RuntimeError)):
+        # As Ray raises it after 30 s, a time that it lets no one shorten.
+        monkeypatch.setattr(ray, "init", lambda fault=fault, **_: (_ for _ in ()).throw(RuntimeError(fault)))
+        with pytest.raises(told) as caught:
+            Engine(cpus=1).start()
+        assert ("try again with less running" in str(caught.value)) == (told is InputError)

@@ -1,12 +1,14 @@
 """records.jsonl: appended line by line, read back as it was, a cut last line left out."""
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from orchestrator.records import Provenance, TrialRecord, append_record, read_records
+from orchestrator.records import MARK, Provenance, TrialRecord, append_record, read_records
+from trainables.errors import InputError
 
 ORIGIN = Provenance(
     experiment="e", data="d", split="s", code="1", packages={}, device="cpu", host="h", finished="2026-01-01T00:00:00"
@@ -69,3 +71,40 @@ def test_numbers_that_json_lacks_are_refused(tmp_path: Path) -> None:
 def test_an_unknown_status_is_refused() -> None:
     with pytest.raises(ValidationError):
         record(0, status="fine")
+
+
+def sealed(values: object) -> str:
+    text = json.dumps(values)
+    return f'{text[:-1]}{MARK}{zlib.crc32(text.encode("ascii")):08x}"}}\n'
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, ["Record 2 of", "has format 2", "reads format 1", "version 1 of this package wrote it"]),
+        ({"format": "<b>\n\u202e" + 99 * "x"}, ["has format <b>\\n\\u202e", "reads format 1"]),
+        ({f"new_{n}": 0 for n in range(9)}, ["does not know: new_0, new_1, new_2, new_3, new_4 and more"]),
+        ({"seconds": "long"}, ["can't be read", "at seconds", "version 1 of this package wrote it"]),
+        ({"provenance": None}, ["can't be read", "at provenance", "what wrote it is not said"]),
+    ],
+)
+def test_a_record_of_another_version_is_refused_with_what_to_do(
+    tmp_path: Path, changes: dict[str, object], words: list[str]
+) -> None:
+    path = tmp_path / "records.jsonl"
+    append_record(path, record(0))
+    with path.open("a", encoding="ascii") as file:
+        file.write(sealed(record(1).model_dump(mode="json") | changes))
+    read = read_records(path)
+    assert next(read).trial == 0
+    with pytest.raises(InputError) as caught:
+        next(read)
+    for word in words:
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def test_records_that_are_no_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"can't be read: Is a directory\. .*put it back"):
+        next(read_records(tmp_path))

@@ -131,7 +131,7 @@ def test_with_another_variant_begun_the_sweep_is_asked_for_too(folder: RunFolder
     found = status_of(folder, EXPERIMENT)
     assert (found["state"], found["command"]) == ("stopped", "sweep")
     folder.ablation.write_text("{", encoding="utf-8")
-    assert status_of(folder, EXPERIMENT)["ablation"] is None
+    assert "holds no ablation" in status_of(folder, EXPERIMENT)["ablation"]["fault"]
 
 
 def test_the_command(folder: RunFolder, orchestrate: Callable[..., Any]) -> None:
@@ -149,3 +149,18 @@ def test_ten_thousand_trials_are_read_without_parsing_models(folder: RunFolder) 
     with folder.records.open("ab") as file:
         file.write(line * 10_000)
     assert status_of(folder, EXPERIMENT)["records"] == 10_006
+
+
+@pytest.mark.parametrize("broken", ["", "[]", '{"format": 1, "baseline": "pca_log'])
+def test_an_ablation_that_cannot_be_read_is_not_finished(folder: RunFolder, broken: str) -> None:
+    for number in range(5, 10):
+        append_record(folder.records, record(number, 5))
+    append_record(folder.records, record(2, 5, stage="evaluation", split="test", seed=1))
+    folder.report.mkdir()
+    assert status_of(folder, EXPERIMENT)["state"] == "finished"
+    folder.ablation.write_text(broken, encoding="utf-8")
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["command"]) == ("stopped", "ablate")
+    text = status_text(found)
+    assert "go on with: orchestrate ablate" in text
+    assert "ablation.json holds no ablation" in text

@@ -75,6 +75,7 @@ def test_a_metric_that_should_fall_is_worse_when_it_rises(make_run: MakeRun) -> 
         ({0: 0.8, 1: 0.7}, {0: 0.9, 1: 0.8}, "no test", "the same difference with every seed"),
         ({0: 0.8, 1: 0.7}, {0: 0.8, 1: 0.7}, "unchanged", "the same with every seed"),
         ({0: 0.8}, {0: 0.8}, "unchanged", "the same with every seed"),
+        ({0: 0.8, 1: 0.7}, {0: 0.8}, "unchanged", "the same with every seed in common"),
     ],
 )
 def test_what_can_not_be_tested_says_why(
@@ -84,6 +85,16 @@ def test_what_can_not_be_tested_says_why(
     (move,) = compare_runs([a, b]).others[0].moves
     assert (move.outcome, move.explanation) == (outcome, explanation)
     assert "No test could be made" in to_text(comparison_report(compare_runs([a, b])))
+
+
+def test_means_over_other_seeds_than_the_difference_are_said_to_be(make_run: MakeRun) -> None:
+    a, b, c = (make_run(name, {"vae": values}) for name, values in (("a", BEFORE), ("b", RISEN), ("c", {0: 0.80})))
+    few, whole = (to_text(comparison_report(compare_runs([a, other]))) for other in (c, b))
+    said = "differences over those in common: they need not agree"
+    assert said in " ".join(few.split())
+    assert "all 0 tests" not in few
+    assert said not in " ".join(whole.split())
+    assert "Holm-corrected over all 1 test" in " ".join(whole.split())
 
 
 def test_the_interval_is_that_of_two_variants_of_one_run(make_run: MakeRun) -> None:

@@ -259,6 +259,18 @@ def test_an_unwritable_folder_is_bad_input(make_run: MakeRun, monkeypatch: pytes
         write_report(run, figures=False)
 
 
+def test_no_old_table_stays(make_run: MakeRun) -> None:
+    run = make_run(search=1, seeds=(0,))
+    folder = run.report / "tables"
+    folder.mkdir(parents=True)
+    for name in ("ablation.csv", "ablation.tex", "ablation.parquet", "mine.txt"):
+        (folder / name).write_text("of an earlier report")
+    write_report(run, figures=False)
+    found = {path.name for path in folder.iterdir()}
+    assert {"leaderboard.csv", "leaderboard.tex", "document.tex", "mine.txt"} <= found
+    assert not [name for name in found if name.startswith("ablation")]
+
+
 def test_a_report_cut_off_leaves_the_old_one(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_run(search=1, seeds=(0,))
     before = write_report(run, figures=False).read_bytes()

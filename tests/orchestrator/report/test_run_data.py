@@ -42,6 +42,14 @@ def test_a_broken_record_is_named(make_run: MakeRun) -> None:
         read_run(run)
 
 
+def test_a_run_of_another_version_is_refused(make_run: MakeRun) -> None:
+    run = make_run(search=1, seeds=())
+    lines = [json.loads(line) | {"format": 2} for line in run.records.read_text().splitlines()]
+    run.records.write_text("".join(sealed({key: line[key] for key in line if key != "checksum"}) for line in lines))
+    with pytest.raises(InputError, match=r"Record 1 of .* has format 2; this version reads format 1"):
+        read_run(run)
+
+
 def test_a_cut_off_line_is_left_out_and_said(make_run: MakeRun) -> None:
     run = make_run(search=2, seeds=())
     with run.records.open("a") as file:
