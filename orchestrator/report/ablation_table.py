@@ -182,7 +182,7 @@ def _caption(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metric
         f"In brackets (Δ, p): Δ is the difference to {printable(base)}, paired by seed.",
         tests_made(rows, metrics),
         "Bold: best of a column. *: significant, that is, the corrected p is below .05 and the 95 % interval of the "
-        "difference leaves out 0; other differences are grey.",
+        "difference leaves out 0; differences without one are not.",
         _budget(data, plan),
         _missing(data, plan, rows),
         conclusion(rows, base, data.metric, metrics),

@@ -77,7 +77,7 @@ def _trade_off(
         ("pareto", kind),
         f"{metric} against {kind}",
         f"Mean on the test part with its 95 % interval, against {cost_words}; the baseline is grey. On the Pareto "
-        f"front (dashed, filled dots), where no other variant is both better and cheaper: {named}.{without}"
+        f"front ({'dashed, filled dots' if len(front) > 1 else 'filled dot'}), where no other variant is both better and cheaper: {named}.{without}"
         f"{data.caveat}",
         f"{metric} on test against {cost_words}. On the Pareto front: {named}. {printable(best.variant)} has the best "
         f"mean, {number(best.estimates[data.metric].mean)}.",

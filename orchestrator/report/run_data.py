@@ -106,10 +106,20 @@ class RunData:
         return sorted({record.seed for record in self.records if record.stage == "evaluation"})
 
     @cached_property
+    def counted(self) -> tuple[TrialRecord, ...]:
+        """The records on the run's own data and split: those of split.json, else of most records. No figure is made of
+        others: on other pictures, they can't stand beside these."""
+        prints = Counter((one.provenance.data, one.provenance.split) for one in self.records)
+        own = (str(self.split.get("data")), str(self.split.get("fingerprint")))
+        if own not in prints:
+            own = prints.most_common(1)[0][0]
+        return tuple(one for one in self.records if (one.provenance.data, one.provenance.split) == own)
+
+    @cached_property
     def search(self) -> dict[str, list[TrialRecord]]:
         """Variant -> its trials by number; of a trial that was run again, the last record."""
         trials: dict[str, dict[int, TrialRecord]] = {variant: {} for variant in self.variants}
-        for record in self.records:
+        for record in self.counted:
             if record.stage == "search":
                 trials[record.variant][record.trial] = record
         return {variant: [found[number] for number in sorted(found)] for variant, found in trials.items()}
@@ -122,7 +132,7 @@ class RunData:
         """
         cells: dict[str, list[TrialRecord]] = {}
         for variant in self.variants:
-            of_variant = [one for one in self.records if one.stage == "evaluation" and one.variant == variant]
+            of_variant = [one for one in self.counted if one.stage == "evaluation" and one.variant == variant]
             cells[variant] = standing_cells(one for one in of_variant if one.trial == of_variant[-1].trial)
         return cells
 
@@ -139,7 +149,7 @@ class RunData:
         """Variant of the ablation -> its cells by seed, whoever evaluated them; as in `evaluation`, one a seed."""
         if self.ablation is None:
             return {}
-        evaluated = [one for one in self.records if one.stage in ("evaluation", "ablation") and one.cell]
+        evaluated = [one for one in self.counted if one.stage in ("evaluation", "ablation") and one.cell]
         return {
             variant.name: standing_cells(
                 one for one in evaluated if one.cell == variant.cell and one.seed in self.ablation.seeds
@@ -252,4 +262,4 @@ def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
 def superseded(data: RunData) -> int:
     """How many evaluation records stand no longer, because their cell or configuration was evaluated again."""
     kept = sum(len(records) for records in data.evaluation.values())
-    return Counter(record.stage for record in data.records)["evaluation"] - kept
+    return Counter(record.stage for record in data.counted)["evaluation"] - kept

@@ -19,6 +19,9 @@ from orchestrator.report.formatting import (
 from orchestrator.report.leaderboard import Standing
 from orchestrator.report.run_data import ENDED_WELL, RunData, superseded
 
+MOST_LINES = 6
+"""Sentences on single variants in one summary."""
+
 
 def asked(data: RunData) -> list[str]:
     """The question, from the experiment's file."""
@@ -83,7 +86,7 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     best = ranked[0]
     level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
     lines = [_first_line(data, data.baseline, level, alone=len(ranked) == 1)]
-    lines += [_comparison_line(data, data.baseline, row) for row in ranked if data.metric in row.comparisons]
+    lines += _comparison_lines(data, data.baseline, ranked)
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
     if data.classes and data.metric in ("accuracy", "macro_f1", "macro_recall"):
@@ -109,7 +112,7 @@ def ablation_found(data: RunData, rows: Sequence[Standing], baseline: str | None
         return ["Ablation: no variant has a figure on the test part yet."]
     level = [row for row in ranked if row.estimates[data.metric].mean == ranked[0].estimates[data.metric].mean]
     lines = [f"Ablation: {_first_line(data, baseline, level, alone=len(ranked) == 1)}"]
-    return lines + [_comparison_line(data, baseline, row) for row in ranked if data.metric in row.comparisons]
+    return lines + _comparison_lines(data, baseline, ranked)
 
 
 def _first_line(data: RunData, baseline: str | None, level: Sequence[Standing], alone: bool) -> str:
@@ -133,6 +136,17 @@ def _first_line(data: RunData, baseline: str | None, level: Sequence[Standing], 
     else:
         doubt = f"not significantly {above} the baseline {printable(baseline)}"
     return f"The {highest} mean {metric} is that of {first}, {reached}; {doubt}."
+
+
+def _comparison_lines(data: RunData, baseline: str | None, ranked: Sequence[Standing]) -> list[str]:
+    """A sentence a variant, the best first; of many, the rest is counted."""
+    compared = [row for row in ranked if data.metric in row.comparisons]
+    lines = [_comparison_line(data, baseline, row) for row in compared[:MOST_LINES]]
+    rest = Counter(row.comparisons[data.metric].outcome for row in compared[MOST_LINES:])
+    if rest:
+        told = words([f"{count} {outcome}" for outcome, count in rest.items()])
+        lines.append(f"Of the {rest.total()} others, {told}: see the table.")
+    return lines
 
 
 def _comparison_line(data: RunData, baseline: str | None, row: Standing) -> str:
@@ -181,9 +195,10 @@ def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
     for kind in ("data", "split"):
         prints = data.distinct(kind)
         if len(prints) > 1:
+            left_out = plural(len(data.records) - len(data.counted), "record")
             lines.append(
-                f"Records come from {len(prints)} different {kind} fingerprints ({words(prints)}): "
-                "their figures can't be compared with each other."
+                f"Records come from {len(prints)} different {kind} fingerprints ({words(prints)}): {left_out} on other "
+                "pictures than the rest, left out of every comparison."
             )
     lines += _coverage(data)
     origins: dict[str, list[str]] = {}

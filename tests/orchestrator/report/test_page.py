@@ -241,8 +241,12 @@ def test_two_data_fingerprints_are_said(make_run: MakeRun) -> None:
         provenance = {**builder.run_provenance(), "data": "another"}
         builder.cell("resnet18", 7, provenance=provenance)
 
-    found = read(make_run(then=other))
+    run = make_run(then=other)
+    found = read(run)
     assert "Records come from 2 different data fingerprints" in found.text
+    assert "1 record on other pictures than the rest, left out of every comparison" in found.text
+    cells = pd.read_csv(run.report / "tables" / "evaluation.csv")
+    assert 7 not in set(cells["seed"])
 
 
 def test_many_classes_go_to_the_csv(make_run: MakeRun) -> None:

@@ -47,3 +47,12 @@ def test_without_another_there_is_no_first(make_run: MakeRun) -> None:
 def test_without_a_baseline_nothing_is_claimed(make_run: MakeRun) -> None:
     line = first_line(make_run(search=0, variants={"resnet18": 0.9, "efficientnet_b0": 0.5}, baseline=None))
     assert line.endswith("without a baseline to compare with, no difference is shown.")
+
+
+def test_of_many_variants_the_rest_is_counted(make_run: MakeRun) -> None:
+    variants = {"pca_logistic": 0.9, **{f"resnet{place}": 0.1 + 0.01 * place for place in range(9)}}
+    run = make_run(variants=variants, search=0, seeds=(0, 1), scores=False)
+    data = read_run(run)
+    lines = found(data, standings(data))
+    assert sum("pca_logistic" in line and "resnet" in line for line in lines) == 6
+    assert any(line.startswith("Of the 3 others, ") and line.endswith(": see the table.") for line in lines)
