@@ -35,8 +35,8 @@ def write_folder(report: Report, out: Path) -> Path:
             write_whole(page.with_name("tables") / f"{name}.csv", to_csv(frame))
         for name, content in table_files(report):
             write_whole(page.with_name("tables") / name, content)
-        with drawing():
-            for name, content in figure_files(charts_of(report)):
+        with drawing(), figure_files(charts_of(report)) as drawn:
+            for name, content in drawn:
                 write_whole(page.with_name("figures") / name, content)
         write_whole(page.with_name("report.md"), to_markdown(report))
         write_whole(page, to_html(report))

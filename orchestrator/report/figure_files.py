@@ -40,17 +40,18 @@ def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:
             yield from _charts(block.blocks)
 
 
-def figure_files(charts: Sequence[Chart]) -> Iterator[tuple[str, bytes]]:
+@contextmanager
+def figure_files(charts: Sequence[Chart]) -> Iterator[Iterator[tuple[str, bytes]]]:
     """Each file's name and its bytes, one after the other; the same charts give the same bytes.
 
-    Call within `drawing`. On white, fonts embedded as TrueType in the PDF; names of the data are made safe for any file
-    system and stay the same as long as the data's names do.
+    Of many, another process draws a part, from when the context is entered. Call within `drawing`. On white, fonts
+    embedded as TrueType in the PDF; names of the data are made safe for any file system and stay the same as long as
+    the data's names do.
     """
     named = list(zip(file_names([chart.of for chart in charts]), charts, strict=True))
-    half = len(named) // 2 if len(named) >= MANY and (os.cpu_count() or 1) > 1 else len(named)
-    with _in_another_process(named[half:]) as others:
-        yield from _files(named[:half])
-        yield from others()
+    own = 3 * len(named) // 5 if len(named) >= MANY and (os.cpu_count() or 1) > 1 else len(named)
+    with _in_another_process(named[own:]) as others:
+        yield (file for part in (lambda: _files(named[:own]), others) for file in part())
 
 
 def _files(named: Named) -> Iterator[tuple[str, bytes]]:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from orchestrator.report.blocks import Block, Chart, Report
+from orchestrator.report.blocks import Block, Report
 from orchestrator.report.figure_files import SUFFIXES, charts_of, figure_files
 from orchestrator.report.formatting import joints
 from orchestrator.report.markdown import to_markdown
@@ -37,11 +37,11 @@ def write_report(run: RunFolder, figures: bool = True) -> Path:
         report = build_report(data)
     page = run.report / "index.html"
     try:
-        write_tables(run.report / "tables", report)
-        write_whole(run.report / "report.md", to_markdown(report))
-        write_whole(page, to_html(report))
-        with drawing():
-            write_figures(run.report / "figures", charts_of(report) if figures else ())
+        with drawing(), figure_files(charts_of(report) if figures else ()) as drawn:
+            write_tables(run.report / "tables", report)
+            write_whole(run.report / "report.md", to_markdown(report))
+            write_whole(page, to_html(report))
+            write_figures(run.report / "figures", drawn)
     except OSError as error:
         raise InputError(
             f"The report can't be written to {run.report}: {error.strerror or error}. Make room there or change its "
@@ -98,9 +98,9 @@ def write_tables(folder: Path, report: Report) -> None:
     _write_all(folder, (*frames, *table_files(report)), TABLE_SUFFIXES)
 
 
-def write_figures(folder: Path, charts: Sequence[Chart]) -> None:
-    """Write the files of each chart; those of figures that there are no more go. Call within `drawing`."""
-    _write_all(folder, figure_files(charts), SUFFIXES)
+def write_figures(folder: Path, drawn: Iterable[tuple[str, bytes]]) -> None:
+    """Write the files of figures; those of figures that there are no more go."""
+    _write_all(folder, drawn, SUFFIXES)
 
 
 def _write_all(folder: Path, contents: Iterable[tuple[str, str | bytes]], suffixes: Collection[str]) -> None:

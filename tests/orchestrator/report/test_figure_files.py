@@ -32,8 +32,8 @@ def simple(*of: str, name: str = "Δ ρ 10⁻⁵") -> Chart:
 
 
 def files(charts: list[Chart]) -> dict[str, bytes]:
-    with drawing():
-        return dict(figure_files(charts))
+    with drawing(), figure_files(charts) as drawn:
+        return dict(drawn)
 
 
 def test_each_figure_comes_in_three_formats_for_print() -> None:
@@ -106,12 +106,12 @@ def test_charts_in_folds_are_found_and_those_without_a_figure_left_out() -> None
 def test_no_old_figure_stays(tmp_path: Path) -> None:
     folder = tmp_path / "figures"
     with drawing():
-        write_figures(folder, [simple("a")])
+        write_figures(folder, files([simple("a")]).items())
         (folder / "mine.txt").write_text("kept")
-        write_figures(folder, [simple("b")])
+        write_figures(folder, files([simple("b")]).items())
     assert sorted(path.name for path in folder.iterdir()) == ["b.pdf", "b.png", "b.svg", "mine.txt"]
     with drawing():
-        write_figures(folder, [])
+        write_figures(folder, ())
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
@@ -121,7 +121,7 @@ def test_a_link_out_of_the_run_is_not_followed(tmp_path: Path) -> None:
     (elsewhere / "theirs.png").write_bytes(b"1")
     (tmp_path / "figures").symlink_to(elsewhere)
     with drawing():
-        write_figures(tmp_path / "figures", [simple("a")])
+        write_figures(tmp_path / "figures", files([simple("a")]).items())
     assert [path.name for path in elsewhere.iterdir()] == ["theirs.png"]
     assert (tmp_path / "figures" / "a.pdf").exists()
 
