@@ -44,7 +44,7 @@ def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:
 def figure_files(charts: Sequence[Chart]) -> Iterator[Iterator[tuple[str, bytes]]]:
     """Each file's name and its bytes, one after the other; the same charts give the same bytes.
 
-    Of many, another process draws a part, from when the context is entered. Call within `drawing`. On white, fonts
+    Of many, another process draws a part from when the context is entered. Call within `drawing`. On white, fonts
     embedded as TrueType in the PDF; names of the data are made safe for any file system and stay the same as long as
     the data's names do.
     """

@@ -71,13 +71,14 @@ def _trade_off(
     absent = [printable(row.variant) for row, cost in rows if data.metric in row.estimates and cost <= 0]
     without = f" Not drawn, since theirs is not known: {words(absent)}." if absent else ""
     best = known[0][0]
+    marks = "dashed, filled dots" if len(front) > 1 else "filled dot"
     return chart(
         figure,
         f"pareto-{kind}",
         ("pareto", kind),
         f"{metric} against {kind}",
         f"Mean on the test part with its 95 % interval, against {cost_words}; the baseline is grey. On the Pareto "
-        f"front ({'dashed, filled dots' if len(front) > 1 else 'filled dot'}), where no other variant is both better and cheaper: {named}.{without}"
+        f"front ({marks}), where no other variant is both better and cheaper: {named}.{without}"
         f"{data.caveat}",
         f"{metric} on test against {cost_words}. On the Pareto front: {named}. {printable(best.variant)} has the best "
         f"mean, {number(best.estimates[data.metric].mean)}.",
