@@ -41,6 +41,7 @@ class Engine:
         self._cpus = cpus
         self._gpus = gpus
         self._started = False
+        self._printing: Any = None
 
     @property
     def remote(self) -> bool:
@@ -56,7 +57,6 @@ class Engine:
         if ray.is_initialized():
             return
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-        _silence_errors()
         address = os.environ.get("RAY_ADDRESS")
         if address:
             # So that the workers import these packages, and not a stranger's of the same name.
@@ -106,14 +106,22 @@ class Engine:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end this process before anything is said
         logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is a record, not a line on the screen
+        from ray._private import worker
+
+        # What Ray says of each dead worker, some twenty lines that log_to_driver does not stop: the trial's own row
+        # says it in one. What Ray prints comes back when it is stopped here.
+        self._printing = worker.print_to_stdstream
+        worker.print_to_stdstream = lambda *ignored, **also_ignored: None
         self._started = True
 
     def stop(self) -> None:
         """Stop what `start` started."""
         if self._started:
             import ray
+            from ray._private import worker
 
             ray.shutdown()
+            worker.print_to_stdstream = self._printing
             self._started = False
 
     def renew(self) -> bool:
@@ -148,14 +156,6 @@ def _silent_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _silence_errors() -> None:
-    """Keep what Ray says of each dead worker off the screen, some twenty lines that log_to_driver does not stop: the
-    trial's own row says it in one."""
-    from ray._private import worker
-
-    worker.print_to_stdstream = lambda *ignored, **also_ignored: None
-
-
 def _open_cluster() -> bool:
     """Whether the cluster that was joined serves callers without a token, beyond its own machine."""
     import ray
@@ -164,7 +164,10 @@ def _open_cluster() -> bool:
     if is_token_auth_enabled() or os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
         return False
     host = urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or ""
-    return not ipaddress.ip_address(host).is_loopback
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host != "localhost"
 
 
 def _bind_to_loopback() -> None:

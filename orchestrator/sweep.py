@@ -84,7 +84,7 @@ def run(
             shutil.rmtree(folder.states, ignore_errors=True)
         if until == "report":
             work.beat.stage("report")
-            reporter.say("report: tables, page and figures are written")
+            reporter.say("Writing the report: tables, page and figures …")
             report(folder)
         context.mirror.copy()
     return folder
@@ -115,7 +115,7 @@ def ablate(
         with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
             context.folder.states.rmdir()
         work.beat.stage("report")
-        context.reporter.say("report: tables, page and figures are written")
+        context.reporter.say("Writing the report: tables, page and figures …")
         report(context.folder)
         context.mirror.copy()
     return context.folder
