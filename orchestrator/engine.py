@@ -27,6 +27,7 @@ QUIET = {
     "RAY_memory_monitor_refresh_ms": "0",  # its kill breaks a search off; the kernel's is an ordinary worker death
     "RAY_task_oom_retries": "2",  # for ever, unless told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # nothing is ever restored from Tune's own state
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
     "TUNE_MAX_PENDING_TRIALS_PG": "auto",

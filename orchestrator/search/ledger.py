@@ -3,7 +3,8 @@
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +158,7 @@ class Ledger(tune.Callback):
     @property
     def fruitless(self) -> bool:
         """Whether the first trials of this study all failed, so that no more are worth their time."""
-        return all_failed([record.status for record in (*self._study.earlier, *self.records)])
+        return all_failed(record.status for record in chain(self._study.earlier, self.records))
 
 
 class OpenTrial:
@@ -176,9 +177,14 @@ class OpenTrial:
         self.kernel_kills = kernel_kills()
 
 
-def all_failed(statuses: Sequence[Status]) -> bool:
+def all_failed(statuses: Iterable[Status]) -> bool:
     """Whether a study's first trials, FRUITLESS or more of them, all failed."""
-    return len(statuses) >= FRUITLESS and not set(statuses) - {"failed", "out-of-memory"}
+    tried = 0
+    for status in statuses:
+        if status not in ("failed", "out-of-memory"):
+            return False
+        tried += 1
+    return tried >= FRUITLESS
 
 
 def why(error: BaseException | str | None) -> tuple[Status, str]:

@@ -1,22 +1,15 @@
 """Optuna behind Ray Tune's Searcher, on a journal that outlives a crash."""
 
-import hashlib
 import math
-import os
-import time
-import warnings
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
 from orchestrator.records import Status, TrialRecord
+from orchestrator.search.sampling import SeededTPE
 from search_spaces.overrides import Suggest, draw_config
 from trainables.interface import FamilyConfig
 
@@ -53,11 +46,11 @@ class OptunaSearcher(Searcher):
         """
         super().__init__(metric="objective", mode="max")
         self.study = study
+        study.sampler = SeededTPE(seed)
         self._suggest = suggest
         self._config = config
         self._fixed = fixed
         self._space = space
-        self._seed = seed
         self._training_seed = training_seed
         self._strategies = strategies
         self._ended = ended
@@ -86,9 +79,7 @@ class OptunaSearcher(Searcher):
         """A trial that a crash left running, under its old number and with what it had drawn; else a new one."""
         if self._unfinished:
             number = self._unfinished.pop(0)
-            self.study.sampler = sampler(self._seed, number)
             return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
-        self.study.sampler = sampler(self._seed, len(self.study.get_trials(deepcopy=False)))
         return self.study.ask()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -103,52 +94,6 @@ class OptunaSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
-
-
-def sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """Optuna's TPE for one trial, seeded by study and trial number, so that a resume draws what it would have."""
-    digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=int.from_bytes(digest[:4], "big"), constant_liar=True)
-
-
-def open_study(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
-    """The study on a journal file, made if it is not there. A journal that can't be read is put aside."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    _cut_unfinished_line(journal)
-    try:
-        return _open(journal, name, mode)
-    except OSError:
-        raise
-    except Exception:  # Optuna raises what it meets in a spoiled journal: KeyError, JSONDecodeError, AssertionError
-        put_aside(journal)
-        return _open(journal, name, mode)
-
-
-def _cut_unfinished_line(journal: Path) -> None:
-    """Remove what a crash left of a last line: Optuna passes over it, but would write its next line right behind."""
-    if not journal.exists():
-        return
-    content = journal.read_bytes()
-    end = content.rfind(b"\n") + 1
-    if end < len(content):
-        os.truncate(journal, end)
-
-
-def put_aside(journal: Path) -> None:
-    """Keep a journal that is not this run's under another name."""
-    if journal.exists():
-        journal.replace(journal.with_name(f"{journal.name}.broken-{time.time_ns()}"))
-
-
-def _open(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    direction: Literal["maximize", "minimize"] = "maximize" if mode == "max" else "minimize"
-    study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)
-    study.get_trials(deepcopy=False)
-    return study
 
 
 def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:

@@ -17,15 +17,9 @@ from orchestrator.experiment import Experiment, Variant
 from orchestrator.families import family_row
 from orchestrator.records import Provenance, TrialRecord
 from orchestrator.search.halving import scheduler
+from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.ledger import TIME_USED_UP, Ledger, first_line
-from orchestrator.search.optuna_search import (
-    OptunaSearcher,
-    agrees,
-    open_study,
-    put_aside,
-    rebuild,
-    reconcile,
-)
+from orchestrator.search.optuna_search import OptunaSearcher, agrees, rebuild, reconcile
 from trainables.trainable import run_trial
 from trainables.trial import Job
 

@@ -8,15 +8,8 @@ import pytest
 from optuna.trial import TrialState
 
 from orchestrator.records import Status, TrialRecord
-from orchestrator.search.optuna_search import (
-    OptunaSearcher,
-    agrees,
-    open_study,
-    put_aside,
-    rebuild,
-    reconcile,
-    tell,
-)
+from orchestrator.search.journal import open_study, put_aside
+from orchestrator.search.optuna_search import OptunaSearcher, agrees, rebuild, reconcile, tell
 from search_spaces.pca_logistic import suggest
 from trainables.pca_logistic import FAMILY
 
@@ -181,3 +174,18 @@ def test_fixed_and_space_reach_the_configuration(tmp_path: Path) -> None:
     assert config["thumbnail"] == 16
     assert config["components"] == 5
     assert config["class_weights"] == "balanced"
+
+
+@pytest.mark.parametrize("told", [3, 12])
+def test_killed_between_two_lines_of_the_journal_it_draws_what_the_undisturbed_run_draws(
+    tmp_path: Path, told: int
+) -> None:
+    journal = tmp_path / "x.journal"
+    play(open_study(journal, "x", "max"), told)
+    before = journal.read_bytes()
+    whole = searcher(open_study(journal, "x", "max")).suggest("undisturbed")
+    written = journal.read_bytes()[len(before) :].splitlines(keepends=True)
+    assert len(written) >= 4  # the trial, and its three parameters
+    for lines in range(len(written) + 1):
+        journal.write_bytes(before + b"".join(written[:lines]))
+        assert searcher(open_study(journal, "x", "max")).suggest("again") == whole
