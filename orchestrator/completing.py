@@ -12,7 +12,7 @@ from orchestrator.models import KeptModel
 from orchestrator.preparation import Context, Prepared
 from orchestrator.progress import Line
 from orchestrator.provenance import code_version
-from orchestrator.records import TrialRecord, append_record, read_records
+from orchestrator.records import TrialRecord, read_records
 from orchestrator.scoring.metric_table import METRICS
 from orchestrator.search.cells import Cell, standing, strategy_of
 from orchestrator.search.evaluation import Grading, TestPart, failed_cell, remote_evaluate_cell
@@ -54,7 +54,7 @@ class _Done:
         line.update(count)
 
     def __call__(self, record: TrialRecord) -> None:
-        append_record(self._context.folder.records, record)
+        self._context.keep(record)
         self._count += 1
         self._line.update(self._count, record.variant)
         self._context.mirror.copy()

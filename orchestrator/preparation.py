@@ -14,6 +14,7 @@ from orchestrator.experiment import Experiment
 from orchestrator.goal import Goal
 from orchestrator.mirror import Mirror
 from orchestrator.progress import Reporter
+from orchestrator.records import TrialRecord, append_record
 from orchestrator.render import fill_with_line, skipped_lines
 from orchestrator.run_folder import RunFolder
 from orchestrator.scoring.judge import Judge
@@ -41,6 +42,11 @@ class Context:
     def judge(self) -> Judge:
         """How validation scores are graded."""
         return Judge(self.goal.task, self.goal.strategies, self.experiment.threshold.metric)
+
+    def keep(self, record: TrialRecord) -> None:
+        """Append a record to the run's. Raises OSError where that can't be done, or the run's folder has gone."""
+        self.folder.experiment.stat()  # a file of records begun anew would pass for the whole run's
+        append_record(self.folder.records, record)
 
 
 @dataclass(frozen=True)

@@ -256,13 +256,22 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        cause = next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in STORAGE), None)
+        told = (*STORAGE, errno.ENOENT) if _gone(folder.experiment) else STORAGE
+        cause = next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in told), None)
         if cause is None:
             raise
         raise InputError(
             f"{cause.filename or folder.root} can't be written: {cause.strerror}. What has a record is safe. Make room "
             "or bring the storage back, then go on with the same command and --resume."
         ) from error
+
+
+def _gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return True
+    return False
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from orchestrator.experiment import Variant
 from orchestrator.preparation import Context, Prepared
 from orchestrator.progress import Line
-from orchestrator.records import Status, TrialRecord, append_record
+from orchestrator.records import Status, TrialRecord
 from orchestrator.search.validation_scores import append_scores
 
 
@@ -33,7 +33,7 @@ class Tally:
             append_scores(self._context.folder.validation_scores(record.variant), record.trial, scores)
             threshold = self._context.judge.threshold(scores, self._validation, strategy)
             record = record.model_copy(update={"threshold": threshold})
-        append_record(self._context.folder.records, record)
+        self._context.keep(record)
         if record.reason and not self._failed and record.status in ("failed", "out-of-memory"):
             self._context.reporter.say(f"{record.variant}, trial {record.trial}, {record.status}: {record.reason}")
         self._count(record)

@@ -63,7 +63,7 @@ class TrialState:
         started = time.monotonic()
         payload = io.BytesIO()
         torch.save({"format": FORMAT, "key": self.key, "content": dict(content)}, payload)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(exist_ok=True)
         draft = self.path.with_suffix(f".{os.getpid()}.part")
         try:
             with draft.open("wb") as file:

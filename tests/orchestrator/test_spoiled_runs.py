@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600), pytest.mark.usefixtur
 
 CUTS = 20
 FILES = (
+    "lock",
     "experiment.yaml",
     "records.jsonl",
     "split.json",
@@ -28,6 +29,7 @@ FILES = (
     "stores/*/shards/*.npy",
     "stores/*/shards/*.json",
     "report/index.html",
+    "report/tables/evaluation.csv",
 )
 EXACT = ("trial", "seed", "status", "macro_f1", "accuracy", "log_loss")
 
