@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from orchestrator.engine_watch import EngineWatch
 from trainables.errors import InputError
 
 QUIET = {
@@ -43,6 +44,7 @@ class Engine:
         self._gpus = gpus
         self._started = False
         self._printing: Any = None
+        self._watch: EngineWatch | None = None
 
     @property
     def remote(self) -> bool:
@@ -114,6 +116,7 @@ class Engine:
         self._printing = worker.print_to_stdstream
         worker.print_to_stdstream = lambda *ignored, **also_ignored: None
         self._started = True
+        self._watch = EngineWatch(address).start()
 
     def stop(self) -> None:
         """Stop what `start` started."""
@@ -121,6 +124,8 @@ class Engine:
             import ray
             from ray._private import worker
 
+            if self._watch is not None:
+                self._watch.stop()
             ray.shutdown()
             worker.print_to_stdstream = self._printing
             self._started = False

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -86,6 +87,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
             max_concurrent_trials=study.concurrent,
             reuse_actors=True,
+            trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),
         run_config=tune.RunConfig(
             name="tune",

@@ -1,0 +1,92 @@
+"""Says so when Ray itself dies: it then ends this process from within, without a word."""
+
+import os
+import sys
+import threading
+from contextlib import suppress
+from itertools import chain
+from typing import Any, Self
+
+import psutil
+
+EVERY = 2.0
+"""Seconds between two looks."""
+SERVERS = {"gcs_server", "raylet"}
+"""Without these nothing of Ray works."""
+GO_ON = "What was written is safe: give the same command again, a run's with --resume."
+
+
+class EngineWatch:
+    """Looks after the servers of a Ray that this process started, or after the head of the cluster that it joined."""
+
+    def __init__(self, cluster: str | None) -> None:
+        """`cluster`: the address that was joined; None where Ray was started here."""
+        self._cluster = cluster
+        self._over = threading.Event()
+        self._processes: set[psutil.Process] = set()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> Self:
+        """Begin to look."""
+        if self._cluster is None:
+            self._processes = _processes()
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Look no more: from here on, Ray may end."""
+        self._over.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._over.wait(EVERY):
+            if self._cluster is None:
+                dead = _dead_servers()
+                if dead:
+                    # Ray would end this process too, up to a minute later; with what had died there is no way on.
+                    _say(f"Ray's {dead[0]} died, which ends this run. {GO_ON}")
+                    for process in self._processes | _processes():
+                        with suppress(psutil.Error):
+                            process.kill()
+                    os._exit(1)
+            elif not _head_answers():
+                _say(
+                    f"The head of the cluster at {self._cluster} does not answer. Unless it comes back within a "
+                    f"minute, Ray ends this run. {GO_ON}"
+                )
+                return
+
+
+def _dead_servers() -> list[str]:
+    from ray._private import worker
+
+    node = worker._global_node
+    return [] if node is None else [kind for kind, _ in node.dead_processes() if kind in SERVERS]
+
+
+def _processes() -> set[psutil.Process]:
+    """Those of the Ray that was started here, and theirs: once their parent has died they can't be found any more."""
+    from ray._private import worker
+
+    node, found = worker._global_node, set[psutil.Process]()
+    servers: dict[str, list[Any]] = {} if node is None else node.all_processes
+    for one in chain.from_iterable(servers.values()):
+        with suppress(psutil.Error):
+            process = psutil.Process(one.process.pid)
+            found |= {process, *process.children(recursive=True)}
+    return found
+
+
+def _head_answers() -> bool:
+    from ray._private import worker
+    from ray.exceptions import RpcError
+
+    try:
+        worker.global_worker.gcs_client.internal_kv_exists(b"any", b"any", timeout=5)  # type: ignore[attr-defined]
+    except RpcError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    print(f"\n{text}", file=sys.stderr, flush=True)
