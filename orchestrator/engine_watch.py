@@ -89,4 +89,5 @@ def _head_answers() -> bool:
 
 
 def _say(text: str) -> None:
-    print(f"\n{text}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody may read it any more
+        print(f"\n{text}", file=sys.stderr, flush=True)

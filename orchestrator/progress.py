@@ -1,10 +1,12 @@
 """What a person sees while a run works: one calm line a stage, or nothing."""
 
 import math
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -59,11 +61,32 @@ class Line:
         return f"left {duration(seconds)}" if math.isfinite(seconds) else ""
 
 
+class _Screen:
+    """Standard error, whose reader may go away (a log's pipe, a terminal): that must not end a run."""
+
+    def write(self, text: str) -> None:
+        self._try(sys.stderr.write, text)
+
+    def flush(self) -> None:
+        self._try(sys.stderr.flush)
+
+    def _try(self, work: Callable[..., object], *arguments: str) -> None:
+        try:
+            work(*arguments)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stderr.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+
 class Reporter:
     """Says what happens on standard error, so that results on standard output stay clean."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self._console = None if quiet else Console(stderr=True, highlight=False)
+        self._console = None if quiet else Console(file=cast(IO[str], _Screen()), highlight=False)
 
     def say(self, text: str) -> None:
         """One line of plain text."""

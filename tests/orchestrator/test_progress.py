@@ -1,5 +1,8 @@
 """The progress line: what it says, and when it says nothing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from orchestrator import progress
@@ -34,3 +37,29 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with reporter.line("x", 2, "y") as line:
         line.update(2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_reader_that_goes_away_ends_nothing() -> None:
+    program = """
+from orchestrator.progress import Reporter
+reporter = Reporter()
+reporter.say("first")
+input()
+with reporter.line("search", 2, "trials") as line:
+    line.update(2)
+reporter.say("last")
+print("done")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline() == "first\n"
+        process.stderr.close()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "done\n"
+    assert process.returncode == 0
