@@ -4,6 +4,7 @@ import importlib
 import ipaddress
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -74,10 +75,9 @@ class Engine:
                 "include_dashboard": False,
                 "_node_ip_address": "127.0.0.1",
             }
-        token_folder = Path.home() / ".ray"
-        with suppress(OSError):
-            token_folder.mkdir(mode=0o700, exist_ok=True)
-            token_folder.chmod(0o700)
+        token_folder = _token_folder()
+        if token_folder is None and not address:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         on_termination = signal.getsignal(signal.SIGTERM)
         try:
             with warnings.catch_warnings(), _silent_stderr():
@@ -87,6 +87,11 @@ class Engine:
             raise InputError(
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
                 "or unset RAY_ADDRESS to run on this machine."
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"Ray could not start: {error}. It keeps its sockets and logs in a folder for temporary files: set "
+                "RAY_TMPDIR to one where you may write, of a short path."
             ) from error
         except Exception as error:
             if address or "timed out" not in str(error):
@@ -103,7 +108,7 @@ class Engine:
                 "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
                 "the same."
             )
-        for token in token_folder.glob("*token*"):
+        for token in () if token_folder is None else token_folder.glob("*token*"):
             with suppress(OSError):
                 token.chmod(0o600)  # Ray writes it readable by all
         if threading.current_thread() is threading.main_thread():
@@ -160,6 +165,17 @@ def _silent_stderr() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def _token_folder() -> Path | None:
+    """Where Ray keeps its access token, closed to others; None where this user has no home to write to."""
+    try:
+        folder = Path.home() / ".ray"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    except (OSError, RuntimeError):  # RuntimeError: no home at all, as for a container's nameless user
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def _open_cluster() -> bool:

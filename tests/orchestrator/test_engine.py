@@ -36,6 +36,31 @@ def test_it_listens_to_this_machine_alone_and_ends_what_it_started() -> None:
     assert not ended.stderr
 
 
+@pytest.mark.slow
+def test_without_a_home_it_starts_all_the_same() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=os.environ | {"HOME": "/proc/none"}, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["/proc/none", 120 * "x"])
+def test_a_folder_that_ray_cannot_work_in_is_an_error_that_says_so(tmp_path: Path, folder: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", JOIN],
+        env=os.environ | {"RAY_TMPDIR": str(tmp_path / folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "set RAY_TMPDIR to one where you may write" in ended.stdout
+
+
 JOIN = """
 import os
 from orchestrator.engine import Engine
