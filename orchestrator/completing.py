@@ -16,9 +16,8 @@ from orchestrator.records import TrialRecord, read_records
 from orchestrator.scoring.metric_table import METRICS
 from orchestrator.search.cells import Cell, standing, strategy_of
 from orchestrator.search.evaluation import Grading, TestPart, failed_cell, remote_evaluate_cell
-from orchestrator.search.ledger import NO_MEMORY
+from orchestrator.search.ledger import NO_MEMORY, RETRIES
 from orchestrator.search.rejudging import Unusable, rejudge
-from orchestrator.search.study import RETRIES
 from trainables.trial import Job
 
 

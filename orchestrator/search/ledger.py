@@ -3,25 +3,27 @@
 import math
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 from ray import tune
 from ray.tune.experiment import Trial
 
 from orchestrator.memory import kernel_kills
 from orchestrator.records import Status, TrialRecord
-from orchestrator.search.optuna_search import tell
+from orchestrator.search.optuna_search import OptunaSearcher, tell
 from trainables.trainable import Hung
 from trainables.trial import Job
 
 if TYPE_CHECKING:
     from orchestrator.search.study import Study
 
+RETRIES = 2
+"""How often a trial whose worker or node died is tried again; it goes on from its last state."""
 FRUITLESS = 5
 """A study whose first trials all failed, so many of them, stops itself."""
 TIME_USED_UP = "the search's time was used up"
@@ -34,12 +36,15 @@ class Ledger(tune.Callback):
     def __init__(self, study: "Study", job: Job) -> None:
         self._study = study
         self._job = job
-        self.trials: optuna.Study | None = None
-        """The study that is told how trials ended."""
+        self.searcher: OptunaSearcher | None = None
+        """Whose study is told how trials ended."""
         self.records: list[TrialRecord] = []
         """Of the trials that ended here."""
         self.unwritable: OSError | None = None
         """What kept a record from being written, after which no more trials begin."""
+        self.given_back = 0
+        """How many trials were given back to the searcher, since their worker died before they began."""
+        self._given_back: Counter[int] = Counter()
         self._open: dict[str, OpenTrial] = {}
         self.deadline = math.inf if study.seconds is None else time.monotonic() + study.seconds
         """The moment of the monotonic clock at which the search's time is used up."""
@@ -85,7 +90,13 @@ class Ledger(tune.Callback):
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         status, reason = why(text.partition("\n")[2] if text.startswith("Failure #") else text)
         opened = self._open.get(trial.trial_id)
-        if opened is not None and "died" in reason and kernel_kills() > opened.kernel_kills:
+        if opened is None:
+            # A worker that is used again and dies in between takes a trial with it that Tune has not begun, and which
+            # Tune gives up at once, however often it is told to try.
+            if self._give_back(trial.config["number"]):
+                return
+            opened = self._open[trial.trial_id] = OpenTrial(trial.config, time.monotonic())
+        if "died" in reason and kernel_kills() > opened.kernel_kills:
             status, reason = "out-of-memory", NO_MEMORY
         self._end(trial.trial_id, status, reason)
 
@@ -110,6 +121,16 @@ class Ledger(tune.Callback):
         if ended:
             self._open.clear()
         return bool(ended)
+
+    def _give_back(self, number: int) -> bool:
+        """Have the searcher suggest a trial again; False where it did so often enough."""
+        assert self.searcher is not None
+        if self._given_back[number] >= RETRIES:
+            return False
+        self._given_back[number] += 1
+        self.given_back += 1
+        self.searcher.again(number)
+        return True
 
     def _end(self, trial_id: str, status: Status, reason: str) -> None:
         opened = self._open.pop(trial_id, None)
@@ -140,8 +161,8 @@ class Ledger(tune.Callback):
         scores = np.frombuffer(opened.scores, dtype=np.float64) if opened.scores else None
         try:
             record = self._study.on_record(record, opened.config["strategy"], scores)
-            assert self.trials is not None
-            tell(self.trials, record, self._job.metric)
+            assert self.searcher is not None
+            tell(self.searcher.study, record, self._job.metric)
         except OSError as error:
             # No room, say. Without its record the trial has not ended: a resume runs it again.
             self.unwritable = self.unwritable or error

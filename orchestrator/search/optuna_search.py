@@ -68,6 +68,10 @@ class OptunaSearcher(Searcher):
         config = self._config(**drawn).model_dump(mode="json", include=set(drawn))
         return {"number": trial.number, "config": config, "seed": self._training_seed, "strategy": strategy}
 
+    def again(self, number: int) -> None:
+        """Suggest this running trial next, with what it has drawn."""
+        self._unfinished.insert(0, number)
+
     def ask(self) -> tuple[optuna.Trial, dict[str, Any], str | None]:
         """A trial, its configuration and, where strategies are searched, its threshold strategy."""
         trial = self._next()
@@ -76,7 +80,8 @@ class OptunaSearcher(Searcher):
         return trial, drawn, strategy
 
     def _next(self) -> optuna.Trial:
-        """A trial that a crash left running, under its old number and with what it had drawn; else a new one."""
+        """A trial that a crash left running or that was given back, under its old number and with what it had drawn;
+        else a new one."""
         if self._unfinished:
             number = self._unfinished.pop(0)
             return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)

@@ -19,13 +19,11 @@ from orchestrator.families import family_row
 from orchestrator.records import Provenance, TrialRecord
 from orchestrator.search.halving import scheduler
 from orchestrator.search.journal import open_study, put_aside
-from orchestrator.search.ledger import TIME_USED_UP, Ledger, first_line
+from orchestrator.search.ledger import RETRIES, TIME_USED_UP, Ledger, first_line
 from orchestrator.search.optuna_search import OptunaSearcher, agrees, rebuild, reconcile
 from trainables.trainable import run_trial
 from trainables.trial import Job
 
-RETRIES = 2
-"""How often a trial whose worker or node died is tried again; it goes on from its last state."""
 AT_ONCE = 1_000
 """Trials that one Tuner runs: Tune keeps some 120 KiB of each in memory until it ends."""
 
@@ -75,7 +73,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
     searcher = open_searcher(
         study, earlier, job, lambda: ledger.fruitless or ledger.unwritable is not None or job.stopping()
     )
-    ledger.trials = searcher.study
+    ledger.searcher, given_back = searcher, ledger.given_back
     resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
@@ -114,7 +112,8 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
         if not job.stopping() and ledger.unwritable is None:
             ledger.end_open("timed-out", TIME_USED_UP)
             ran = len(study.earlier) + len(ledger.records) - len(earlier)
-            return ran < AT_ONCE or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
+            more = ran >= AT_ONCE or ledger.given_back > given_back
+            return not more or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)

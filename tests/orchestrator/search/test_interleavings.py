@@ -81,7 +81,7 @@ class Interleavings(RuleBasedStateMachine):
         )  # fmt: skip
         self.searcher: OptunaSearcher = open_searcher(self.study, self.study.earlier, job, lambda: False)
         self.ledger = Ledger(self.study, job)
-        self.ledger.trials = self.searcher.study
+        self.ledger.searcher = self.searcher
         self.open: dict[int, Open] = {}
         self.waiting = sorted(self.begun - set(self.ended))
         """The model: numbers that a death left without a record; they come again, lowest first."""
@@ -91,8 +91,18 @@ class Interleavings(RuleBasedStateMachine):
         return record
 
     @precondition(lambda self: len(self.open) < MOST)
-    @rule()
-    def begin(self) -> None:
+    @rule(deaths=st.sampled_from([0, 0, 0, 1, 2]))
+    def begin(self, deaths: int) -> None:
+        for _ in range(deaths):
+            # The worker dies before the trial begins.
+            trial = self.suggested()
+            self.ledger.on_trial_error(0, [], trial)
+            self.waiting.insert(0, trial.config["number"])
+        trial = self.suggested()
+        self.open[trial.config["number"]] = Open(trial)
+        self.ledger.on_trial_start(0, [], trial)
+
+    def suggested(self) -> SimpleNamespace:
         self.identities += 1
         config = self.searcher.suggest(f"id{self.identities}")
         assert isinstance(config, dict)
@@ -104,14 +114,12 @@ class Interleavings(RuleBasedStateMachine):
             assert number == len(self.begun), "numbers have no gap and none comes twice"
         self.begun.add(number)
         self.configs[number] = config["config"]
-        trial = SimpleNamespace(
+        return SimpleNamespace(
             trial_id=f"id{self.identities}",
             config=config,
             error_file=None,
             temporary_state=SimpleNamespace(ray_actor=None),
         )
-        self.open[number] = Open(trial)
-        self.ledger.on_trial_start(0, [], trial)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), value=st.floats(0, 1), finished=st.booleans())
@@ -167,7 +175,8 @@ class Interleavings(RuleBasedStateMachine):
         if self.open and untold:
             # Its record is written, and death comes before the journal is told.
             number = min(self.open)
-            self.ledger.trials = SimpleNamespace(tell=lambda *ignored, **also_ignored: None)  # type: ignore[assignment]
+            told = SimpleNamespace(tell=lambda *ignored, **also_ignored: None)
+            self.ledger.searcher = SimpleNamespace(study=told)  # type: ignore[assignment]
             self.fail_quietly(number)
         elif self.open and torn:
             line = next(iter(self.ended.values())).model_dump_json() if self.ended else '{"format": 1, "stage": "sea'

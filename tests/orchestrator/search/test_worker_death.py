@@ -1,0 +1,59 @@
+"""A worker that dies between two trials: the next one, which Tune gives up, is run all the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from orchestrator.records import TrialRecord, read_records
+from orchestrator.tally import Tally
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
+
+
+def kill_workers() -> None:
+    """Those of Tune's trials; the one that has just reported waits for the next trial."""
+    killed = []
+    for child in psutil.Process().children(recursive=True):
+        if " ".join(child.cmdline()).startswith("ray::ImplicitFunc"):
+            child.kill()
+            killed.append(child)
+    assert killed
+    psutil.wait_procs(killed, timeout=20)
+
+
+@pytest.mark.parametrize("deaths", [[1], [0, 1, 2]])
+def test_no_trial_is_lost_with_it(
+    series_tree: Path,
+    tmp_path: Path,
+    orchestrate: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    deaths: list[int],
+) -> None:
+    values = {
+        "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
+        "families": ["pca_logistic"],
+        "budget": {"trials": 5, "epochs": 1, "concurrent": 1},
+        "seeds": [0],
+    }
+    file = tmp_path / "e.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    add, found = Tally.add, []
+
+    def then_kill(self: Tally, record: TrialRecord, *scores: Any) -> TrialRecord:
+        written = add(self, record, *scores)
+        if record.trial in deaths:
+            kill_workers()
+        return written
+
+    for name in ("whole", "killed"):
+        ended = orchestrate("sweep", file, "--out", tmp_path / name, "--until", "search", "--quiet")
+        assert ended.code == 0, ended.err
+        records = read_records(tmp_path / name / "records.jsonl")
+        found.append([(one.trial, one.status, one.config, one.metrics) for one in records])
+        monkeypatch.setattr(Tally, "add", then_kill)
+    assert [number for number, *_ in found[0]] == list(range(5))
+    assert found[0] == found[1]
