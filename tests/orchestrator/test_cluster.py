@@ -55,7 +55,7 @@ def sweep(file: Path, out: Path, address: str, kill: Callable[[], bool], kills: 
     while process.poll() is None:
         if done < kills and records.exists():
             before = records.stat().st_size
-            time.sleep(moments.uniform(0, 4))
+            time.sleep(moments.uniform(0, 3))
             done += kill()
             # The next one waits until something came of it: three deaths of one trial would give that trial up.
             deadline = time.monotonic() + 120
@@ -105,7 +105,7 @@ def test_what_dies_on_a_cluster_spoils_nothing(
     kills = max(1, round(KILLS * share))
     values = {
         "data": {"path": str(series_tree), "size": 32, "style": "plain"},
-        "budget": {"trials": kills + 6, "epochs": 9, "concurrent": 1, "patience": None},
+        "budget": {"trials": kills * 5 // 4 + 6, "epochs": 9, "concurrent": 1, "patience": None},
         **EXPERIMENT,
     }
     file = tmp_path / "e.yaml"
