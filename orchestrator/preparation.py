@@ -84,13 +84,15 @@ def prepare(context: Context) -> Prepared:
     data = context.experiment.data
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
-    for size in dict.fromkeys(context.experiment.size_of(variant) for variant in context.experiment.families):
+    sizes = dict.fromkeys(context.experiment.size_of(variant) for variant in context.experiment.families)
+    for size in sizes:
         name = f"{data.style if data.layout == 'series' else data.layout}-{size[0]}x{size[1]}"
         filled = fill_with_line(
             context.reporter,
             context.engine,
             data.path,
             root / name,
+            title="render" if len(sizes) == 1 else f"render {size[0]}x{size[1]}",
             layout=data.layout,
             style=data.style,
             size=size,

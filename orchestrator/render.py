@@ -85,9 +85,11 @@ def render_tree(
     return Rendered(filled, folder.absolute())
 
 
-def fill_with_line(reporter: Reporter, engine: Engine, root: Path, folder: Path, **options: Any) -> Filled:
+def fill_with_line(
+    reporter: Reporter, engine: Engine, root: Path, folder: Path, title: str = "render", **options: Any
+) -> Filled:
     """Fill a store, showing pictures done, pictures a second and the time left."""
-    with reporter.line("render", 0, "pictures") as line:
+    with reporter.line(title, 0, "pictures") as line:
         filled = fill_store(
             root,
             folder,
