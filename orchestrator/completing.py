@@ -15,9 +15,10 @@ from orchestrator.provenance import code_version
 from orchestrator.records import TrialRecord, read_records
 from orchestrator.scoring.metric_table import METRICS
 from orchestrator.search.cells import Cell, standing, strategy_of
-from orchestrator.search.evaluation import Grading, TestPart, failed_cell, remote_evaluate_cell
+from orchestrator.search.evaluation import Grading, TestPart, failed_cell, remote_evaluate_cell, state_of
 from orchestrator.search.ledger import NO_MEMORY, RETRIES
 from orchestrator.search.rejudging import Unusable, rejudge
+from trainables.errors import storage_error
 from trainables.trial import Job
 
 
@@ -98,14 +99,22 @@ def train_cells(
         try:
             told = ray.get(ready)
             if told is None:
-                continue  # it was asked to stop, and its state is saved
+                # It was asked to stop, and its state is saved; or its node still saw the mark of the stop before this
+                # resume, as shared folders may show it.
+                waiting.insert(0, cell)
+                continue
             record = TrialRecord.model_validate_json(told)
         except Exception as error:
+            if (disk := storage_error(error)) is not None:
+                raise disk from error
             if isinstance(error, WorkerCrashedError) and kernel_kills() > kills:
                 error = MemoryError(NO_MEMORY)
             gpus = context.experiment.resources.gpus
             record = failed_cell(cell, error, time.monotonic() - started, gpus, origin(context, prepared))
         done(record)
+        state = state_of(cell, jobs[cell.family, cell.size, cell.epochs])
+        if state is not None and record.status == "completed":
+            state.remove()
 
 
 def judge_again(

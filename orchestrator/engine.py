@@ -29,6 +29,7 @@ QUIET = {
     "RAY_memory_monitor_refresh_ms": "0",  # its kill breaks a search off; the kernel's is an ordinary worker death
     "RAY_task_oom_retries": "2",  # for ever, unless told
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a worker that is not free again in time costs the next trial
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # nothing is ever restored from Tune's own state
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
@@ -65,7 +66,9 @@ class Engine:
         if address:
             # So that the workers import these packages, and not a stranger's of the same name.
             modules = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
-            options |= {"address": address, "runtime_env": {"py_modules": modules}}
+            patience = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
+            variables = {patience: os.environ[patience]}
+            options |= {"address": address, "runtime_env": {"py_modules": modules, "env_vars": variables}}
         else:
             _bind_to_loopback()
             options |= {

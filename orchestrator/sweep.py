@@ -25,13 +25,11 @@ from orchestrator.progress import Reporter
 from orchestrator.records import read_records
 from orchestrator.run_folder import RunFolder
 from orchestrator.stopping import Stop
-from trainables.errors import InputError
+from trainables.errors import InputError, storage_error
 
 if TYPE_CHECKING:
     from orchestrator.preparation import Context
 
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG)
-"""What a disk says that is full, over its quota, read-only, broken or gone."""
 Until = Literal["render", "search", "evaluate", "report"]
 STAGES: tuple[Until, ...] = get_args(Until)
 
@@ -217,7 +215,7 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
             )
     elif root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file. Give an --out that is absent or an empty folder.")
-    elif root.exists() and any(path not in own for path in root.iterdir()):
+    elif root.exists() and any(path not in own and not _of_a_start(path) for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no run. Give an --out that is absent or empty.")
 
 
@@ -233,10 +231,13 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            locks = True
+        except BlockingIOError:
             raise InputError(f"Another process works in {root}. Wait for it, or give another --out.") from None
+        except OSError:  # a file system without locks
+            locks = False
         beat = read_beat(folder.heartbeat)
-        if beat is not None and beat.host != socket.gethostname() and beat.alive:
+        if beat is not None and beat.alive and not (locks and beat.host == socket.gethostname()):
             # File systems between machines need not honour the lock.
             raise InputError(
                 f"Process {beat.pid} on {beat.host} works in {root}, seen {beat.age:.0f} s ago. Wait for it, or give "
@@ -256,14 +257,18 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        told = (*STORAGE, errno.ENOENT) if _gone(folder.experiment) else STORAGE
-        cause = next((one for one in _chain(error) if isinstance(one, OSError) and one.errno in told), None)
+        cause = storage_error(error, *([errno.ENOENT] if _gone(folder.experiment) else []))
         if cause is None:
             raise
         raise InputError(
-            f"{cause.filename or folder.root} can't be written: {cause.strerror}. What has a record is safe. Make room "
+            f"{cause.filename or folder.root}: {cause.strerror}. What has a record is safe. Make room "
             "or bring the storage back, then go on with the same command and --resume."
         ) from error
+
+
+def _of_a_start(path: Path) -> bool:
+    """Whether a run that was cut off before it had written its experiment leaves such a file."""
+    return path.name in ("lock", "experiment.tmp") or path.name.startswith("heartbeat.")
 
 
 def _gone(path: Path) -> bool:
@@ -272,12 +277,6 @@ def _gone(path: Path) -> bool:
     except OSError:
         return True
     return False
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def compare(old: Experiment, new: Experiment) -> list[str]:

@@ -1,5 +1,20 @@
-"""The one error that means: what the user gave can't be used."""
+"""Errors that the user can mend: of what he gave, and of the disk that he gave it room on."""
+
+import errno
+
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG)
+"""What a disk says that is full, over its quota, read-only, broken or gone."""
 
 
 class InputError(ValueError):
     """Bad input. The message names the rule, the value, what is allowed and what to do next."""
+
+
+def storage_error(error: BaseException | None, *also: int) -> OSError | None:
+    """What a disk said, the first of an error and its causes that is one of STORAGE or `also`; None: none is."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (*STORAGE, *also):
+            return error
+        wrapped = getattr(error, "cause", None)  # by Ray, whose own copy may lack the number
+        error = wrapped if isinstance(wrapped, BaseException) else error.__cause__ or error.__context__
+    return None

@@ -57,7 +57,8 @@ def shared_stage(
     `keep`: the prefix, then left out, of the weights that are kept. `parts`: train and validation. Training
     ends after `patience` epochs without a lower validation loss; None: never. Whoever wants a key that another process
     on this host is training waits for it. A training that was killed goes on at its last epoch. Without a folder, all
-    stays in memory. `pulse` is called after each epoch, and each second of waiting.
+    stays in memory. `pulse` is called after each epoch, once that is saved, and each second of waiting; what it raises
+    ends this.
     """
     if folder is None:
         return _train(build(), keep, parts, patience, key, None, pulse)
@@ -92,7 +93,6 @@ def _train(
         epoch = next(training, None)
         if epoch is None:
             break
-        pulse()
         loss = epoch.losses["validation_loss"]
         if best is None or loss < best.validation_loss:
             names = loop.network.state_dict()
@@ -100,6 +100,7 @@ def _train(
             best = Stage(snapshot(weights), loop.epoch, loop.epoch, loss)
         if progress is not None:
             _write(progress, key, {"loop": loop.state(), "best": asdict(best)})
+        pulse()
     assert best is not None, "there is at least one epoch"
     return Stage(best.weights, best.best_epoch, loop.epoch, best.validation_loss)
 
@@ -160,4 +161,6 @@ def _locked(path: Path, pulse: Callable[[], object]) -> Iterator[None]:
             except BlockingIOError:
                 pulse()
                 time.sleep(WAIT)
+            except OSError:  # a file system without locks: what two write at once, each writes whole
+                break
         yield

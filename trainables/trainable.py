@@ -10,10 +10,15 @@ from typing import Any
 
 from ray import tune
 
-from trainables.trial import Graded, Job, epochs
+from trainables.errors import storage_error
+from trainables.trial import Graded, Job, Stopping, epochs
 
 HUNG = 75
 """The exit status of a worker that ended itself because no epoch came."""
+LOST = 76
+"""The exit status of a worker whose GPU context is lost."""
+BROKEN = threading.Event()
+"""Set in a worker after a CUDA error other than of memory: all that follows in its process would fail with it."""
 
 
 def run_trial(config: dict[str, Any], job: Job) -> None:
@@ -23,23 +28,33 @@ def run_trial(config: dict[str, Any], job: Job) -> None:
     best validation value so far), `epoch`, `row` (this epoch's losses and metrics), `best_epoch`, `best`, `scores`
     (the validation scores as float64 bytes where this epoch is the best so far, else none), `finished`, `seconds`,
     `peak_memory`, `energy`, `parameters`, `facts` and `state` (the name of the file that a broken-off training goes on
-    from). Epochs of an earlier process come first, as they were reported then. An exception of the training is a report
-    with `error`, its traceback: raised here, it would cost the worker, and be tried again to the same end.
+    from), and `leaving`: whether it breaks off here, since the run is asked to stop. Epochs of an earlier process come
+    first, as they were reported then. An exception of the training is a report with `error`, its traceback: raised
+    here, it would cost the worker, and be tried again to the same end; with it comes `storage`, what a disk said
+    (errno, text, file), or None.
     """
+    if BROKEN.is_set():
+        os._exit(LOST)  # Tune goes on with the trial on another worker
     state = job.state_of(config["config"], config["seed"], strategy=config["strategy"], stage="search")
     name = "" if state is None else state.path.name
     try:
         with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
-            model = job.build(config["config"], config["seed"], alive.set)
+            model = job.build(config["config"], config["seed"], job.pulse(alive.set))
             for graded in epochs(model, job, config["strategy"], state):
                 alive.set()
-                tune.report(
-                    {**_told(graded, job), "parameters": model.parameters, "facts": model.facts(), "state": name}
-                )
-                if job.stopping():
+                told = {**_told(graded, job), "parameters": model.parameters, "facts": model.facts(), "state": name}
+                leaving = job.stopping()
+                tune.report({**told, "leaving": leaving})
+                if leaving:
                     return
-    except Exception:
-        tune.report({"objective": float("nan"), "epoch": 0, "error": traceback.format_exc(), "state": name})
+    except Stopping:
+        tune.report({"objective": float("nan"), "epoch": 0, "state": name, "leaving": True})
+    except Exception as error:
+        text, disk = traceback.format_exc(), storage_error(error)
+        if "CUDA error" in text and "out of memory" not in text:
+            BROKEN.set()
+        storage = None if disk is None else (disk.errno, disk.strerror, disk.filename)
+        tune.report({"objective": float("nan"), "epoch": 0, "error": text, "storage": storage, "state": name})
 
 
 class Hung(Exception):

@@ -21,6 +21,10 @@ Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
 """(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
 
 
+class Stopping(Exception):
+    """The run is asked to stop before the training's next epoch; what it has done so far is saved."""
+
+
 @dataclass(frozen=True)
 class Job:
     """All that training needs. It holds no test data, and nothing in it leads there."""
@@ -70,6 +74,16 @@ class Job:
             **identity,
         )
         return TrialState(self.states, key)
+
+    def pulse(self, alive: Callable[[], object]) -> Callable[[], None]:
+        """For `build`: tells that the training lives; raises Stopping in it where the run is asked to stop."""
+
+        def told() -> None:
+            alive()
+            if self.stopping():
+                raise Stopping
+
+        return told
 
     def build(self, config: Mapping[str, Any], seed: int, pulse: Callable[[], object] = bool) -> Model:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""

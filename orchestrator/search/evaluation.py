@@ -28,7 +28,7 @@ from orchestrator.search.cells import Cell
 from orchestrator.search.ledger import why
 from trainables.interface import Model, Prediction, Samples
 from trainables.trainable import watched
-from trainables.trial import Graded, Job, epochs
+from trainables.trial import Graded, Job, Stopping, epochs
 from trainables.trial_state import TrialState
 
 
@@ -76,8 +76,7 @@ def evaluate_cell(
     None where the run is asked to stop before: the training's state is saved then.
     """
     started = time.perf_counter()
-    state = job.state_of(cell.config, cell.seed, strategy=cell.strategy, stage="evaluation")
-    trained = train(cell, job, state)
+    trained = train(cell, job, state_of(cell, job))
     if trained is None:
         return None
     model, weights, history, last = trained
@@ -104,8 +103,6 @@ def evaluate_cell(
     else:
         found = classified(prediction, samples)
         write_galleries(run.gallery(cell.variant, cell.seed), confused_gallery(samples, prediction))
-    if state is not None:
-        state.remove()
     return record_of(
         cell,
         origin,
@@ -126,6 +123,11 @@ def evaluate_cell(
     ).model_dump_json()
 
 
+def state_of(cell: Cell, job: Job) -> TrialState | None:
+    """What the training of a cell goes on from; to be removed once its record is written."""
+    return job.state_of(cell.config, cell.seed, strategy=cell.strategy, stage="evaluation")
+
+
 def train(
     cell: Cell, job: Job, state: TrialState | None
 ) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
@@ -133,14 +135,18 @@ def train(
     history: list[dict[str, float]] = []
     weights: dict[str, Tensor] = {}
     last = None
-    with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
-        model = job.build(cell.config, cell.seed, alive.set)
-        for graded in epochs(model, job, cell.strategy, state, weights):
-            alive.set()
-            history.append({"epoch": float(graded.epoch), **graded.row})
-            last = graded
-            if not graded.finished and job.stopping():
-                return None
+    mark = None if state is None else state.path.with_suffix(".hung")
+    try:
+        with watched(mark, job.epoch_seconds) as alive:
+            model = job.build(cell.config, cell.seed, job.pulse(alive.set))
+            for graded in epochs(model, job, cell.strategy, state, weights):
+                alive.set()
+                history.append({"epoch": float(graded.epoch), **graded.row})
+                last = graded
+                if not graded.finished and job.stopping():
+                    return None
+    except Stopping:
+        return None
     assert isinstance(last, Graded), "a family yields at least one epoch"
     return model, weights, history, last
 

@@ -16,7 +16,6 @@ from ray.tune.experiment import Trial
 from orchestrator.memory import kernel_kills
 from orchestrator.records import Status, TrialRecord
 from orchestrator.search.optuna_search import OptunaSearcher, tell
-from trainables.trainable import Hung
 from trainables.trial import Job
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Ledger(tune.Callback):
         self.unwritable: OSError | None = None
         """What kept a record from being written, after which no more trials begin."""
         self.given_back = 0
-        """How many trials were given back to the searcher, since their worker died before they began."""
+        """How many trials were given back to the searcher, for another try."""
         self._given_back: Counter[int] = Counter()
         self._open: dict[str, OpenTrial] = {}
         self.deadline = math.inf if study.seconds is None else time.monotonic() + study.seconds
@@ -52,15 +51,20 @@ class Ledger(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         opened = self._open.setdefault(trial.trial_id, OpenTrial(trial.config, time.monotonic()))
         actor = trial.temporary_state.ray_actor
+        opened.starts += 1
         opened.actor = "" if actor is None else actor._actor_id.hex()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         opened = self._open[trial.trial_id]
-        opened.state = result["state"]
+        opened.state, opened.leaving = result["state"], result.get("leaving", False)
         if "error" in result:
-            opened.error = result["error"]
+            opened.error, opened.unsaved = result["error"], result["storage"] is not None
+            if opened.unsaved:
+                self.unwritable = self.unwritable or OSError(*result["storage"])
+            return
+        if not result["epoch"]:
             return
         # A trial that was tried again reports its earlier epochs once more.
         del opened.history[result["epoch"] - 1 :]
@@ -74,10 +78,16 @@ class Ledger(tune.Callback):
         if opened is None:
             return
         finished = bool(opened.last.get("finished"))
-        if opened.error:
+        if opened.unsaved:
+            del self._open[trial.trial_id]  # a disk failed it: a resume runs it again
+        elif opened.error:
             self._end(trial.trial_id, *why(opened.error))
         elif not finished and self._job.stopping():
             del self._open[trial.trial_id]  # its state is saved: a resume goes on with it
+        elif not finished and opened.leaving:
+            # Its node still saw the mark of the stop before this resume, as shared folders may show it.
+            del self._open[trial.trial_id]
+            self._suggest_again(opened.config["number"])
         elif not finished and self.time_used_up:
             self._end(trial.trial_id, "timed-out", TIME_USED_UP)
         else:
@@ -90,12 +100,13 @@ class Ledger(tune.Callback):
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         status, reason = why(text.partition("\n")[2] if text.startswith("Failure #") else text)
         opened = self._open.get(trial.trial_id)
-        if opened is None:
+        if opened is None or opened.starts <= RETRIES:
             # A worker that is used again and dies in between takes a trial with it that Tune has not begun, and which
             # Tune gives up at once, however often it is told to try.
             if self._give_back(trial.config["number"]):
+                self._open.pop(trial.trial_id, None)
                 return
-            opened = self._open[trial.trial_id] = OpenTrial(trial.config, time.monotonic())
+            opened = opened or self._open.setdefault(trial.trial_id, OpenTrial(trial.config, time.monotonic()))
         if "died" in reason and kernel_kills() > opened.kernel_kills:
             status, reason = "out-of-memory", NO_MEMORY
         self._end(trial.trial_id, status, reason)
@@ -106,8 +117,11 @@ class Ledger(tune.Callback):
 
     def end_open(self, status: Status, reason: str) -> None:
         """Give every trial that Tune left open its record."""
-        for trial_id in list(self._open):
-            self._end(trial_id, status, reason)
+        for trial_id, opened in list(self._open.items()):
+            if opened.last.get("finished") and not opened.error:
+                self._end(trial_id, "completed", "")  # only Tune had not heard that it was done
+            else:
+                self._end(trial_id, status, reason)
 
     def end_killed(self, message: str) -> bool:
         """End the trials whose workers Ray's memory monitor says it killed; the other open ones run again.
@@ -124,13 +138,16 @@ class Ledger(tune.Callback):
 
     def _give_back(self, number: int) -> bool:
         """Have the searcher suggest a trial again; False where it did so often enough."""
-        assert self.searcher is not None
         if self._given_back[number] >= RETRIES:
             return False
         self._given_back[number] += 1
+        self._suggest_again(number)
+        return True
+
+    def _suggest_again(self, number: int) -> None:
+        assert self.searcher is not None
         self.given_back += 1
         self.searcher.again(number)
-        return True
 
     def _end(self, trial_id: str, status: Status, reason: str) -> None:
         opened = self._open.pop(trial_id, None)
@@ -195,6 +212,11 @@ class OpenTrial:
         self.error = ""
         self.state = ""
         self.actor = ""
+        self.starts = 0
+        self.leaving = False
+        """Whether its worker broke it off because the run is asked to stop."""
+        self.unsaved = False
+        """Whether a disk failed it."""
         self.kernel_kills = kernel_kills()
 
 
@@ -215,8 +237,6 @@ def why(error: BaseException | str | None) -> tuple[Status, str]:
     memory = ("outofmemory", "out of memory", "memoryerror")
     if any(word in f"{type(error).__name__} {text}".lower() for word in memory):
         return "out-of-memory", reason
-    if Hung.__name__ in reason.split(":")[0]:
-        return "timed-out", reason
     return "failed", reason
 
 

@@ -50,7 +50,7 @@ class OptunaSearcher(Searcher):
         self._suggest = suggest
         self._config = config
         self._fixed = fixed
-        self._space = space
+        self._space = {name: _as_kept(config, name, choices) for name, choices in space.items()}
         self._training_seed = training_seed
         self._strategies = strategies
         self._ended = ended
@@ -99,6 +99,19 @@ class OptunaSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
+
+
+def _as_kept(config: type[FamilyConfig], name: str, choices: Any) -> Any:
+    """Choices as records hold them, from which a study can be rebuilt: a family may write `3+2` as `2+3`."""
+    if not isinstance(choices, (list, tuple)):
+        return choices
+    kept = []
+    for choice in choices:
+        try:
+            kept.append(config(**{name: choice}).model_dump(mode="json")[name])
+        except ValueError:  # it is valid only beside others
+            kept.append(choice)
+    return list(dict.fromkeys(kept))
 
 
 def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:

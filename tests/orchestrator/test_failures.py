@@ -13,6 +13,7 @@ from orchestrator.records import TrialRecord, read_records
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtures("ray_session")]
 
 BACKBONES = """
+import errno
 import os
 import signal
 import time
@@ -25,6 +26,8 @@ MARKS = Path({marks!r})
 
 
 class Spoilt(nn.Module):
+    context_lost = False
+
     def __init__(self, how):
         super().__init__()
         self.how = how
@@ -38,6 +41,12 @@ class Spoilt(nn.Module):
             times = (MARKS / self.how).stat().st_size
             if self.how == "raises":
                 raise ValueError("this backbone always raises")
+            if self.how == "cuda":
+                Spoilt.context_lost = Spoilt.context_lost or times == 1
+                if Spoilt.context_lost:
+                    raise RuntimeError("CUDA error: device-side assert triggered")
+            if self.how == "disk_full" and times == 1:
+                raise OSError(errno.ENOSPC, "No space left on device", "/elsewhere/store")
             if self.how == "hangs":
                 time.sleep(3600)
             if self.how == "dies" or (self.how == "dies_once" and times == 1):
@@ -65,6 +74,14 @@ def hangs():
     return Spoilt("hangs")
 
 
+def cuda():
+    return Spoilt("cuda")
+
+
+def disk_full():
+    return Spoilt("disk_full")
+
+
 def dies():
     return Spoilt("dies")
 
@@ -90,7 +107,7 @@ def swept(
 
     def sweep(how: str, trials: int = 2, **budget: Any) -> tuple[Any, list[TrialRecord], Path]:
         marks = tmp_path / "marks"
-        marks.mkdir()
+        marks.mkdir(exist_ok=True)
         file = tmp_path / "spoilt.py"
         file.write_text(BACKBONES.format(marks=str(marks)), encoding="utf-8")
         spoilt = {
@@ -106,10 +123,11 @@ def swept(
         }
         experiment = tmp_path / "e.yaml"
         experiment.write_text(yaml.safe_dump(values), encoding="utf-8")
-        ended = orchestrate("sweep", experiment, "--out", tmp_path / "run", "--until", "search")
+        ended = orchestrate("sweep", experiment, "--out", tmp_path / "run", "--until", "search", "--resume")
         records = list(read_records(tmp_path / "run" / "records.jsonl"))
-        sound = [one for one in records if one.variant == "pca_logistic"]
-        assert [one.status for one in sound] == ["completed"] * trials
+        if ended.code == 0:
+            sound = [one for one in records if one.variant == "pca_logistic"]
+            assert [one.status for one in sound] == ["completed"] * trials
         return ended, [one for one in records if one.variant == how], marks / how
 
     return sweep
@@ -146,10 +164,27 @@ def test_a_worker_that_died_once_changes_nothing(swept: Any) -> None:
     assert [(one.status, len(one.history)) for one in records] == [("completed", 2)]
 
 
+def test_a_lost_gpu_context_costs_one_trial_and_not_all_that_follow(swept: Any) -> None:
+    ended, records, _ = swept("cuda", trials=3)
+    assert ended.code == 0, ended.err
+    assert [one.status for one in records] == ["failed", "completed", "completed"]
+    assert "CUDA error" in records[0].reason
+
+
+def test_a_disk_that_fails_a_worker_stops_the_run_and_no_trial_is_given_up(swept: Any) -> None:
+    ended, records, _ = swept("disk_full")
+    assert ended.code == 2, ended.err
+    assert "/elsewhere/store: No space left on device" in ended.err
+    assert not records
+    again, records, _ = swept("disk_full")
+    assert again.code == 0, again.err
+    assert [(one.trial, one.status) for one in records] == [(0, "completed"), (1, "completed")]
+
+
 def test_a_training_that_hangs_is_ended_and_said_so(swept: Any) -> None:
     ended, records, marks = swept("hangs", trials=1, epoch_minutes=0.1)
     assert ended.code == 0, ended.err
-    assert [one.status for one in records] == ["timed-out"]
+    assert [one.status for one in records] == ["failed"]
     assert "no epoch came within 6 s" in records[0].reason
     assert marks.stat().st_size == 1
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from optuna.trial import TrialState
 from orchestrator.experiment import Experiment
 from orchestrator.records import Provenance, TrialRecord, append_record, read_records
 from orchestrator.scoring.judge import Judge
-from orchestrator.search.ledger import Ledger
+from orchestrator.search.ledger import RETRIES, TIME_USED_UP, Ledger
 from orchestrator.search.optuna_search import STATE_OF, OptunaSearcher
 from orchestrator.search.study import Study, open_searcher
 from trainables.interface import Problem, Samples
@@ -83,6 +84,8 @@ class Interleavings(RuleBasedStateMachine):
         self.ledger = Ledger(self.study, job)
         self.ledger.searcher = self.searcher
         self.open: dict[int, Open] = {}
+        self.deaths: Counter[int] = Counter()
+        """Of workers in this process, by the number of the trial that they took with them."""
         self.waiting = sorted(self.begun - set(self.ended))
         """The model: numbers that a death left without a record; they come again, lowest first."""
 
@@ -93,12 +96,14 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: len(self.open) < MOST)
     @rule(deaths=st.sampled_from([0, 0, 0, 1, 2]))
     def begin(self, deaths: int) -> None:
-        for _ in range(deaths):
+        trial = self.suggested()
+        while deaths and self.deaths[trial.config["number"]] < RETRIES:
             # The worker dies before the trial begins.
-            trial = self.suggested()
+            deaths -= 1
+            self.deaths[trial.config["number"]] += 1
             self.ledger.on_trial_error(0, [], trial)
             self.waiting.insert(0, trial.config["number"])
-        trial = self.suggested()
+            trial = self.suggested()
         self.open[trial.config["number"]] = Open(trial)
         self.ledger.on_trial_start(0, [], trial)
 
@@ -126,17 +131,30 @@ class Interleavings(RuleBasedStateMachine):
     def report(self, data: st.DataObject, value: float, finished: bool) -> None:
         number = data.draw(st.sampled_from(sorted(self.open)))
         one = self.open[number]
+        self.ledger.on_trial_result(0, [], one.trial, self.told(one, value, finished))
+        if finished:
+            self.ledger.on_trial_complete(0, [], one.trial)
+            self.end(number, "completed", max(one.values))
+
+    def told(self, one: Open, value: float, finished: bool) -> dict[str, Any]:
+        """What a worker reports of its next epoch."""
         one.epochs += 1
         one.values.append(value)
         best = max(one.values)
-        told = {
+        return {
             "state": "", "epoch": one.epochs, "row": {"macro_f1": value}, "best": {"macro_f1": best},
             "best_epoch": 1 + one.values.index(best), "scores": b"", "finished": finished, "peak_memory": 1,
         }  # fmt: skip
-        self.ledger.on_trial_result(0, [], one.trial, told)
-        if finished:
-            self.ledger.on_trial_complete(0, [], one.trial)
-            self.end(number, "completed", best)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        """A worker that still sees the mark of a stop before this resume breaks its trial off, which comes again."""
+        number = data.draw(st.sampled_from(sorted(self.open)))
+        trial = self.open.pop(number).trial
+        self.ledger.on_trial_result(0, [], trial, {"state": "", "epoch": 0, "leaving": True})
+        self.ledger.on_trial_complete(0, [], trial)
+        self.waiting.insert(0, number)
 
     @precondition(lambda self: any(one.epochs for one in self.open.values()))
     @rule(data=st.data())
@@ -151,15 +169,28 @@ class Interleavings(RuleBasedStateMachine):
     def fail(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.open)))
         one = self.open[number]
+        for _ in range(RETRIES):
+            self.ledger.on_trial_start(0, [], one.trial)  # Tune tries it again
         log = self.folder / "error.txt"
         log.write_text("Failure # 1 (occurred at some time)\nValueError: it broke\n", encoding="utf-8")
         one.trial.error_file = str(log)
         self.ledger.on_trial_error(0, [], one.trial)
         self.end(number, "failed", max(one.values, default=None))
 
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def time_is_up(self, data: st.DataObject) -> None:
+        """What has finished by then is not to be run again, though Tune has not heard of it."""
+        finished = data.draw(st.sets(st.sampled_from(sorted(self.open))))
+        for number in finished:
+            self.ledger.on_trial_result(0, [], self.open[number].trial, self.told(self.open[number], 0.5, True))
+        self.ledger.end_open("timed-out", TIME_USED_UP)
+        for number, one in list(self.open.items()):
+            self.end(number, "completed" if number in finished else "timed-out", max(one.values, default=None))
+
     def end(self, number: int, status: str, value: float | None) -> None:
         one = self.open.pop(number)
-        record = list(read_records(self.records))[-1]
+        record = next(record for record in read_records(self.records) if record.trial == number)
         assert (record.trial, record.status, len(record.history)) == (number, status, one.epochs)
         assert record.config == self.configs[number]
         assert record.metrics.get("macro_f1") == value

@@ -10,7 +10,9 @@ from optuna.trial import TrialState
 from orchestrator.records import Status, TrialRecord
 from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.optuna_search import OptunaSearcher, agrees, rebuild, reconcile, tell
+from search_spaces import patch_knn
 from search_spaces.pca_logistic import suggest
+from trainables.patch_knn import FAMILY as PATCH_KNN
 from trainables.pca_logistic import FAMILY
 
 ORIGIN: dict[str, Any] = {
@@ -189,3 +191,29 @@ def test_killed_between_two_lines_of_the_journal_it_draws_what_the_undisturbed_r
     for lines in range(len(written) + 1):
         journal.write_bytes(before + b"".join(written[:lines]))
         assert searcher(open_study(journal, "x", "max")).suggest("again") == whole
+
+
+def test_choices_that_a_family_writes_otherwise_are_found_again(tmp_path: Path) -> None:
+    def asker(found: optuna.Study) -> OptunaSearcher:
+        return OptunaSearcher(
+            found,
+            patch_knn.suggest,
+            PATCH_KNN.config,
+            fixed={},
+            space={"layers": ["3+2", "2"]},
+            seed=0,
+            training_seed=0,
+        )
+
+    study = open_study(tmp_path / "a.journal", "x", "max")
+    asking, records = asker(study), []
+    for _ in range(6):
+        suggested = asking.suggest("id")
+        record = ended(suggested["number"], "completed", 0.5).model_copy(update={"config": suggested["config"]})
+        records.append(record)
+        tell(study, record, "macro_f1")
+    assert {record.config["layers"] for record in records} == {"2+3", "2"}
+    assert agrees(study, records)
+    fresh = open_study(tmp_path / "b.journal", "x", "max")
+    rebuild(fresh, records, asker(fresh), "macro_f1")
+    assert [trial.params for trial in fresh.trials] == [trial.params for trial in study.trials]
