@@ -13,6 +13,7 @@ import yaml
 from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run
 from orchestrator.progress import Reporter
 from orchestrator.records import TrialRecord
+from orchestrator.sweep import check_folder
 from trainables.interface import Samples
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -200,6 +201,12 @@ def test_a_folder_with_other_things_in_it_is_left_alone(series_tree: Path, tmp_p
     with pytest.raises(InputError, match="not empty"):
         run(experiment(series_tree), tmp_path, reporter=QUIET)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_start_that_was_cut_off_can_be_made_again(series_tree: Path, tmp_path: Path) -> None:
+    for name in ("lock", "experiment.tmp", "heartbeat.json", "heartbeat.140.tmp"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    check_folder(experiment(series_tree), RunFolder(tmp_path), resume=False)
 
 
 def test_data_that_changed_under_a_run_are_noticed(fresh_tree: Path, tmp_path: Path) -> None:
