@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.trial import TrialState
 from ray import tune
 from ray.tune.error import TuneError
 
@@ -113,10 +112,10 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
         if not job.stopping() and ledger.unwritable is None:
             ledger.end_open("timed-out", TIME_USED_UP)
             ran = len(study.earlier) + len(ledger.records) - len(earlier)
-            # Tune may leave out what it was asked to run, where a worker was lost or slow to be used again.
-            left_out = searcher.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            more = (ran >= AT_ONCE or left_out) and (ran or ledger.given_back > given_back)
-            return not more or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
+            # Tune ends short of what is to be run after AT_ONCE trials, and where a worker was lost or slow to be used
+            # again. As long as something comes of it, it is asked again.
+            stuck = not ran and ledger.given_back == given_back
+            return stuck or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
