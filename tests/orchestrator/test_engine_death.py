@@ -4,11 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 
 from orchestrator.records import read_records
 
@@ -18,16 +18,8 @@ TRIALS = 60
 
 
 @pytest.fixture
-def file(series_tree: Path, tmp_path: Path) -> Path:
-    values = {
-        "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
-        "families": ["pca_logistic"],
-        "budget": {"trials": TRIALS, "epochs": 1},
-        "seeds": [0],
-    }
-    path = tmp_path / "e.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
+def file(cheap_experiment: Callable[..., Path]) -> Path:
+    return cheap_experiment(trials=TRIALS)
 
 
 def sweep(file: Path, out: Path, **environment: str) -> subprocess.Popen[str]:

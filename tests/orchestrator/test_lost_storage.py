@@ -3,10 +3,10 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from orchestrator.records import read_records
 
@@ -51,16 +51,8 @@ def goes_on(file: Path, out: Path, before: bytes) -> None:
 
 
 @pytest.fixture
-def file(series_tree: Path, tmp_path: Path) -> Path:
-    values = {
-        "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
-        "families": ["pca_logistic"],
-        "budget": {"trials": TRIALS, "epochs": 1},
-        "seeds": [0],
-    }
-    path = tmp_path / "e.yaml"
-    path.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return path
+def file(cheap_experiment: Callable[..., Path]) -> Path:
+    return cheap_experiment(trials=TRIALS)
 
 
 def mount(*words: str | Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from orchestrator.records import read_records
 from orchestrator.search import study
@@ -14,16 +13,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
 
 def test_many_tuners_run_what_one_does(
-    series_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    cheap_experiment: Callable[..., Path],
+    tmp_path: Path,
+    orchestrate: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    values = {
-        "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
-        "families": ["pca_logistic"],
-        "budget": {"trials": 5, "epochs": 1, "concurrent": 1},
-        "seeds": [0],
-    }
-    file = tmp_path / "e.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    file = cheap_experiment(trials=5, concurrent=1)
     tuners: list[int] = []
     run_once = study._run
 

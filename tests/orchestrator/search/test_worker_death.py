@@ -6,7 +6,6 @@ from typing import Any
 
 import psutil
 import pytest
-import yaml
 
 from orchestrator.records import TrialRecord, read_records
 from orchestrator.tally import Tally
@@ -27,20 +26,13 @@ def kill_workers() -> None:
 
 @pytest.mark.parametrize("deaths", [[1], [0, 1, 2]])
 def test_no_trial_is_lost_with_it(
-    series_tree: Path,
+    cheap_experiment: Callable[..., Path],
     tmp_path: Path,
     orchestrate: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     deaths: list[int],
 ) -> None:
-    values = {
-        "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
-        "families": ["pca_logistic"],
-        "budget": {"trials": 5, "epochs": 1, "concurrent": 1},
-        "seeds": [0],
-    }
-    file = tmp_path / "e.yaml"
-    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    file = cheap_experiment(trials=5, concurrent=1)
     add, found = Tally.add, []
 
     def then_kill(self: Tally, record: TrialRecord, *scores: Any) -> TrialRecord:
