@@ -21,15 +21,16 @@ import psutil
 import torch
 from ray import tune
 
-from orchestrator.engine import Engine
-from orchestrator.experiment import Experiment
+from orchestrator.artifacts.provenance import code_version, provenance
+from orchestrator.artifacts.records import TrialRecord, append_record
+from orchestrator.experiment.experiment import Experiment
 from orchestrator.families import FAMILIES, Row
-from orchestrator.provenance import code_version, provenance
-from orchestrator.records import TrialRecord, append_record
+from orchestrator.machine.engine import Engine
 from orchestrator.scoring.judge import Judge
-from orchestrator.search import study as searches
+from orchestrator.search.run_study import run_study
+from orchestrator.search.study import Study
 from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
-from trainables.trial import Job
+from trainables.training.trial import Job
 
 Seconds = tuple[float, float]
 """(start-up, overhead a trial)."""
@@ -108,8 +109,8 @@ def ours(trials: int, folder: Path) -> Seconds:
         return record
 
     started = time.perf_counter()
-    searches.run_study(
-        searches.Study(
+    run_study(
+        Study(
             experiment=experiment,
             variant=experiment.families[0],
             journal=folder / "x.journal",

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orchestrator.data.contents import content_hash
-from orchestrator.data.draw_batch import DrawBatch
-from orchestrator.data.drawing import recipe_of
+from orchestrator.data.files.content_hashes import content_hash
+from orchestrator.data.files.series import parse_series
+from orchestrator.data.fill.draw_batch import DrawBatch
+from orchestrator.data.fill.drawing import recipe_of
 from orchestrator.data.plotting.png import encode_png
-from orchestrator.data.rendering import Renderer
-from orchestrator.data.series import parse_series
-from orchestrator.data.shards import write_shard
+from orchestrator.data.plotting.renderer import Renderer
+from orchestrator.data.store.shards import write_shard
 
 SIZE = (224, 224)
 BATCH = 64
@@ -208,7 +208,7 @@ def start_up() -> None:
     """How long the fast way takes to get ready in a fresh process."""
     code = (
         "import time; t = time.perf_counter()\n"
-        "from orchestrator.data.rendering import Renderer\n"
+        "from orchestrator.data.plotting.renderer import Renderer\n"
         "r = Renderer('seed', (224, 224)); a = time.perf_counter(); r.start(); b = time.perf_counter()\n"
         "print(f'imports {a - t:.2f} s, fast way ready {b - a:.2f} s', r.remark)"
     )
@@ -227,9 +227,9 @@ def seeds_job(job: tuple[str, str, str]) -> None:
 
 def end_to_end(count: int, seeds_count: int, length: int, style: str, workers: int | None) -> None:
     """All cores: Ray Data into a store, against a pool of processes over the seeds' way."""
-    from orchestrator.data.render_pipeline import fill_store
-    from orchestrator.data.steps import Progress
-    from orchestrator.engine import Engine
+    from orchestrator.data.fill.pipeline import fill_store
+    from orchestrator.data.fill.progress_count import Progress
+    from orchestrator.machine.engine import Engine
 
     cores = workers or os.cpu_count() or 1
     print(f"\nEnd to end, {cores} cores, {style} style, {length} points")

@@ -23,8 +23,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from orchestrator.records import Provenance, ThresholdChoice, TrialRecord, append_record
-from orchestrator.run_folder import RunFolder
+from orchestrator.artifacts.records import Provenance, ThresholdChoice, TrialRecord, append_record
+from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.metrics import confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms

@@ -8,25 +8,70 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.experiment import Experiment
-    from orchestrator.models import load_model
-    from orchestrator.records import TrialRecord, read_records
-    from orchestrator.run_folder import RunFolder
-    from orchestrator.sweep import ablate, run
+    from orchestrator.artifacts.records import TrialRecord, read_records
+    from orchestrator.artifacts.run_folder import RunFolder
+    from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
+    from orchestrator.data.fill.render_tree import Rendered, render
+    from orchestrator.data.inspect.inspection import Inspection, inspect
+    from orchestrator.experiment.experiment import Experiment, schema
+    from orchestrator.experiment.starter import write_starter
+    from orchestrator.machine.doctor import doctor
+    from orchestrator.running.demo import demo
+    from orchestrator.running.run import ablate, evaluate, run, write_report
+    from orchestrator.running.status import status
+    from orchestrator.using.loaded_model import LoadedModel, load_model
     from trainables.errors import InputError
 
-__all__ = ["Experiment", "InputError", "RunFolder", "TrialRecord", "ablate", "load_model", "read_records", "run"]
-
 _HOMES = {
-    "Experiment": "orchestrator.experiment",
+    "Compared": "orchestrator.comparing.compared",
+    "Experiment": "orchestrator.experiment.experiment",
     "InputError": "trainables.errors",
-    "RunFolder": "orchestrator.run_folder",
-    "TrialRecord": "orchestrator.records",
-    "ablate": "orchestrator.sweep",
-    "load_model": "orchestrator.models",
-    "read_records": "orchestrator.records",
-    "run": "orchestrator.sweep",
+    "Inspection": "orchestrator.data.inspect.inspection",
+    "LoadedModel": "orchestrator.using.loaded_model",
+    "Rendered": "orchestrator.data.fill.render_tree",
+    "RunFolder": "orchestrator.artifacts.run_folder",
+    "TrialRecord": "orchestrator.artifacts.records",
+    "ablate": "orchestrator.running.run",
+    "compare_runs": "orchestrator.comparing.compared",
+    "demo": "orchestrator.running.demo",
+    "doctor": "orchestrator.machine.doctor",
+    "evaluate": "orchestrator.running.run",
+    "inspect": "orchestrator.data.inspect.inspection",
+    "leaderboard": "orchestrator.comparing.compared",
+    "load_model": "orchestrator.using.loaded_model",
+    "read_records": "orchestrator.artifacts.records",
+    "render": "orchestrator.data.fill.render_tree",
+    "run": "orchestrator.running.run",
+    "schema": "orchestrator.experiment.experiment",
+    "status": "orchestrator.running.status",
+    "write_report": "orchestrator.running.run",
+    "write_starter": "orchestrator.experiment.starter",
 }
+__all__ = [
+    "Compared",
+    "Experiment",
+    "InputError",
+    "Inspection",
+    "LoadedModel",
+    "Rendered",
+    "RunFolder",
+    "TrialRecord",
+    "ablate",
+    "compare_runs",
+    "demo",
+    "doctor",
+    "evaluate",
+    "inspect",
+    "leaderboard",
+    "load_model",
+    "read_records",
+    "render",
+    "run",
+    "schema",
+    "status",
+    "write_report",
+    "write_starter",
+]
 
 
 def __getattr__(name: str) -> Any:

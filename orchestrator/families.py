@@ -1,12 +1,20 @@
-"""The one table of families."""
+"""The one table of families, and the door for those of one's own."""
 
 import importlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
 
-from search_spaces.overrides import Suggest
+from search_spaces.overrides import SearchTrial, Suggest
 from trainables.errors import InputError
 from trainables.interface import Family, Task
+from trainables.own_code import absolute_callable, described, installed, is_own
+
+GROUP = "anomaly_orchestrator.families"
+"""The entry points by which an installed package offers families."""
 
 
 @dataclass(frozen=True)
@@ -14,10 +22,12 @@ class Row:
     """A family's two modules, imported when first needed: torch costs seconds that a wrong key should not."""
 
     name: str
+    """As an experiment file has it."""
     task: Task
     cheap: bool
     """True for a baseline that trains in seconds on a CPU."""
     summary: str
+    """One line for lists and help texts."""
 
     @property
     def family(self) -> Family:
@@ -32,6 +42,24 @@ class Row:
         return suggest
 
 
+@dataclass(frozen=True)
+class OwnFamily(Row):
+    """A family of one's own, whose code is run when the row is made."""
+
+    place: str
+    """`module:NAME` or `path/to/file.py:NAME`."""
+
+    @property
+    def family(self) -> Family:
+        """What stands there."""
+        return Family.load(self.place)
+
+    @property
+    def suggest(self) -> Suggest:
+        """What the family itself says may be searched."""
+        return self.family.suggest or _nothing
+
+
 FAMILIES = {
     row.name: row
     for row in (
@@ -39,42 +67,112 @@ FAMILIES = {
             "pca_logistic",
             "classification",
             cheap=True,
-            summary="logistic regression on principal components of thumbnails",
+            summary="the honest cheap baseline: logistic regression on principal components of thumbnails, seconds on "
+            "a CPU",
         ),
         Row(
-            "plot_classifier", "classification", cheap=False, summary="any torchvision backbone with a three-layer head"
+            "plot_classifier",
+            "classification",
+            cheap=False,
+            summary="any torchvision classification backbone by name, with the three-layer head of the ResNet50 study "
+            "it comes from",
         ),
-        Row("pca", "detection", cheap=True, summary="reconstruction from principal components of normal pictures"),
-        Row("vae", "detection", cheap=False, summary="a variational autoencoder, of four architectures"),
         Row(
-            "conv_autoencoder", "detection", cheap=False, summary="a convolutional autoencoder, of three architectures"
+            "pca",
+            "detection",
+            cheap=True,
+            summary="the honest cheap baseline: reconstruction error after a few principal components",
+        ),
+        Row(
+            "vae",
+            "detection",
+            cheap=False,
+            summary="variational autoencoders `linear`, `small_conv`, `big_conv`, `conv224`; reconstruction error, "
+            "with or without KL",
+        ),
+        Row(
+            "conv_autoencoder",
+            "detection",
+            cheap=False,
+            summary="three convolutional autoencoders, `A`, `B`, `C` (A and C are, layer by layer, the same network)",
         ),
         Row(
             "vae_transfer",
             "classification",
             cheap=False,
-            summary="a head on the encoder of a VAE that was trained without labels",
+            summary="a VAE trained without labels, then a head on its frozen (or fine-tuned) encoder; trials share the "
+            "first stage",
         ),
         Row(
             "feature_autoencoder",
             "detection",
             cheap=False,
-            summary="a 1x1 autoencoder of frozen deep features, with heat maps",
+            summary="frozen deep features of RGB or RGB-D pictures, a 1×1 autoencoder, heat maps (DFR, arXiv "
+            "2012.07122)",
         ),
         Row(
             "patch_knn",
             "detection",
             cheap=True,
-            summary="nearest normal patches of frozen deep features, with heat maps",
+            summary="distance to the nearest normal patch in a coreset of frozen features, heat maps (PatchCore, arXiv "
+            "2106.08265)",
         ),
     )
 }
 
 
 def family_row(name: str) -> Row:
-    """The table's row of a family; InputError with the known names where there is none."""
-    if name not in FAMILIES:
-        near = get_close_matches(name, FAMILIES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"Unknown family {name!r}.{hint} Known families: {', '.join(sorted(FAMILIES))}.")
-    return FAMILIES[name]
+    """The row of a family of the table, of an installed package, or of one's own; InputError where there is none.
+
+    The code of one's own is run, which takes torch's import.
+    """
+    if name in FAMILIES:
+        return FAMILIES[name]
+    points = {} if is_own(name) else installed(GROUP)
+    if not is_own(name) and name not in points:
+        raise InputError(_unknown(name, points))
+    place = points[name].value if name in points else absolute_callable(name)
+    return OwnFamily(name, Family.load(place).task, False, "", place)
+
+
+def family_name(name: str) -> str:
+    """A family's name as an experiment keeps it; InputError where there is none. Runs no code of one's own."""
+    if is_own(name):
+        return absolute_callable(name)
+    if name not in FAMILIES and name not in (points := installed(GROUP)):
+        raise InputError(_unknown(name, points))
+    return name
+
+
+def variant_name(family: str) -> str:
+    """What a variant is called that has no name of its own: after its family, of a file after the file."""
+    if not is_own(family):
+        return family
+    place, _, attribute = family.rpartition(":")
+    stem = Path(place).stem if place.endswith(".py") else place
+    return re.sub(r"[^A-Za-z0-9._-]", "_", stem if attribute == "FAMILY" else f"{stem}.{attribute}").lstrip("._-")[:64]
+
+
+def is_cheap(name: str) -> bool:
+    """Whether a family is a baseline that trains in seconds; of one's own that is not known. Runs no code."""
+    return name in FAMILIES and FAMILIES[name].cheap
+
+
+def code_of(name: str) -> str:
+    """What a family's code is known by beside the package's version: a file by its content; empty: by nothing more."""
+    if name in FAMILIES:
+        return ""
+    return described(name if is_own(name) else installed(GROUP)[name].value)
+
+
+def _nothing(trial: SearchTrial) -> Mapping[str, Any]:
+    return {}
+
+
+def _unknown(name: str, points: Mapping[str, Any]) -> str:
+    known = sorted([*FAMILIES, *points])
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return (
+        f"Unknown family {name!r}.{hint} Known families: {', '.join(known)}. One of your own: path/to/file.py:FAMILY."
+    )

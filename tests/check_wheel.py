@@ -7,7 +7,11 @@ import venv
 from pathlib import Path
 
 EXPECTED = {"orchestrator", "trainables", "search_spaces"}
-DATA = ("orchestrator/starter.yaml", "orchestrator/py.typed", "orchestrator/report/templates")
+DATA = (
+    "orchestrator/experiment/starter.yaml",
+    "orchestrator/py.typed",
+    "orchestrator/report/document/templates",
+)
 
 
 def main() -> int:

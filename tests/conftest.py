@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.register_assert_rewrite("trainables.testing")
+
 SHAPES = {
     "step": lambda time: np.where(time > 0.5, 3.0, 0.0),
     "trend": lambda time: 6.0 * time,
@@ -32,7 +34,7 @@ class Ended:
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One local Ray of two CPUs, shared by all tests that need one."""
-    from orchestrator.engine import Engine
+    from orchestrator.machine.engine import Engine
 
     with Engine(cpus=2):
         yield
@@ -53,7 +55,7 @@ def fresh_tree(tmp_path: Path) -> Path:
 @pytest.fixture
 def orchestrate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Run the `orchestrate` command in this process: arguments -> how it ended."""
-    from orchestrator.cli import main
+    from orchestrator.cli.main import main
 
     def call(*arguments: str | Path) -> Ended:
         monkeypatch.setattr(sys, "argv", ["orchestrate", *map(str, arguments)])

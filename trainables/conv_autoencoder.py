@@ -5,11 +5,11 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from trainables.augmentation import PhotoAugmentation
-from trainables.conv_networks import DIVISOR, Architecture, code_channels, conv_autoencoder
 from trainables.interface import Family, Problem
-from trainables.reconstruction import Autoencoder, MeanSquaredError, check_pictures, precision_remarks
-from trainables.training import TrainingConfig
+from trainables.parts.augmentation import PhotoAugmentation
+from trainables.parts.conv_networks import DIVISOR, Architecture, code_channels, conv_autoencoder
+from trainables.parts.reconstruction import Autoencoder, MeanSquaredError, check_pictures, precision_remarks
+from trainables.training.loop import TrainingConfig
 
 
 class ConvAutoencoderConfig(TrainingConfig):
@@ -56,7 +56,6 @@ FAMILY = Family(
     task="detection",
     config=ConvAutoencoderConfig,
     build=ConvAutoencoder,
-    summary="A convolutional autoencoder: anomalies are what it reconstructs badly.",
     check=check,
     # A wider bottleneck always reconstructs better, anomalies too.
     loss_keys=("architecture", "bottleneck"),

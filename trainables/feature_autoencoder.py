@@ -10,11 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from trainables.depth_scale import depth_of, fit_depth_scale
 from trainables.errors import InputError
-from trainables.frozen_features import FrozenFeatures, FrozenFeaturesConfig, align, check_features, feature_channels
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+from trainables.parts.depth_scale import depth_of, fit_depth_scale
+from trainables.parts.frozen_features import (
+    FrozenFeatures,
+    FrozenFeaturesConfig,
+    align,
+    check_features,
+    feature_channels,
+)
+from trainables.training.loop import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
 SCORING_BATCH = 8
 """Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
@@ -234,7 +240,6 @@ FAMILY = Family(
     task="detection",
     config=FeatureAutoencoderConfig,
     build=FeatureAutoencoder,
-    summary="A 1x1 autoencoder of frozen deep features, RGB or RGB-D, with heat maps (DFR).",
     check=check,
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),

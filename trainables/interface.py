@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from trainables.own_code import OwnRow
+
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
     import torch
 
 Task = Literal["classification", "detection"]
+Mode = Literal["max", "min"]
+"""Which way a figure is better."""
+UNKNOWN = -1
+"""The label of a picture of which nothing else is known: it can be scored, not trained with or graded."""
 
 
 class Pictures(Protocol):
@@ -49,7 +55,7 @@ class Samples:
 
     pictures: Pictures
     labels: NDArray[np.int64]
-    """(N,): the index into `classes`; for detection 0 is normal and 1 is anomalous."""
+    """(N,): the index into `classes`; for detection 0 is normal and 1 is anomalous. UNKNOWN: not known."""
     classes: tuple[str, ...]
     """For detection ("normal", "anomaly"); what kind of anomaly each is stands in `kinds`."""
     paths: tuple[str, ...]
@@ -195,7 +201,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(OwnRow):
     """A kind of model: how it is configured and how it is built."""
 
     name: str
@@ -203,10 +209,6 @@ class Family:
     config: type[FamilyConfig]
     build: Callable[[Any, Problem, int], Model]
     """(configuration, problem, seed) -> an untrained model. The same seed gives the same model."""
-    seeded: bool = True
-    """False where training has no randomness, so that every seed gives the same result."""
-    summary: str = ""
-    """One line for lists and help texts."""
     check: Callable[[Any, Problem], list[str]] = field(default=lambda config, problem: [])
     """(configuration, problem) -> remarks to say aloud before any work starts (such as: random initialisation).
 
@@ -217,3 +219,5 @@ class Family:
     """The keys that change what validation_loss means, so that no search may choose them by it."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
+    suggest: Callable[[Any], Mapping[str, Any]] | None = None
+    """Of a family of one's own: what a search varies, as a module of `search_spaces` says it. None: nothing."""

@@ -12,11 +12,11 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from trainables.coreset import greedy_k_centre, nearest
 from trainables.errors import InputError
-from trainables.frozen_features import FrozenFeatures, FrozenFeaturesConfig, Layers, align, check_features
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.training import snapshot
+from trainables.parts.coreset import greedy_k_centre, nearest
+from trainables.parts.frozen_features import FrozenFeatures, FrozenFeaturesConfig, Layers, align, check_features
+from trainables.training.loop import snapshot
 
 MOST_POOLED = 40_000
 """Training patches that the coreset is chosen from; of more, so many drawn at random."""
@@ -203,7 +203,6 @@ FAMILY = Family(
     task="detection",
     config=PatchKnnConfig,
     build=PatchKnn,
-    summary="Distance of frozen deep patches to the nearest normal one, with heat maps: PatchCore's idea.",
     check=check,
     loss_keys=(
         "backbone",

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
-from trainables.pca_logistic import LUMA, area_weights
-from trainables.principal_components import principal_components
-from trainables.reconstruction import reconstruction_gallery
+from trainables.parts.principal_components import principal_components
+from trainables.parts.reconstruction import reconstruction_gallery
+from trainables.parts.thumbnails import LUMA, area_weights
 
 VALUES_AT_A_TIME = 2**23
 """64 MiB of float64."""
@@ -193,8 +193,6 @@ FAMILY = Family(
     task="detection",
     config=PcaConfig,
     build=Pca,
-    seeded=False,
-    summary="Reconstruction from principal components: the cheap baseline of detection.",
     check=check,
     # More components always reconstruct better, anomalies too; the others change what is reconstructed.
     loss_keys=("components", "crop", "blur", "thumbnail", "grey"),

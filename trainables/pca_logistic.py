@@ -16,9 +16,8 @@ from torch import Tensor
 
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
+from trainables.parts.thumbnails import LUMA, area_weights
 
-LUMA = (0.299, 0.587, 0.114)
-"""Grey from RGB, ITU-R BT.601."""
 READING_BATCH = 256
 MOST_ITERATIONS = 1000
 SMALLEST_SPREAD = 1e-6
@@ -150,15 +149,6 @@ class PcaLogistic:
         return thumbnails
 
 
-def area_weights(pixels: int, side: int) -> NDArray[np.float64]:
-    """(side, pixels): how much of each pixel lies in each of `side` equal stretches; rows sum to 1."""
-    edges = np.linspace(0, pixels, side + 1)
-    starts = np.arange(pixels)
-    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
-    weights: NDArray[np.float64] = np.clip(overlap, 0, None) * (side / pixels)
-    return weights
-
-
 def _all_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coefficients or intercepts with a row for each class; of two classes scikit-learn keeps the second alone."""
     return np.concatenate((np.zeros_like(values), values)) if len(values) == 1 else values
@@ -169,5 +159,4 @@ FAMILY = Family(
     task="classification",
     config=PcaLogisticConfig,
     build=PcaLogistic,
-    summary="Logistic regression on principal components of grey thumbnails: the cheap baseline.",
 )

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from trainables.augmentation import Augmentation
-from trainables.backbones import (
+from trainables.errors import InputError
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.own_code import is_own
+from trainables.parts.augmentation import Augmentation
+from trainables.parts.backbones import (
     BackboneName,
     build_backbone,
     check_size,
@@ -18,11 +20,9 @@ from trainables.backbones import (
     replace_last_layer,
     set_input_transform,
 )
-from trainables.errors import InputError
-from trainables.heads import plot_head
-from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.own_code import is_own
-from trainables.pretrained import (
+from trainables.parts.cross_entropy import CrossEntropy
+from trainables.parts.heads import plot_head
+from trainables.parts.pretrained import (
     WeightsName,
     check_weights,
     find_weights,
@@ -30,7 +30,7 @@ from trainables.pretrained import (
     origin,
     starting_remarks,
 )
-from trainables.training import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+from trainables.training.loop import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -89,26 +89,6 @@ class PlotNetwork(nn.Module):
             self.backbone.eval()
             self.head.train(mode)
         return self
-
-
-class CrossEntropy:
-    """Cross-entropy in which each class may count differently, and softmax scores."""
-
-    def __init__(self) -> None:
-        self.class_weights: Tensor | None = None
-
-    def losses(self, output: Tensor, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Each sample's cross-entropy (B,) and its class's weight (B,)."""
-        losses = cross_entropy(output.float(), labels, reduction="none")
-        return losses, torch.ones_like(losses) if self.class_weights is None else self.class_weights[labels]
-
-    def scores(self, output: Tensor, pictures: Tensor) -> Tensor:
-        """Class probabilities (B, C)."""
-        return output.double().softmax(dim=1)
-
-    def maps(self, output: Tensor, pictures: Tensor) -> None:
-        """None: classes have no place."""
-        return
 
 
 class PlotClassifier:
@@ -194,7 +174,6 @@ FAMILY = Family(
     task="classification",
     config=PlotClassifierConfig,
     build=PlotClassifier,
-    summary="A torchvision backbone with a small head, fine-tuned on plots.",
     check=check,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

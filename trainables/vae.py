@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainables.errors import InputError
 from trainables.interface import Family, Gallery, Problem, Samples
-from trainables.reconstruction import (
+from trainables.parts.reconstruction import (
     SHOWN,
     Autoencoder,
     as_pictures,
@@ -18,8 +18,8 @@ from trainables.reconstruction import (
     squared_errors,
     to_rgb,
 )
-from trainables.training import TrainingConfig
-from trainables.vae_networks import Architecture, Vae, VaeOutput, divisor, vae
+from trainables.parts.vae_networks import Architecture, Vae, VaeOutput, divisor, vae
+from trainables.training.loop import TrainingConfig
 
 
 class VaeConfig(TrainingConfig):
@@ -132,7 +132,6 @@ FAMILY = Family(
     task="detection",
     config=VaeConfig,
     build=VaeModel,
-    summary="A variational autoencoder: anomalies are what it reconstructs badly.",
     check=check,
     # The score changes no loss, so that a loss can't choose it either.
     loss_keys=("architecture", "kl_weight", "score"),

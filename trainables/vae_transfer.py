@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from trainables.heads import transfer_head
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.plot_classifier import CrossEntropy
-from trainables.reconstruction import precision_remarks
-from trainables.shared_stage import Stage, shared_stage, stage_key
-from trainables.training import EpochLoop, TrainingConfig, snapshot
+from trainables.parts.cross_entropy import CrossEntropy
+from trainables.parts.heads import transfer_head
+from trainables.parts.reconstruction import precision_remarks
+from trainables.parts.vae_networks import Architecture, encoder, vae
+from trainables.training.loop import EpochLoop, TrainingConfig, snapshot
+from trainables.training.shared_stage import Stage, shared_stage, stage_key
 from trainables.vae import VaeConfig, VaeObjective, check_latent
-from trainables.vae_networks import Architecture, encoder, vae
 
 KEY_LETTERS = 16
 """How much of a stage's key a record shows."""
@@ -223,6 +223,5 @@ FAMILY = Family(
     task="classification",
     config=VaeTransferConfig,
     build=VaeTransfer,
-    summary="A classifier on the encoder of a VAE that was trained without labels.",
     check=check,
 )

@@ -10,9 +10,9 @@ from orchestrator.comparing.board_ranks import Ranking, rank_boards
 from orchestrator.comparing.data_sets import BoardRow, DataSet
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, read_usable
-from orchestrator.report.formatting import printable, words
-from orchestrator.report.leaderboard import mode_of, standings
-from orchestrator.report.run_data import DEFAULT_METRICS
+from orchestrator.report.document.formatting import printable, words
+from orchestrator.report.numbers.leaderboard import mode_of, standings
+from orchestrator.scoring.metric_table import default_metric
 from trainables.errors import InputError
 from trainables.interface import Task
 
@@ -125,7 +125,7 @@ def _metrics(runs: Sequence[NamedRun], asked: str | None, notices: list[str]) ->
             else:
                 notices.append(f"No run of {task} has {printable(asked)}: they are ranked by another metric.")
         if task not in chosen:
-            default = DEFAULT_METRICS[task]
+            default = default_metric(task)
             first = next(iter(objectives))
             chosen[task] = first if len(objectives) == 1 or default not in known else default
             if len(objectives) > 1:

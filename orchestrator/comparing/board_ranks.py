@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from orchestrator.comparing.data_sets import DataSet
-from orchestrator.report.formatting import plural, printable, words
+from orchestrator.report.document.formatting import plural, printable, words
 from orchestrator.scoring.ranks import LEAST, RankTest, rank_test
 
 Method = tuple[str, str]

@@ -8,10 +8,20 @@ import pandas as pd
 from orchestrator.comparing.board import Board, row_values
 from orchestrator.comparing.board_ranks import Ranking
 from orchestrator.comparing.data_sets import DataSet
-from orchestrator.report.blocks import Block, Cell, Charts, Fold, Listing, Report, Section, Table
-from orchestrator.report.formatting import count, duration, interval, label, number, p_value, plural, printable, words
-from orchestrator.report.rank_figure import cd_chart
-from orchestrator.report.svg import drawing
+from orchestrator.report.document.document import Block, Cell, Charts, Fold, Listing, Report, Section, Table
+from orchestrator.report.document.formatting import (
+    count,
+    duration,
+    interval,
+    label,
+    number,
+    p_value,
+    plural,
+    printable,
+    words,
+)
+from orchestrator.report.figures.rank_figure import cd_chart
+from orchestrator.report.figures.svg import drawing
 from orchestrator.scoring.ranks import RankTest
 
 MOST_SETS = 6

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.artifacts.records import TrialRecord
 from orchestrator.comparing.reading import NamedRun
-from orchestrator.experiment import flat as flat_experiment
-from orchestrator.records import TrialRecord
-from orchestrator.report.frames import flat
+from orchestrator.experiment.experiment import flat as flat_experiment
+from orchestrator.report.numbers.frames import flat
 
 ABSENT = "not given"
 Scope = Literal["experiment", "winner", "environment"]

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.comparing.changes import Change, changes
-from orchestrator.comparing.moves import Cells, Move, corrected, moves
+from orchestrator.comparing.differences import Cells, Move, corrected, moves
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, read_all
 from orchestrator.comparing.same_split import SplitCheck, check_split
-from orchestrator.report.formatting import printable, words
+from orchestrator.report.document.formatting import printable, words
 from trainables.errors import InputError
 
 
@@ -40,7 +40,7 @@ class RunComparison:
         return self.first.data.metric
 
 
-def compare_runs(
+def read_comparison(
     paths: Sequence[Path], *, mark: bool = False, matches: Sequence[str] = (), metrics: Sequence[str] = ()
 ) -> RunComparison:
     """Each run against the first: the split, what changed, what moved and whether significantly.

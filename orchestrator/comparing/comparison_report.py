@@ -8,10 +8,10 @@ import pandas as pd
 
 from orchestrator.comparing.changes import Change, Scope
 from orchestrator.comparing.comparison import Against, RunComparison, move_values
-from orchestrator.comparing.moves import Move, needed_ratio
+from orchestrator.comparing.differences import Move, needed_ratio
 from orchestrator.comparing.reading import NamedRun, letter
-from orchestrator.report.blocks import Block, Cell, Fold, Listing, Report, Section, Table
-from orchestrator.report.formatting import (
+from orchestrator.report.document.document import Block, Cell, Fold, Listing, Report, Section, Table
+from orchestrator.report.document.formatting import (
     count,
     interval,
     label,

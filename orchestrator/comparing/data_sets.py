@@ -1,10 +1,9 @@
 """What a leaderboard over runs holds of each data set."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from orchestrator.scoring.statistics import Estimate
-from trainables.interface import Task
+from trainables.interface import Mode, Task
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class DataSet:
     split: str
     task: Task
     metric: str
-    mode: Literal["max", "min"]
+    mode: Mode
     rows: tuple[BoardRow, ...]
     caveat: str
     """What every figure here must say of itself; may be empty."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.report.formatting import printable, words
-from orchestrator.report.run_data import RunData, read_run
-from orchestrator.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.report.document.formatting import printable, words
+from orchestrator.report.numbers.run_data import RunData, read_run
 from trainables.errors import InputError
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.comparing.reading import NamedRun
-from orchestrator.report.formatting import count, plural, printable, words
+from orchestrator.report.document.formatting import count, plural, printable, words
 
 
 @dataclass(frozen=True)

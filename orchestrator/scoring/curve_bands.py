@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.scoring.cuts import check_detection
+from orchestrator.scoring.confusion_counts import check_detection
 from orchestrator.scoring.draws import picture_weights
 
 DRAWS = 500

@@ -54,31 +54,71 @@ def label_regions(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
     return np.asarray(labelled, dtype=np.int64), int(count)
 
 
-def pixel_metrics(judged: Pixels, *others: Pixels, limit: float = LIMIT) -> dict[str, float]:
-    """`pixel_roc_auc` and `pro_auc` of the defects of `judged` against the normal pixels of all; {} without either.
+@dataclass(frozen=True)
+class PixelRanks:
+    """How each defect pixel ranks among the normal ones.
 
     A defect pixel of value v is found at every threshold up to v. As the threshold falls through v, the false-positive
     rate rises from a, the share of normal pixels above v, to b, the share not below v. So on the ROC curve, with equal
     values taken as one step and straight lines between steps, each defect pixel is a ramp from 0 at a to 1 at b, and
-    its area up to any rate is known in closed form. ROC-AUC is the mean area of all defect pixels up to 1 (Hanley and
-    McNeil 1982); the per-region overlap, integrated to `limit` and divided by it (Bergmann et al. 2019 and 2021), is
-    the mean over regions of the mean over their pixels.
+    its area up to any rate is known in closed form.
     """
+
+    start: NDArray[np.float64]
+    """(Q,): a of each defect pixel."""
+    end: NDArray[np.float64]
+    """(Q,): b."""
+    region: NDArray[np.int64]
+    """(Q,): the region that it is in, numbered from 0 without gaps."""
+
+    def roc_auc(self) -> float:
+        """The mean area of all defect pixels up to 1 (Hanley and McNeil 1982)."""
+        return float(ramp_areas(self.start, self.end, 1.0).mean())
+
+    def overlap(self, limit: float = LIMIT) -> float:
+        """The per-region overlap, integrated to `limit` and divided by it (Bergmann et al. 2019 and 2021): the mean
+        over regions of the mean over their pixels."""
+        areas = ramp_areas(self.start, self.end, limit) / limit
+        return float((np.bincount(self.region, areas) / np.bincount(self.region)).mean())
+
+
+def pixel_ranks(judged: Pixels, *others: Pixels) -> PixelRanks | None:
+    """The defects of `judged` among the normal pixels of all; None without either."""
     sets = [part.normal for part in (judged, *others)]
     total = sum(map(len, sets))
     if total == 0 or len(judged.defect) == 0:
-        return {}
+        return None
     order = np.argsort(judged.defect)  # neighbours in order are neighbours in memory
-    values, region = judged.defect[order], judged.region[order]
+    values = judged.defect[order]
     not_above = np.sum([np.searchsorted(normal, values, side="right") for normal in sets], axis=0)
     below = np.sum([np.searchsorted(normal, values, side="left") for normal in sets], axis=0)
-    start, end = (total - not_above) / total, (total - below) / total
-    sizes = np.bincount(region)
-    overlap = np.bincount(region, ramp_areas(start, end, limit) / limit) / sizes
-    return {
-        "pixel_roc_auc": float(ramp_areas(start, end, 1.0).mean()),
-        "pro_auc": float(overlap.mean()),
-    }
+    return PixelRanks((total - not_above) / total, (total - below) / total, judged.region[order])
+
+
+@dataclass(frozen=True)
+class BinnedRanks:
+    """How the pixels of R regions rank among the normal ones in each of D weightings of the pictures, bin by bin."""
+
+    start: NDArray[np.float64]
+    """(D, B): the false-positive rate above each bin."""
+    end: NDArray[np.float64]
+    """(D, B): that down to its lower edge."""
+    inside: NDArray[np.float64]
+    """(D, B): the defect pixels in each bin."""
+    shares: NDArray[np.float64]
+    """(D, B): the same, each region's adding up to its weight."""
+    regions: NDArray[np.float64]
+    """(D,): the weight of all regions."""
+
+    def roc_auc(self) -> NDArray[np.float64]:
+        """(D,): the mean area of the defect pixels, as `PixelRanks.roc_auc`."""
+        areas = (self.inside * ramp_areas(self.start, self.end, 1.0)).sum(axis=1)
+        return np.asarray(areas / self.inside.sum(axis=1))
+
+    def overlap(self, limit: float = LIMIT) -> NDArray[np.float64]:
+        """(D,): the mean area of the regions, as `PixelRanks.overlap`."""
+        areas = (self.shares * ramp_areas(self.start, self.end, limit) / limit).sum(axis=1) / self.regions
+        return np.asarray(np.minimum(areas, 1.0))  # the shares of a region add up to 1 only nearly
 
 
 def ramp_areas(start: NDArray[np.float64], end: NDArray[np.float64], limit: float) -> NDArray[np.float64]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from orchestrator.scoring.cuts import check_detection
-from orchestrator.scoring.defects import countable, pixel_metrics, pixels
-from orchestrator.scoring.metric_table import metrics_of
-from orchestrator.scoring.thresholds import at_threshold
+from orchestrator.scoring.confusion_counts import check_detection, check_threshold
+from orchestrator.scoring.defects import countable, pixel_ranks, pixels
+from orchestrator.scoring.judged import Detected
+from orchestrator.scoring.metric_table import graded
 
 if TYPE_CHECKING:
     from trainables.interface import Pictures
@@ -36,11 +37,12 @@ def grade_detection(
     the pictures that `countable` counts. What is undefined is left out. Raises ValueError where input breaks a rule.
     """
     scores, labels = check_detection(scores, labels)
-    values = _image_metrics(scores, labels, threshold)
+    check_threshold(threshold)
+    ranks = None
     if maps is not None and masks is not None:
         maps = _one_a_score(maps, scores)
-        values |= pixel_metrics(pixels(maps, masks, countable(maps, masks, masked, labels).rows))
-    return _in_order(values)
+        ranks = pixel_ranks(pixels(maps, masks, countable(maps, masks, masked, labels).rows))
+    return graded("detection", Detected(scores, labels, threshold, maps, masks, masked, ranks))
 
 
 def per_kind(
@@ -58,6 +60,7 @@ def per_kind(
     alphabet; the rest is as in `grade_detection`.
     """
     scores, labels = check_detection(scores, labels)
+    check_threshold(threshold)
     if len(kinds) != len(labels):
         raise ValueError(f"There must be one kind a label, {len(labels)}; got {len(kinds)}.")
     names = np.array(kinds, dtype=object)
@@ -70,11 +73,13 @@ def per_kind(
     found: dict[str, dict[str, float]] = {}
     for kind in sorted({str(name) for name in names[~normal]}):
         own = ~normal & (names == kind)
-        rows = normal | own
-        values = _image_metrics(scores[rows], labels[rows], threshold)
+        rows = np.flatnonzero(normal | own)
+        judged = Detected(scores[rows], labels[rows], threshold)
         if maps is not None and masks is not None and counted is not None:
-            values |= pixel_metrics(pixels(maps, masks, counted[own[counted]]), background)
-        found[kind] = {"pictures": float(own.sum()), **_in_order(values)}
+            ranks = pixel_ranks(pixels(maps, masks, counted[own[counted]]), background)
+            known = None if masked is None else masked[rows]
+            judged = replace(judged, maps=maps[rows], masks=masks[rows], masked=known, pixels=ranks)
+        found[kind] = {"pictures": float(own.sum()), **graded("detection", judged)}
     return found
 
 
@@ -96,20 +101,6 @@ def precision_recall_points(scores: NDArray[np.floating], labels: NDArray[np.int
     scores, labels = _both_classes(scores, labels)
     precisions, recalls, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
     return _thinned(recalls[::-1], precisions[::-1], most)
-
-
-def _image_metrics(scores: NDArray[np.float64], labels: NDArray[np.int64], threshold: float | None) -> dict[str, float]:
-    values: dict[str, float] = {}
-    if 0 < labels.sum() < len(labels):
-        values["roc_auc"] = float(roc_auc_score(labels, scores))
-        values["average_precision"] = float(average_precision_score(labels, scores))
-    return values if threshold is None else values | at_threshold(scores, labels, threshold)
-
-
-def _in_order(values: dict[str, float]) -> dict[str, float]:
-    ordered = {metric.name: values[metric.name] for metric in metrics_of("detection") if metric.name in values}
-    assert len(ordered) == len(values), "every metric has a row in the table"
-    return ordered
 
 
 def _one_a_score(maps: NDArray[np.floating], scores: NDArray[np.float64]) -> NDArray[np.floating]:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 DRAWS = 10_000
 """Of metrics of whole pictures."""
-PIXEL_DRAWS = 1_000
-"""Of metrics of pixels, each of which takes histograms of all pictures."""
+PIXEL_DRAWS = FEW_DRAWS = 1_000
+"""Of metrics of pixels, each of which takes histograms of all pictures; of those that are drawn one by one."""
 # Keeps one chunk of weights at 8 MB whatever the number of pictures, with hundreds of draws for a loop over pictures.
 _CHUNK_CELLS = 1 << 20
 # Draws are kept for the next model up to this many counts: 64 MB, such as 10,000 draws of 6,000 pictures.

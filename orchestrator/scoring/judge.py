@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.records import ThresholdChoice
+from orchestrator.artifacts.records import ThresholdChoice
 from orchestrator.scoring.metrics import grade
 from orchestrator.scoring.thresholds import choose
 

@@ -1,54 +1,202 @@
-"""Which metrics there are, for which task, and which way is better."""
+"""The one table of metrics: what each is called, which way is better, what it needs, and how it is computed.
 
+A row says all of a metric. `value` is computed from pictures as they are, `resampled` on many draws of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from trainables.interface import Task
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.interface import Mode, Task
+from trainables.own_code import OwnRow
+
+if TYPE_CHECKING:
+    from orchestrator.scoring.defects import BinnedRanks
+    from orchestrator.scoring.judged import Classified, Detected, DrawnAnomalies, DrawnClasses
+
+Floats = NDArray[np.float64]
+Needs = Literal["scores", "threshold", "masks"]
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(OwnRow):
     """One number that a prediction is judged by."""
 
     name: str
+    """As an experiment file, records and tables of numbers have it."""
+    label: str
+    """As prose has it."""
     task: Task
-    mode: Literal["max", "min"]
+    mode: Mode
     """Which way is better."""
     meaning: str
     """One line for lists and captions."""
-    thresholded: bool = False
-    """Whether it needs a threshold."""
-    pixel: bool = False
-    """Whether it needs anomaly maps, and masks to judge them by."""
+    value: Callable[[Any], float | None] | None
+    """(a `Classified`, or a `Detected`) -> the figure; None where it is not defined. Of a row that was read from a
+    run's folder, where no code is kept, None."""
+    resampled: Callable[[Any], Floats | None] | None = None
+    """(`DrawnClasses`, `DrawnAnomalies`, or of pixels `BinnedRanks`) -> the figure on each draw of the test pictures,
+    (draws, seeds) or of pixels (draws,); None where it is not defined. Where there is no such function, `value` is
+    computed on fewer draws, and of pixels on none."""
+    needs: Needs = "scores"
+    """scores alone; a threshold; or anomaly maps, and masks to judge them by."""
+    bounds: tuple[float, float] = (0.0, 1.0)
+    """What values it can take."""
+    guessed: bool = False
+    """Whether guessing among C classes gives about 1 / C."""
+    quoted: bool = True
+    """Whether tables that have room for few columns show it."""
+
+    @property
+    def thresholded(self) -> bool:
+        """Whether it needs a threshold."""
+        return self.needs == "threshold"
+
+    @property
+    def pixel(self) -> bool:
+        """Whether it is of pixels."""
+        return self.needs == "masks"
 
 
-def _classification(name: str, mode: Literal["max", "min"], meaning: str) -> Metric:
-    return Metric(name=name, task="classification", mode=mode, meaning=meaning)
+def _accuracy(one: Classified) -> float:
+    return float((one.predicted == one.labels).mean())
 
 
-def _detection(name: str, meaning: str, thresholded: bool = False, pixel: bool = False) -> Metric:
-    return Metric(name, "detection", "max", meaning, thresholded, pixel)
+def _log_loss(one: Classified) -> float:
+    from sklearn.metrics import log_loss  # seconds, which a wrong key should not cost
+
+    return float(log_loss(one.labels, one.probabilities, labels=np.arange(len(one.classes))))
+
+
+def _roc_auc(one: Detected) -> float | None:
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(one.labels, one.scores)) if one.both else None
+
+
+def _average_precision(one: Detected) -> float | None:
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(one.labels, one.scores)) if one.both else None
+
+
+def _roc_auc_drawn(drawn: DrawnAnomalies) -> Floats | None:
+    return None if drawn.ranked is None else drawn.ranked[0]
+
+
+def _average_precision_drawn(drawn: DrawnAnomalies) -> Floats | None:
+    return None if drawn.ranked is None else drawn.ranked[1]
+
+
+def _rate(name: str, label: str, meaning: str, quoted: bool = True) -> Metric:
+    """A figure at a threshold, as `confusion_counts.rates` has it."""
+
+    def value(one: Detected) -> float | None:
+        return one.rates.get(name)
+
+    def resampled(drawn: DrawnAnomalies) -> Floats | None:
+        return drawn.rates.get(name)
+
+    return Metric(name, label, "detection", "max", meaning, value, resampled, needs="threshold", quoted=quoted)
+
+
+def _macro_precision_drawn(drawn: DrawnClasses) -> Floats:
+    return np.asarray(drawn.share(drawn.hits, drawn.predicted).mean(axis=-1))
+
+
+def _macro_recall_drawn(drawn: DrawnClasses) -> Floats:
+    return np.asarray(drawn.share(drawn.hits, drawn.true).mean(axis=-1))
+
+
+def _macro_f1_drawn(drawn: DrawnClasses) -> Floats:
+    return np.asarray(drawn.share(2 * drawn.hits, drawn.true + drawn.predicted).mean(axis=-1))
+
+
+def _accuracy_drawn(drawn: DrawnClasses) -> Floats:
+    return drawn.share(drawn.hits.sum(axis=-1), drawn.true.sum(axis=-1))
+
+
+def _log_loss_drawn(drawn: DrawnClasses) -> Floats:
+    return drawn.losses
+
+
+def _pixel_roc_auc(one: Detected) -> float | None:
+    return None if one.pixels is None else one.pixels.roc_auc()
+
+
+def _pro_auc(one: Detected) -> float | None:
+    return None if one.pixels is None else one.pixels.overlap()
+
+
+def _pixel_roc_auc_drawn(drawn: BinnedRanks) -> Floats:
+    return drawn.roc_auc()
+
+
+def _pro_auc_drawn(drawn: BinnedRanks) -> Floats:
+    return drawn.overlap()
 
 
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        _classification("macro_f1", "max", "F1 of each class, averaged with equal weight"),
-        _classification("accuracy", "max", "share of samples whose most probable class is the true one"),
-        _classification("macro_precision", "max", "precision of each class, averaged with equal weight"),
-        _classification("macro_recall", "max", "recall of each class, averaged with equal weight"),
-        _classification("log_loss", "min", "mean negative log probability of the true class, in nats"),
-        _detection("roc_auc", "chance that an anomaly scores higher than a normal sample"),
-        _detection("average_precision", "precision averaged over the anomalies, from the highest score down"),
-        _detection("balanced_accuracy", "mean of TPR and TNR at the threshold", thresholded=True),
-        _detection("f1", "F1 of the anomalies at the threshold", thresholded=True),
-        _detection("tpr", "share of anomalies above the threshold", thresholded=True),
-        _detection("tnr", "share of normal samples not above the threshold", thresholded=True),
-        _detection("pixel_roc_auc", "chance that a defect pixel scores higher than a normal one", pixel=True),
-        _detection("pro_auc", "mean share of each defect region found, over pixel FPR 0 to 0.3", pixel=True),
+        Metric(
+            "macro_f1", "macro F1", "classification", "max",
+            "F1 of each class, averaged with equal weight",
+            lambda one: one.macro[2], _macro_f1_drawn, guessed=True,
+        ),
+        Metric(
+            "accuracy", "accuracy", "classification", "max",
+            "share of samples whose most probable class is the true one",
+            _accuracy, _accuracy_drawn, guessed=True,
+        ),
+        Metric(
+            "macro_precision", "macro precision", "classification", "max",
+            "precision of each class, averaged with equal weight",
+            lambda one: one.macro[0], _macro_precision_drawn,
+        ),
+        Metric(
+            "macro_recall", "macro recall", "classification", "max",
+            "recall of each class, averaged with equal weight",
+            lambda one: one.macro[1], _macro_recall_drawn, guessed=True,
+        ),
+        Metric(
+            "log_loss", "log loss", "classification", "min",
+            "mean negative log probability of the true class, in nats",
+            _log_loss, _log_loss_drawn, bounds=(0.0, math.inf),
+        ),
+        Metric(
+            "roc_auc", "ROC-AUC", "detection", "max",
+            "chance that an anomaly scores higher than a normal sample",
+            _roc_auc, _roc_auc_drawn,
+        ),
+        Metric(
+            "average_precision", "average precision", "detection", "max",
+            "precision averaged over the anomalies, from the highest score down",
+            _average_precision, _average_precision_drawn, quoted=False,
+        ),
+        _rate("balanced_accuracy", "balanced accuracy", "mean of TPR and TNR at the threshold"),
+        _rate("f1", "F1", "F1 of the anomalies at the threshold", quoted=False),
+        _rate("tpr", "TPR", "share of anomalies above the threshold"),
+        _rate("tnr", "TNR", "share of normal samples not above the threshold"),
+        Metric(
+            "pixel_roc_auc", "pixel ROC-AUC", "detection", "max",
+            "chance that a defect pixel scores higher than a normal one",
+            _pixel_roc_auc, _pixel_roc_auc_drawn, needs="masks",
+        ),
+        Metric(
+            "pro_auc", "PRO-AUC", "detection", "max",
+            "mean share of each defect region found, over pixel FPR 0 to 0.3",
+            _pro_auc, _pro_auc_drawn, needs="masks",
+        ),
     )
-}
-"""Every metric by name, in the order of tables."""
+}  # fmt: skip
+"""Every metric by name, in the order of tables; of each task the first is what is sought unless told otherwise."""
 
 
 def metrics_of(task: Task) -> list[Metric]:
@@ -56,8 +204,34 @@ def metrics_of(task: Task) -> list[Metric]:
     return [metric for metric in METRICS.values() if metric.task == task]
 
 
-def metric_mode(name: str) -> Literal["max", "min"]:
+def default_metric(task: Task) -> str:
+    """What is sought, and ranked by, where an experiment says nothing."""
+    return metrics_of(task)[0].name
+
+
+def needs_threshold(name: str) -> bool:
+    """Whether what is sought by this name depends on where the line is drawn; of a loss, no."""
+    return name in METRICS and METRICS[name].thresholded
+
+
+def needs_masks(name: str) -> bool:
+    """Whether what is sought by this name is of pixels."""
+    return name in METRICS and METRICS[name].pixel
+
+
+def metric_mode(name: str) -> Mode:
     """Which way a metric is better; unknown ones that name a loss or an error are better when smaller."""
     if name in METRICS:
         return METRICS[name].mode
     return "min" if "loss" in name or "error" in name else "max"
+
+
+def metric_bounds(name: str) -> tuple[float, float]:
+    """What values a metric can take; of an unknown one, any."""
+    return METRICS[name].bounds if name in METRICS else (-math.inf, math.inf)
+
+
+def graded(task: Task, judged: Classified | Detected) -> dict[str, float]:
+    """Every metric of a task that is defined, by name, in the order of tables."""
+    found = {metric.name: metric.value(judged) for metric in metrics_of(task) if metric.value is not None}
+    return {name: float(value) for name, value in found.items() if value is not None}

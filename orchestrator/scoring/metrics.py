@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from orchestrator.records import ClassScores
+from orchestrator.artifacts.records import ClassScores
 from orchestrator.scoring.detection import grade_detection
-from orchestrator.scoring.metric_table import METRICS, metrics_of
+from orchestrator.scoring.judged import Classified
+from orchestrator.scoring.metric_table import METRICS, graded
 
 if TYPE_CHECKING:
     # Only for the types: a report is written without torch.
@@ -45,20 +46,7 @@ def grade(
         known = ", ".join(sorted({metric.task for metric in METRICS.values()}))
         raise ValueError(f"Task {task!r} has no metrics. Tasks with metrics: {known}.")
     scores = check_scores(prediction.scores, labels, classes)
-    predicted = scores.argmax(axis=1)
-    rows = np.arange(len(classes))
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=rows, average="macro", zero_division=0
-    )
-    values = {
-        "macro_f1": float(f1),
-        "accuracy": float(accuracy_score(labels, predicted)),
-        "macro_precision": float(precision),
-        "macro_recall": float(recall),
-        "log_loss": float(log_loss(labels, scores, labels=rows)),
-    }
-    assert set(values) == {metric.name for metric in metrics_of(task)}
-    return values
+    return graded("classification", Classified(scores, labels, classes))
 
 
 def per_class(prediction: Prediction, labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, ClassScores]:

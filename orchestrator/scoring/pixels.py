@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.scoring.defects import LIMIT, countable, label_regions, pixel_metrics, pixels, ramp_areas
+from orchestrator.scoring.defects import LIMIT, BinnedRanks, countable, label_regions, pixels
 from orchestrator.scoring.draws import PIXEL_DRAWS, picture_weights
+from orchestrator.scoring.metric_table import metrics_of
+from trainables.files import whole
 
 if TYPE_CHECKING:
     from trainables.interface import Pictures
@@ -18,37 +20,6 @@ if TYPE_CHECKING:
 BINS = 2_048
 RESAMPLED_BINS = 256
 """What the bootstrap adds them up to: eight times faster, and the spread over draws is within 1 % of that of all."""
-
-
-def pixel_roc_auc(maps: NDArray[np.floating], masks: Pictures, masked: NDArray[np.bool_] | None = None) -> float:
-    """ROC-AUC of the pixels of maps (N, H, W) against masks (N, H, W); ValueError where there is none.
-
-    Pictures whose `masked` (N,) is False are left out; None: every picture counts.
-    """
-    return _one("pixel_roc_auc", maps, masks, masked)
-
-
-def pro_auc(
-    maps: NDArray[np.floating], masks: Pictures, masked: NDArray[np.bool_] | None = None, limit: float = LIMIT
-) -> float:
-    """The overlap of 8-connected regions, averaged over regions and false-positive rates 0 to `limit`, in 0 to 1.
-
-    The rate is over all normal pixels of all counted pictures. Arguments and errors as in `pixel_roc_auc`.
-    """
-    if not 0 < limit <= 1:
-        raise ValueError(f"The limit is a false-positive rate above 0, at most 1; got {limit}.")
-    return _one("pro_auc", maps, masks, masked, limit=limit)
-
-
-def _one(
-    name: str, maps: NDArray[np.floating], masks: Pictures, masked: NDArray[np.bool_] | None, **options: Any
-) -> float:
-    found = pixel_metrics(pixels(maps, masks, countable(maps, masks, masked).rows), **options)
-    if name not in found:
-        raise ValueError(
-            f"{name} needs normal and defect pixels in pictures with a known mask, and one kind is missing."
-        )
-    return found[name]
 
 
 @dataclass(frozen=True)
@@ -71,7 +42,7 @@ class PixelHistograms:
     def save(self, path: Path) -> None:
         """Write them as a compressed .npz."""
         counts = (self.dropped, self.pictures_left_out)
-        with path.open("wb") as file:
+        with whole(path, wait=False) as file:
             np.savez_compressed(
                 file, edges=self.edges, normal=self.normal, regions=self.regions, picture=self.picture, counts=counts
             )
@@ -164,25 +135,25 @@ def _smallest(counts: NDArray[np.int64]) -> NDArray[np.integer]:
     return counts.astype(np.min_scalar_type(int(counts.max(initial=0))))
 
 
-def binned_metrics(kept: PixelHistograms, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """`pixel_roc_auc` and `pro_auc` (D,) with pictures weighted by `weights` (D, N); {} without defects or normals.
+def binned_ranks(kept: PixelHistograms, weights: NDArray[np.float64]) -> BinnedRanks | None:
+    """The ranks with pictures weighted by `weights` (D, N); None without defects or normal pixels.
 
     Each row must weigh some picture with a region and some with normal pixels.
     """
     normal = weights @ kept.normal
     if not (len(kept.regions) and kept.normal.any()):
-        return {}
+        return None
     total = normal.sum(axis=1, keepdims=True)
     not_below = np.cumsum(normal[:, ::-1], axis=1)[:, ::-1]
-    start, end = (not_below - normal) / total, not_below / total
     sizes = kept.regions.sum(axis=1, keepdims=True)
     of_region = weights[:, kept.picture]
-    inside, shares = of_region @ kept.regions, of_region @ (kept.regions / sizes)
-    overlap = (shares * ramp_areas(start, end, LIMIT) / LIMIT).sum(axis=1) / of_region.sum(axis=1)
-    return {
-        "pixel_roc_auc": (inside * ramp_areas(start, end, 1.0)).sum(axis=1) / inside.sum(axis=1),
-        "pro_auc": np.minimum(overlap, 1.0),  # the shares of a region add up to 1 only nearly
-    }
+    return BinnedRanks(
+        (not_below - normal) / total,
+        not_below / total,
+        of_region @ kept.regions,
+        of_region @ (kept.regions / sizes),
+        of_region.sum(axis=1),
+    )
 
 
 def resample_pixels(
@@ -202,11 +173,14 @@ def resample_pixels(
     with_region = np.bincount(kept.picture, minlength=len(groups)) > 0
     kept = _coarser(kept, RESAMPLED_BINS)
     width = max(kept.normal.shape[1], len(kept.regions))
-    parts = [
-        binned_metrics(kept, weights)
-        for weights in picture_weights(groups, draws, seed, (with_region, with_normal), width)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    rows = {row.name: row.resampled for row in metrics_of("detection") if row.pixel and row.resampled is not None}
+    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in rows}
+    for weights in picture_weights(groups, draws, seed, (with_region, with_normal), width):
+        ranks = binned_ranks(kept, weights)
+        for name, resampled in rows.items():
+            found = None if ranks is None else resampled(ranks)
+            parts[name] += [] if found is None else [found]
+    return {name: np.concatenate(found) for name, found in parts.items() if found}
 
 
 def _coarser(kept: PixelHistograms, bins: int) -> PixelHistograms:

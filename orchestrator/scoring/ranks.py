@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from orchestrator.scoring.statistics import SIGNIFICANCE
+from trainables.interface import Mode
 
 LEAST = 3
 """Fewer methods or fewer data sets are not tested: Friedman's test needs three methods, and two blocks show nothing."""
@@ -44,7 +44,7 @@ class RankTest:
         return self.p < SIGNIFICANCE
 
 
-def rank_test(figures: Mapping[str, Sequence[float]], mode: Literal["max", "min"]) -> RankTest:
+def rank_test(figures: Mapping[str, Sequence[float]], mode: Mode) -> RankTest:
     """Rank k methods on each of N data sets, test whether they differ at all, and which pairs do.
 
     `figures`: by method, one figure a data set, in the same order for all. `mode`: which way a figure is better.

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from trainables.interface import Mode
+
 LEVEL = 0.95
 SIGNIFICANCE = 0.05
 # A spread below this share of the values' size is rounding, not variation.
@@ -90,7 +92,7 @@ def estimate(
 def compare(
     variants: Mapping[str, tuple[Mapping[int, float], NDArray[np.float64] | None]],
     baseline: Mapping[int, float],
-    mode: Literal["max", "min"],
+    mode: Mode,
 ) -> dict[str, Comparison]:
     """Each variant's paired difference to the baseline, tested, Holm-corrected over all of them.
 
@@ -145,7 +147,7 @@ def _paired(
     return Comparison(estimate(differences.tolist(), resampled), p, None, 0, "no test", "")
 
 
-def _judged(comparison: Comparison, mode: Literal["max", "min"]) -> Comparison:
+def _judged(comparison: Comparison, mode: Mode) -> Comparison:
     """The outcome and its words."""
     difference, p = comparison.difference, comparison.p_corrected
     includes_zero = not (difference.low > 0 or difference.high < 0)

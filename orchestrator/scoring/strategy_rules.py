@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.scoring.cuts import Cuts, cuts, just_below
+from orchestrator.scoring.confusion_counts import Cuts, cuts, just_below
 
 Floats = NDArray[np.float64]
 Formula = Callable[[Floats, Floats, float], float]

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.scoring.cuts import THRESHOLDED, check_detection, cuts, rates
+from orchestrator.scoring.confusion_counts import RATES, check_detection, check_threshold, cuts, verdict_rates
 from orchestrator.scoring.strategy_rules import RULES, Floats, strategies_for
 from trainables.errors import InputError
 
@@ -151,8 +151,8 @@ def choose(
     Raises InputError where none can be used, ValueError for bad scores, no normals, or a metric without threshold.
     """
     scores, labels = check_detection(scores, labels)
-    if metric not in THRESHOLDED:
-        raise ValueError(f"A threshold is chosen by one of {', '.join(THRESHOLDED)}; got {metric!r}.")
+    if metric not in RATES:
+        raise ValueError(f"A threshold is chosen by one of {', '.join(RATES)}; got {metric!r}.")
     if labels.all():
         raise ValueError("A threshold needs the scores of normals, and validation holds anomalies only.")
     fitting = usable(strategies, bool(labels.any()))
@@ -169,7 +169,7 @@ def choose(
         compared = {one.text: _judged(one, scores, labels, metric, divisions) for one in fitting}
         winner = max(fitting, key=lambda one: compared[one.text])
     value = winner._value(scores[labels == 0], scores[labels == 1])
-    return Choice(winner.text, value, _rates(scores > value, labels), compared, folds)
+    return Choice(winner.text, value, verdict_rates(scores > value, labels), compared, folds)
 
 
 @dataclass(frozen=True)
@@ -206,11 +206,11 @@ def _judged(
 ) -> float:
     """The metric of the strategy's verdicts, each score judged by the others' threshold; without divisions by all's."""
     if not divisions:
-        return _rates(scores > strategy._value(scores[labels == 0], scores[labels == 1]), labels)[metric]
+        return verdict_rates(scores > strategy._value(scores[labels == 0], scores[labels == 1]), labels)[metric]
     values = []
     for division in divisions:
         limits = np.array([strategy._value(normal, anomalous) for normal, anomalous in division.rest])
-        values.append(_rates(scores > limits[division.fold], labels)[metric])
+        values.append(verdict_rates(scores > limits[division.fold], labels)[metric])
     # Exactly rounded whatever the order, so that equals are equal.
     return math.fsum(values) / len(values)
 
@@ -218,15 +218,8 @@ def _judged(
 def at_threshold(scores: NDArray[np.floating], labels: NDArray[np.int64], threshold: float) -> dict[str, float]:
     """TPR, TNR, F1 and balanced accuracy of scores (N,) at a threshold; undefined ones are left out (see `rates`)."""
     scores, labels = check_detection(scores, labels)
-    if not math.isfinite(threshold):
-        raise ValueError(f"A threshold must be finite; got {threshold}.")
-    return _rates(scores > threshold, labels)
-
-
-def _rates(above: NDArray[np.bool_], labels: NDArray[np.int64]) -> dict[str, float]:
-    anomalies, hits = int(labels.sum()), int(labels[above].sum())
-    false_alarms = int(above.sum()) - hits
-    return {name: float(value) for name, value in rates(hits, false_alarms, anomalies, len(labels) - anomalies).items()}
+    check_threshold(threshold)
+    return verdict_rates(scores > threshold, labels)
 
 
 def best_possible(

@@ -11,6 +11,8 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from trainables.interface import Mode
+
 
 class Journal(JournalFileBackend):
     """Optuna's journal file, written by one process at a time (the run's lock sees to that), and not waited for.
@@ -36,7 +38,7 @@ class Journal(JournalFileBackend):
             raise
 
 
-def open_study(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
+def open_study(journal: Path, name: str, mode: Mode) -> optuna.Study:
     """The study on a journal file, made if it is not there. A journal that can't be read is put aside."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +68,7 @@ def put_aside(journal: Path) -> None:
         journal.replace(journal.with_name(f"{journal.name}.broken-{time.time_ns()}"))
 
 
-def _open(journal: Path, name: str, mode: Literal["max", "min"]) -> optuna.Study:
+def _open(journal: Path, name: str, mode: Mode) -> optuna.Study:
     storage = JournalStorage(Journal(journal))
     direction: Literal["maximize", "minimize"] = "maximize" if mode == "max" else "minimize"
     study = optuna.create_study(storage=storage, study_name=name, direction=direction, load_if_exists=True)

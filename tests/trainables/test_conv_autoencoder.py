@@ -8,9 +8,9 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from trainables.conv_autoencoder import FAMILY, ConvAutoencoder, ConvAutoencoderConfig, check
-from trainables.conv_networks import Architecture, conv_autoencoder
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
+from trainables.parts.conv_networks import Architecture, conv_autoencoder
 
 DETECTION = ("normal", "anomaly")
 

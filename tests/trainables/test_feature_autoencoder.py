@@ -17,8 +17,8 @@ from trainables.feature_autoencoder import (
     check,
     one_by_one_autoencoder,
 )
-from trainables.frozen_features import FrozenFeatures, feature_channels
 from trainables.interface import Problem, Samples
+from trainables.parts.frozen_features import FrozenFeatures, feature_channels
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "efficientnet_lite0.py"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -187,7 +187,7 @@ def test_a_state_of_other_frozen_weights_is_refused(make_samples: Any) -> None:
 
 
 def test_a_kept_model_needs_no_file_of_weights(make_samples: Any, tmp_path: Path) -> None:
-    from trainables.backbones import build_backbone
+    from trainables.parts.backbones import build_backbone
 
     torch.save(build_backbone("resnet18", (32, 32)).state_dict(), tmp_path / "resnet18.pt")
     train = make_samples(6, 1, detection=True, normal_only=True)

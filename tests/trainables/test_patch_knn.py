@@ -10,8 +10,8 @@ from torch.nn.functional import interpolate
 
 from trainables import patch_knn
 from trainables.errors import InputError
-from trainables.frozen_features import FrozenFeatures, align
 from trainables.interface import Problem, Samples
+from trainables.parts.frozen_features import FrozenFeatures, align
 from trainables.patch_knn import PatchKnn, PatchKnnConfig, check
 
 QUICK = {"backbone": "resnet18", "weights": "none", "layers": [1, 2], "padding": "zeros", "reduction": 4}

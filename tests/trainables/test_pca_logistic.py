@@ -10,7 +10,7 @@ from sklearn.metrics import f1_score
 
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
-from trainables.pca_logistic import FAMILY, PcaLogistic, PcaLogisticConfig, area_weights
+from trainables.pca_logistic import FAMILY, PcaLogistic, PcaLogisticConfig
 
 PLOTS = Path(__file__).parents[2].parent / "shared" / "data" / "plots" / "train"
 
@@ -90,16 +90,6 @@ def test_components_without_spread_are_left_out(make_samples: Any) -> None:
     assert np.mean(scores.max(axis=1) > 0.999) < 0.5, "unseen pictures are not judged with certainty after nine"
     alike = Samples(np.zeros((6, 32, 32, 3), dtype=np.uint8), few.labels[:6], few.classes, few.paths[:6])
     np.testing.assert_allclose(fitted(alike, validation).predict(validation).scores, 1 / 3, atol=1e-3)
-
-
-@pytest.mark.parametrize(("pixels", "side"), [(64, 32), (64, 24), (50, 16), (10, 16), (7, 7)])
-def test_area_weights_share_out_every_pixel(pixels: int, side: int) -> None:
-    weights = area_weights(pixels, side)
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    np.testing.assert_allclose(weights.sum(axis=0), side / pixels)
-    if pixels % side == 0:
-        values = np.random.default_rng(0).random(pixels)
-        np.testing.assert_allclose(weights @ values, values.reshape(side, -1).mean(axis=1))
 
 
 @pytest.mark.parametrize("keys", [{"C": 0}, {"C": -1}, {"C": float("inf")}, {"components": 0}, {"thumbnail": 1}])

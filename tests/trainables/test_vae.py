@@ -10,8 +10,8 @@ from torch.distributions import Normal, kl_divergence
 
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
+from trainables.parts.vae_networks import Architecture, Vae, VaeOutput, encoder, vae
 from trainables.vae import FAMILY, VaeConfig, VaeModel, VaeObjective, check
-from trainables.vae_networks import Architecture, Vae, VaeOutput, encoder, vae
 
 DETECTION = ("normal", "anomaly")
 SIZES: dict[Architecture, tuple[int, int]] = {

@@ -79,7 +79,7 @@ class DataTransform:
 
 
 @dataclass(frozen=True)
-class Layout:
+class AxesLayout:
     """Where everything of one picture lies."""
 
     width: int
@@ -112,10 +112,10 @@ def place(position: Extents, width: float, height: float, x0: float = 0.0, y0: f
     return Box(width * left + x0, height * bottom + y0, width * right + x0, height * top + y0)
 
 
-def plain_layout(position: Extents, width: float, height: float, x: Ticks, y: Ticks) -> Layout:
+def plain_layout(position: Extents, width: float, height: float, x: Ticks, y: Ticks) -> AxesLayout:
     """The layout of an Axes that stays at `position`, without axis labels."""
     box = place(position, width, height)
-    return Layout(int(width), int(height), box, data_transform(box, x, y), None)
+    return AxesLayout(int(width), int(height), box, data_transform(box, x, y), None)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class TightLayout:
     dpi_inverse: NDArray[np.float64]
     """(3, 3): pixels -> inches."""
 
-    def __call__(self, x: Ticks, y: Ticks) -> Layout | None:
+    def __call__(self, x: Ticks, y: Ticks) -> AxesLayout | None:
         """None where matplotlib would refuse to lay out."""
         width, height = self.inches[0] * self.dpi, self.inches[1] * self.dpi
         position = self._adjusted(self._extents(place(self.position, width, height), x, y, collapse=True)[0])
@@ -148,7 +148,7 @@ class TightLayout:
         figure_width, figure_height = (left + width) - left, (bottom + height) - bottom
         box = place(position, figure_width, figure_height, left, bottom)
         _, labels, data = self._extents(box, x, y, collapse=False)
-        return Layout(_whole(self.dpi * (x1 - x0)), _whole(self.dpi * (y1 - y0)), box, data, labels)
+        return AxesLayout(_whole(self.dpi * (x1 - x0)), _whole(self.dpi * (y1 - y0)), box, data, labels)
 
     def _adjusted(self, extents: Extents) -> Extents | None:
         """The Axes' new position, from the extents of all that belongs to it."""

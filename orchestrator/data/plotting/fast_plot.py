@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.plotting.agg_cells import Clip
 from orchestrator.data.plotting.agg_fill import Canvas, Colour, Scratch, scratch
-from orchestrator.data.plotting.axes_layout import TICK_PAD, Layout, Ticks, TightLayout, plain_layout
+from orchestrator.data.plotting.axes_layout import TICK_PAD, AxesLayout, Ticks, TightLayout, plain_layout
 from orchestrator.data.plotting.canvas import draw_bitmaps
 from orchestrator.data.plotting.glyphs import Bitmaps, Label, Typesetter
 from orchestrator.data.plotting.plot_lines import draw_series, draw_straight
@@ -158,7 +158,7 @@ class FastPlot:
         self._straight(canvas, self._spines(layout, x_axis.ticks, y), self._spine_stroke, (0, 0, layout.width, height))
         return canvas
 
-    def _layout(self, x: Ticks, y: Ticks) -> Layout | None:
+    def _layout(self, x: Ticks, y: Ticks) -> AxesLayout | None:
         if self._tight is not None:
             return self._tight(x, y)
         return plain_layout(self._position, self._inches[0] * self._dpi, self._inches[1] * self._dpi, x, y)
@@ -173,7 +173,7 @@ class FastPlot:
             _remember(self._x_axes, n, axis, _KEPT_LENGTHS)
         return self._x_axes[n]
 
-    def _base(self, n: int, x_axis: XAxis, layout: Layout) -> Canvas:
+    def _base(self, n: int, x_axis: XAxis, layout: AxesLayout) -> Canvas:
         """All that lies under the y axis: it depends on the length and the layout only."""
         key = (n, layout.width, layout.height, layout.box, layout.labels)
         base = self._bases.get(key)
@@ -199,7 +199,7 @@ class FastPlot:
         _remember(self._bases, key, base, _KEPT_LAYOUTS)
         return base
 
-    def _spines(self, layout: Layout, x: Ticks, y: Ticks) -> list[tuple[float, float, float, float]]:
+    def _spines(self, layout: AxesLayout, x: Ticks, y: Ticks) -> list[tuple[float, float, float, float]]:
         box, data, height = layout.box, layout.data, layout.height
         left, right = x.low * data.sx + data.tx, x.high * data.sx + data.tx
         ty = -data.ty + height
@@ -264,7 +264,7 @@ def _stroke(points: float, colour: Any, alpha: float | None, dpi: float) -> Stro
     return Stroke(points * dpi / 72.0, (red, green, blue, opacity))
 
 
-def _clip(layout: Layout) -> Clip:
+def _clip(layout: AxesLayout) -> Clip:
     """The Axes' box, rounded to pixels, y downwards."""
     box, height = layout.box, layout.height
     x1, y1 = box.width + box.x0, box.height + box.y0

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from builders.provenance import PROVENANCE
 
-from orchestrator.records import Provenance, TrialRecord, append_record
+from orchestrator.artifacts.records import TrialRecord, append_record
 
 MakeRun = Callable[..., Path]
 
@@ -46,10 +47,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         pictures = [["train/0.png", "train"], *([one, "test"] for one in tested)]
         told = {"format": 1, "data": data, "fingerprint": split, "pictures": pictures}
         (root / "split.json").write_text(json.dumps(told), encoding="utf-8")
-        provenance = Provenance(
-            experiment="e", data=data, split=split, code=code, packages={"python": "3.11.9", "torch": "2.9.1"},
-            device="A processor", host="host", finished="2026-01-02T03:04:05+00:00",
-        )  # fmt: skip
+        provenance = PROVENANCE.model_copy(update={"data": data, "split": split, "code": code})
         for variant, seeds in figures.items():
             for seed, given in seeds.items():
                 metrics = dict(given) if isinstance(given, Mapping) else {"roc_auc": given}

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.comparing.board import board_json, read_board
 from orchestrator.comparing.board_ranks import complete_blocks
 from orchestrator.comparing.board_report import board_report
-from orchestrator.comparing.plain_text import to_text
+from orchestrator.report.document.plain_text import to_text
 from trainables.errors import InputError
 
 MakeRun = Callable[..., Path]

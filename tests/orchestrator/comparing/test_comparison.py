@@ -11,16 +11,16 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
+from orchestrator.artifacts.records import append_record, read_records
+from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.comparing.changes import ABSENT
-from orchestrator.comparing.comparison import compare_runs, comparison_json
+from orchestrator.comparing.compared import compare_runs
+from orchestrator.comparing.comparison import comparison_json, read_comparison
 from orchestrator.comparing.comparison_report import comparison_report
-from orchestrator.comparing.moves import Move, needed_ratio
-from orchestrator.comparing.plain_text import to_text
-from orchestrator.comparing.writing import write_folder
-from orchestrator.records import append_record, read_records
-from orchestrator.report.leaderboard import standings
-from orchestrator.report.run_data import read_run
-from orchestrator.run_folder import RunFolder
+from orchestrator.comparing.differences import Move, needed_ratio
+from orchestrator.report.document.plain_text import to_text
+from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.run_data import read_run
 from trainables.errors import InputError
 
 MakeRun = Callable[..., Path]
@@ -37,7 +37,7 @@ def by_name(moves: tuple[Move, ...]) -> dict[tuple[str, str], Move]:
 def test_differences_are_paired_tested_and_corrected(make_run: MakeRun) -> None:
     a = make_run("a", {"pca": BEFORE, "vae": BEFORE})
     b = make_run("b", {"pca": RISEN, "vae": NOISY})
-    found = compare_runs([a, b])
+    found = read_comparison([a, b])
     moves = by_name(found.others[0].moves)
     raw = [float(stats.ttest_rel(list(new.values()), list(BEFORE.values())).pvalue) for new in (RISEN, NOISY)]
     risen, noisy = moves["pca", "roc_auc"], moves["vae", "roc_auc"]
@@ -60,7 +60,7 @@ def test_a_metric_that_should_fall_is_worse_when_it_rises(make_run: MakeRun) -> 
         make_run(name, {"vae": {seed: {"roc_auc": 0.9, "log_loss": value} for seed, value in values.items()}})
         for name, values in (("a", BEFORE), ("b", RISEN))
     )
-    moves = by_name(compare_runs([a, b]).others[0].moves)
+    moves = by_name(read_comparison([a, b]).others[0].moves)
     assert moves["vae", "log_loss"].explanation == "worse"
     assert (moves["vae", "roc_auc"].outcome, moves["vae", "roc_auc"].explanation) == (
         "unchanged", "the same with every seed",
@@ -82,14 +82,14 @@ def test_what_can_not_be_tested_says_why(
     make_run: MakeRun, before: Any, after: Any, outcome: str, explanation: str
 ) -> None:
     a, b = make_run("a", {"vae": before}), make_run("b", {"vae": after}, code="0.2.0")
-    (move,) = compare_runs([a, b]).others[0].moves
+    (move,) = read_comparison([a, b]).others[0].moves
     assert (move.outcome, move.explanation) == (outcome, explanation)
-    assert "No test could be made" in to_text(comparison_report(compare_runs([a, b])))
+    assert "No test could be made" in to_text(comparison_report(read_comparison([a, b])))
 
 
 def test_means_over_other_seeds_than_the_difference_are_said_to_be(make_run: MakeRun) -> None:
     a, b, c = (make_run(name, {"vae": values}) for name, values in (("a", BEFORE), ("b", RISEN), ("c", {0: 0.80})))
-    few, whole = (to_text(comparison_report(compare_runs([a, other]))) for other in (c, b))
+    few, whole = (to_text(comparison_report(read_comparison([a, other]))) for other in (c, b))
     said = "differences over those in common: they need not agree"
     assert said in " ".join(few.split())
     assert "all 0 tests" not in few
@@ -113,7 +113,7 @@ def test_the_interval_is_that_of_two_variants_of_one_run(make_run: MakeRun) -> N
         make_run(name, {"m": figures[variant]}, scores={("m", seed): kept[variant, seed] for seed in range(3)})
         for name, variant in (("a", "old"), ("b", "new"))
     )
-    (move,) = compare_runs([a, b]).others[0].moves
+    (move,) = read_comparison([a, b]).others[0].moves
     rows = {row.variant: row for row in standings(read_run(RunFolder(one)))}
     assert move.comparison is not None
     assert move.comparison.difference == rows["new"].comparisons["roc_auc"].difference
@@ -133,7 +133,7 @@ def test_a_steady_difference_that_other_pictures_could_turn_round_is_not_called_
             ("b", other, [v + 0.01 + 1e-4 * v for v in BEFORE.values()]),
         )
     )
-    (move,) = compare_runs([a, b]).others[0].moves
+    (move,) = read_comparison([a, b]).others[0].moves
     assert move.comparison is not None
     assert move.comparison.p_corrected is not None
     assert move.comparison.p_corrected < 0.001
@@ -143,7 +143,7 @@ def test_a_steady_difference_that_other_pictures_could_turn_round_is_not_called_
 
 def test_every_run_stands_against_the_first_and_the_correction_counts_all(make_run: MakeRun) -> None:
     a, b, c = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": RISEN}), make_run("c", {"vae": NOISY})
-    found = compare_runs([a, b, c])
+    found = read_comparison([a, b, c])
     assert [one.run.name for one in found.others] == ["b", "c"]
     assert found.tests == 2
     text = to_text(comparison_report(found))
@@ -156,23 +156,23 @@ def test_renamed_and_lonely_variants(make_run: MakeRun) -> None:
     a = make_run("a", {"vae": BEFORE, "gone": BEFORE})
     b = make_run("b", {"vae2": RISEN, "come": NOISY})
     with pytest.raises(InputError, match="--match NAME=NAME"):
-        compare_runs([a, b])
-    found = compare_runs([a, b], matches=["vae=vae2"]).others[0]
+        read_comparison([a, b])
+    found = read_comparison([a, b], matches=["vae=vae2"]).others[0]
     outcomes = {(move.variant, move.other): move.outcome for move in found.moves}
     assert outcomes == {
         ("vae", "vae2"): "moved significantly",
         ("gone", "gone"): "only in the first",
         ("come", "come"): "only in the second",
     }
-    text = to_text(comparison_report(compare_runs([a, b], matches=["vae=vae2"])))
+    text = to_text(comparison_report(read_comparison([a, b], matches=["vae=vae2"])))
     assert "vae = vae2" in text
     assert "only in A" in text
     assert "only in B" in text
     for wrong in ("vae", "nope=vae2", "vae=nope", "="):
         with pytest.raises(InputError, match="NAME=NAME"):
-            compare_runs([a, b], matches=[wrong])
+            read_comparison([a, b], matches=[wrong])
     with pytest.raises(InputError, match="matched once"):
-        compare_runs([a, b], matches=["vae=vae2", "gone=vae2"])
+        read_comparison([a, b], matches=["vae=vae2", "gone=vae2"])
 
 
 def test_another_split_is_refused_or_marked(make_run: MakeRun, orchestrate: Orchestrate) -> None:
@@ -200,14 +200,14 @@ def test_another_split_is_refused_or_marked(make_run: MakeRun, orchestrate: Orch
 def test_other_data_and_a_split_file_that_says_otherwise_are_seen(make_run: MakeRun) -> None:
     a, b = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": RISEN}, data="e" * 32)
     with pytest.raises(InputError, match="The data differ"):
-        compare_runs([a, b])
+        read_comparison([a, b])
     c = make_run("c", {"vae": RISEN})
     told = json.loads((c / "split.json").read_text())
     (c / "split.json").write_text(json.dumps(told | {"fingerprint": "7" * 32}))
     with pytest.raises(InputError, match="c holds 2 fingerprints of its split"):
-        compare_runs([a, c])
+        read_comparison([a, c])
     (c / "split.json").unlink()
-    found = compare_runs([a, c])
+    found = read_comparison([a, c])
     assert found.others[0].check.same
     assert any("split.json is missing" in notice for notice in found.notices)
 
@@ -217,7 +217,7 @@ def test_what_was_set_and_installed_otherwise_is_listed(make_run: MakeRun) -> No
     b = make_run(
         "b", {"vae": RISEN}, config={"lr": 0.1, "net": {"width": 4}, "more": True}, budget={"trials": 9}, code="0.2.0"
     )
-    found = compare_runs([a, b]).others[0].changes
+    found = read_comparison([a, b]).others[0].changes
     rows = {(one.scope, one.variant, one.key): (one.before, one.after) for one in found}
     assert rows == {
         ("experiment", "", "budget.trials"): (2, 9),
@@ -229,7 +229,7 @@ def test_what_was_set_and_installed_otherwise_is_listed(make_run: MakeRun) -> No
 
 def test_a_variant_of_one_run_alone_is_one_change(make_run: MakeRun) -> None:
     a, b = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": RISEN, "new": RISEN}, families={"new": "patch_knn"})
-    (row,) = compare_runs([a, b]).others[0].changes
+    (row,) = read_comparison([a, b]).others[0].changes
     assert (row.key, row.before, row.after) == ("families.new", ABSENT, "patch_knn")
 
 
@@ -244,10 +244,10 @@ def test_metrics_can_be_chosen_so_that_fewer_tests_are_corrected_for(make_run: M
         make_run(name, {"vae": {seed: {"roc_auc": value, "f1": value**2} for seed, value in values.items()}})
         for name, values in (("a", BEFORE), ("b", NOISY))
     )
-    assert compare_runs([a, b]).tests == 2
-    assert compare_runs([a, b], metrics=["f1"]).tests == 1
+    assert read_comparison([a, b]).tests == 2
+    assert read_comparison([a, b], metrics=["f1"]).tests == 1
     with pytest.raises(InputError, match="No run has the metric nope"):
-        compare_runs([a, b], metrics=["nope"])
+        read_comparison([a, b], metrics=["nope"])
 
 
 def test_bad_input_is_refused_in_words(make_run: MakeRun, tmp_path: Path) -> None:
@@ -263,17 +263,17 @@ def test_bad_input_is_refused_in_words(make_run: MakeRun, tmp_path: Path) -> Non
     (tmp_path / "x").mkdir()
     for words, paths in cases.items():
         with pytest.raises(InputError, match=words):
-            compare_runs(paths)
+            read_comparison(paths)
     copy = make_run("copy", {"vae": BEFORE})
     with pytest.raises(InputError, match="copy of a"):
-        compare_runs([a, copy])
+        read_comparison([a, copy])
 
 
 def rewrite(run: Path, **more: Any) -> None:
     """The run's last record again with other fields, under a right checksum."""
     import zlib
 
-    from orchestrator.records import MARK, append_line
+    from orchestrator.artifacts.records import MARK, append_line
 
     text = list(read_records(run / "records.jsonl"))[-1].model_dump(mode="json") | more
     line = json.dumps(text)
@@ -304,7 +304,7 @@ def test_an_unfinished_last_line_is_left_out_and_said(make_run: MakeRun) -> None
     a, b = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": RISEN})
     with (b / "records.jsonl").open("ab") as file:
         file.write(b'{"format": 1, "stage"')
-    found = compare_runs([a, b])
+    found = read_comparison([a, b])
     assert any(notice.startswith("b: The last line") for notice in found.notices)
     assert found.others[0].moves[0].outcome == "moved significantly"
 
@@ -349,12 +349,12 @@ def test_a_folder_that_can_not_be_written_is_said(make_run: MakeRun, tmp_path: P
     a, b = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": RISEN})
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="can't be written"):
-        write_folder(comparison_report(compare_runs([a, b])), tmp_path / "file")
+        compare_runs([a, b], out=tmp_path / "file")
 
 
 def test_json_keeps_its_keys_and_holds_no_nan(make_run: MakeRun) -> None:
     a, b = make_run("a", {"vae": {0: 0.8}}), make_run("b", {"vae": {1: 0.9}})
-    told = comparison_json(compare_runs([a, b]))
+    told = comparison_json(read_comparison([a, b]))
     json.dumps(told, allow_nan=False)
     assert set(told) == {"first", "task", "objective", "tests", "correction", "notices", "others"}
     (one,) = told["others"]
@@ -371,7 +371,7 @@ def test_a_cell_that_ran_again_counts_once(make_run: MakeRun) -> None:
     a, b = make_run("a", {"vae": BEFORE}), make_run("b", {"vae": BEFORE})
     last = list(read_records(b / "records.jsonl"))[-1]
     append_record(b / "records.jsonl", last.model_copy(update={"metrics": {"roc_auc": 0.99}}))
-    (move,) = compare_runs([a, b]).others[0].moves
+    (move,) = read_comparison([a, b]).others[0].moves
     assert move.second is not None
     assert move.second.seeds == 5
     assert move.second.mean == pytest.approx((sum(BEFORE.values()) - BEFORE[4] + 0.99) / 5)

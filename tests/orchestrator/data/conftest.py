@@ -9,14 +9,14 @@ import pytest
 import tifffile
 from PIL import Image
 
-from orchestrator.data.contents import look_at
-from orchestrator.data.draw_batch import DrawBatch
-from orchestrator.data.drawing import recipe_of, shape_of
-from orchestrator.data.filling import Filling
-from orchestrator.data.layouts import Layout, find_files
-from orchestrator.data.planes import planes_of
-from orchestrator.data.store import Store, store_of
-from orchestrator.data.store_upkeep import claimed, finish
+from orchestrator.data.files.content_hashes import look_at
+from orchestrator.data.files.picture_layers import planes_of
+from orchestrator.data.fill.draw_batch import DrawBatch
+from orchestrator.data.fill.drawing import recipe_of, shape_of
+from orchestrator.data.fill.store_entries import Filling
+from orchestrator.data.layouts.table import LayoutName, find_files
+from orchestrator.data.store.store import Store, store_of
+from orchestrator.data.store.upkeep import claimed, finish
 
 Fill = Callable[..., Store]
 
@@ -113,7 +113,7 @@ def mvtec3d_tree(tmp_path: Path) -> Path:
 def fill(tmp_path: Path) -> Fill:
     """(root, layout, size) -> the store of a tree, filled without Ray; the same folder each time."""
 
-    def filled(root: Path, layout: Layout, size: tuple[int, int] | None = None) -> Store:
+    def filled(root: Path, layout: LayoutName, size: tuple[int, int] | None = None) -> Store:
         listing = find_files(root, layout)
         recipe = recipe_of(layout, "plain", size, None, planes_of(listing.files))
         shape, folder = shape_of(recipe, listing), tmp_path / "store"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe-playwright-python")

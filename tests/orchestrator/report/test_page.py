@@ -7,52 +7,21 @@ import json
 import re
 import time
 from collections.abc import Callable
-from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from builders.pages import Page
 
-from orchestrator.report import page
-from orchestrator.report.leaderboard import leaderboard
-from orchestrator.report.page import breakable, write_report
-from orchestrator.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.report.document.html import breakable
+from orchestrator.report.folder import write_files
+from orchestrator.report.numbers.leaderboard import leaderboard
+from orchestrator.report.page import write_report
 from trainables.errors import InputError
 
 MakeRun = Callable[..., RunFolder]
-VOID = {"meta", "link", "wbr", "br", "hr", "img", "input"}
-
-
-class Page(HTMLParser):
-    """Tags, ids, texts and headings of a page; fails where a tag is closed in the wrong place."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "script"} & set(self.open):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
 
 
 def read(run: RunFolder) -> Page:
@@ -65,13 +34,9 @@ def seen(run: RunFolder) -> Page:
     return Page((run.report / "index.html").read_text(encoding="utf-8"))
 
 
-def sections(found: Page) -> list[str | None]:
-    return [attributes.get("id") for tag, attributes in found.tags if tag == "section"]
-
-
 def test_a_whole_run(whole_run: RunFolder) -> None:
     run, found = whole_run, seen(whole_run)
-    assert sections(found) == [
+    assert found.sections == [
         "summary", "leaderboard", "families", "pairwise", "classes", "confusion", "learning", "search",
         "hyperparameters", "cost", "failures", "data", "audit", "provenance",
     ]  # fmt: skip
@@ -187,7 +152,7 @@ def test_names_whose_bytes_are_no_text(make_run: MakeRun) -> None:
     values["remarks"] = ["a/bytes\udcff.csv is a duplicate"]
     run.split.write_text(json.dumps(values))
     assert r"a/bytes\udcff.csv is a duplicate" in read(run).text
-    page.write_whole(run.report / "x.md", "bytes\udcff")
+    write_files(run.report, [("x.md", "bytes\udcff")])
     assert (run.report / "x.md").read_bytes() == rb"bytes\udcff"
 
 
@@ -199,10 +164,10 @@ def test_breakable_escapes() -> None:
 
 def test_search_only(make_run: MakeRun) -> None:
     found = read(make_run(seeds=()))
-    assert "leaderboard" not in sections(found)
+    assert "leaderboard" not in found.sections
     assert "there is no ranking yet" in found.text
     assert "This run is partial" in found.text
-    assert {"search", "hyperparameters", "cost", "provenance"} <= set(sections(found))
+    assert {"search", "hyperparameters", "cost", "provenance"} <= set(found.sections)
 
 
 def test_some_cells_failed(make_run: MakeRun) -> None:
@@ -232,7 +197,7 @@ def test_everything_failed(make_run: MakeRun) -> None:
 def test_one_variant_and_one_seed(make_run: MakeRun) -> None:
     found = read(make_run(variants={"pca_logistic": 0.5}, seeds=(0,), search=1))
     assert "one seed: the interval leaves out the variation from training" in found.text
-    assert "learning" in sections(found)
+    assert "learning" in found.sections
     assert "training is one fit" in found.text
 
 
@@ -282,7 +247,7 @@ def test_a_report_cut_off_leaves_the_old_one(make_run: MakeRun, monkeypatch: pyt
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(page.os, "fsync", full_disk)
+    monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(InputError, match="No space left on device"):
         write_report(run, figures=False)
     assert (run.report / "index.html").read_bytes() == before

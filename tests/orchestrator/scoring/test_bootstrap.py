@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from orchestrator.scoring import bootstrap, draws
-from orchestrator.scoring.bootstrap import macro_metrics, resample_detection, resample_metrics
+from orchestrator.scoring import draws, judged
+from orchestrator.scoring.bootstrap import resample_detection, resample_metrics
 from orchestrator.scoring.detection import grade_detection
+from orchestrator.scoring.judged import DrawnClasses
+from orchestrator.scoring.metric_table import metrics_of
 from orchestrator.scoring.metrics import confusion, grade
 from trainables.interface import Prediction
 
@@ -26,8 +28,11 @@ def test_macro_metrics_agree_with_grade() -> None:
     prediction = Prediction(scores[0])
     counts = np.array(confusion(prediction, labels, CLASSES), dtype=float)
     graded = grade(prediction, labels, CLASSES)
-    for name, value in macro_metrics(counts).items():
-        assert float(value) == pytest.approx(graded[name])
+    drawn = DrawnClasses(counts[None, None], np.array([[graded["log_loss"]]]))
+    for metric in metrics_of("classification"):
+        assert metric.resampled is not None
+        (value,) = metric.resampled(drawn)[0]
+        assert value == pytest.approx(graded[metric.name])
 
 
 def test_each_draw_is_the_metric_of_the_drawn_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +123,7 @@ def test_single_precision_counts_as_exactly_as_double(monkeypatch: pytest.Monkey
     labels = (np.arange(900) % 3 == 0).astype(np.int64)
     scores = generator.integers(levels, size=(2, 900)) + levels / 4 * labels
     single = resample_detection(scores, labels, np.arange(900), None, draws=30)
-    monkeypatch.setattr(bootstrap, "_EXACT", 0)
+    monkeypatch.setattr(judged, "_EXACT", 0)
     double = resample_detection(scores, labels, np.arange(900), None, draws=30)
     np.testing.assert_allclose(single["roc_auc"], double["roc_auc"], rtol=0, atol=1e-15)
     np.testing.assert_allclose(single["average_precision"], double["average_precision"], rtol=0, atol=1e-6)
@@ -129,7 +134,7 @@ def test_single_precision_counts_as_exactly_as_double(monkeypatch: pytest.Monkey
 def test_running_sums_are_those_of_cumsum(rows: int) -> None:
     columns = np.random.default_rng(2).integers(9, size=(120, 3)).astype(np.float32)
     order = np.random.default_rng(3).permutation(120)[:rows]
-    found = bootstrap._running(columns, order)
+    found = judged._running(columns, order)
     assert not found[0].any()
     assert np.array_equal(found[1 : rows + 1], np.cumsum(columns[order], axis=0))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_curve
 
-from orchestrator.scoring.cuts import just_below
+from orchestrator.scoring.confusion_counts import just_below
 from orchestrator.scoring.thresholds import (
     DEFAULT_STRATEGIES,
     Strategy,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import read_records
-from orchestrator.search import study
+from orchestrator.artifacts.records import read_records
+from orchestrator.search import run_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
@@ -20,16 +20,16 @@ def test_many_tuners_run_what_one_does(
 ) -> None:
     file = cheap_experiment(trials=5, concurrent=1)
     tuners: list[int] = []
-    run_once = study._run
+    run_once = run_study._run
 
     def counted(*arguments: Any) -> bool:
         tuners.append(1)
         return run_once(*arguments)
 
-    monkeypatch.setattr(study, "_run", counted)
+    monkeypatch.setattr(run_study, "_run", counted)
     found = []
     for name, at_once in (("one", 1000), ("many", 2)):
-        monkeypatch.setattr(study, "AT_ONCE", at_once)
+        monkeypatch.setattr(run_study, "AT_ONCE", at_once)
         ended = orchestrate("sweep", file, "--out", tmp_path / name, "--until", "search", "--quiet")
         assert ended.code == 0, ended.err
         records = read_records(tmp_path / name / "records.jsonl")

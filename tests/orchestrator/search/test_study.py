@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.search.ledger import first_line, why
+from orchestrator.artifacts.endings import first_line, why
 
 
 def test_the_last_line_of_a_traceback_is_the_reason() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from orchestrator.data.plotting.axes_layout import Layout
+from orchestrator.data.plotting.axes_layout import AxesLayout
 from orchestrator.data.plotting.fast_plot import FastPlot
 from orchestrator.data.plotting.matplotlib_plot import default_settings, styled_figure
 from orchestrator.data.plotting.plot_style import STYLES
@@ -37,10 +37,10 @@ def test_layouts_are_matplotlibs(style: str, monkeypatch: pytest.MonkeyPatch) ->
     draws = np.random.default_rng(0)
     with default_settings():
         plot = FastPlot(styled_figure(STYLES[style], np.arange(4.0), tight=False), tight=STYLES[style].tight)
-        layouts: list[Layout] = []
+        layouts: list[AxesLayout] = []
         lay_out = plot._layout
 
-        def kept(*arguments: Any) -> Layout | None:
+        def kept(*arguments: Any) -> AxesLayout | None:
             layout = lay_out(*arguments)
             assert layout is not None
             layouts.append(layout)

@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from orchestrator.data import rendering
 from orchestrator.data.plotting import fast_way, glyphs
+from orchestrator.data.plotting import renderer as renderer_module
 from orchestrator.data.plotting.fast_way import FastWay, NotTheSame
 from orchestrator.data.plotting.matplotlib_plot import draw_with_matplotlib
 from orchestrator.data.plotting.plot_style import STYLES
-from orchestrator.data.rendering import PICTURES_BEFORE_FAST, Renderer
+from orchestrator.data.plotting.renderer import PICTURES_BEFORE_FAST, Renderer
 
 Values = NDArray[np.float64]
 Draws = np.random.Generator
@@ -127,7 +127,7 @@ def test_real_series(way: tuple[str, FastWay]) -> None:
     folder = Path(__file__).parents[4].parent / "shared" / "data" / "series"
     if not folder.is_dir():
         pytest.skip(f"the real series are not here: {folder}")
-    series = importlib.import_module("orchestrator.data.series")
+    series = importlib.import_module("orchestrator.data.files.series")
     paths = sorted(folder.glob("*/*.csv"))[::4]
     drawn = sum(assert_same(*way, series.read_series(path).values) for path in paths)
     assert drawn > 0.9 * len(paths) > 0
@@ -198,7 +198,7 @@ def test_the_renderer_turns_to_the_fast_way_after_a_few_pictures(monkeypatch: py
         slow.append(len(values))
         return draw_with_matplotlib(style, values)
 
-    monkeypatch.setattr(rendering, "draw_with_matplotlib", counted)
+    monkeypatch.setattr(renderer_module, "draw_with_matplotlib", counted)
     renderer = Renderer("plain", (32, 32))
     for n in range(30, 60):
         renderer.picture(np.random.default_rng(n).normal(size=n))

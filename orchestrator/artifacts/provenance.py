@@ -1,0 +1,75 @@
+"""Where a figure came from: code, packages, device, host, time."""
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from orchestrator.artifacts.records import Provenance
+
+DISTRIBUTION = "anomaly-orchestrator"
+RECORDED = ("ray", "torch", "torchvision", "optuna", "scikit-learn", "numpy", "pandas", "matplotlib", "pillow")
+
+
+@cache
+def code_version() -> str:
+    """The package's version; with the commit, and `+changes`, where it runs from a git checkout."""
+    release = version(DISTRIBUTION)
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return release
+    try:
+        commit, changes = (
+            subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=10, check=True).stdout
+            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return release
+    return f"{release} ({commit.strip()}{'+changes' if changes.strip() else ''})"
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """The versions of the packages that figures depend on, and of Python."""
+    versions = {"python": platform.python_version()}
+    for name in RECORDED:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def device_name(device: str) -> str:
+    """The GPU's name, or the processor's."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def now() -> str:
+    """UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance(experiment: str, data: str, split: str, device: str) -> Provenance:
+    """All of it, at this moment, on this host."""
+    return Provenance(
+        experiment=experiment,
+        data=data,
+        split=split,
+        code=code_version(),
+        packages=package_versions(),
+        device=device_name(device),
+        host=platform.node(),
+        finished=now(),
+    )

@@ -1,0 +1,216 @@
+"""The run's one truth: a line of JSON for every trial and every evaluated cell."""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.artifacts.endings import Status
+from orchestrator.artifacts.run_folder import RunFolder
+from trainables.errors import InputError
+from trainables.files import append_line
+from trainables.interface import Mode
+
+FORMAT: Final = 1
+"""Of the records that this version writes and reads."""
+MARK = ', "checksum": "'
+TAIL = MARK + '01234567"}'
+"""How the line of a record ends: the CRC-32 of its JSON without this."""
+
+Stage = Literal["search", "evaluation", "tuning", "ablation"]
+"""tuning: the search of one variant of an ablation; ablation: one of its cells that no evaluation has."""
+
+
+class ThresholdChoice(BaseModel):
+    """Detection: where a model draws the line, chosen on validation scores."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strategy: str
+    """As an experiment writes it, such as `percentile(95)`."""
+    value: float
+    """Scores above it are anomalies."""
+
+
+class Provenance(BaseModel):
+    """Where a figure came from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    experiment: str
+    """The hash of the validated experiment."""
+    data: str
+    """The fingerprint of the data: relative paths and contents."""
+    split: str
+    """The fingerprint of the split."""
+    code: str
+    """The version of this package, with the commit where there is one."""
+    packages: dict[str, str]
+    device: str
+    host: str
+    finished: str
+    """UTC, ISO 8601."""
+
+
+class ClassScores(BaseModel):
+    """How well one class was found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class TrialRecord(BaseModel):
+    """One configuration with one seed: what it was, what came out, and why it ended."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = FORMAT
+    stage: Stage
+    family: str
+    variant: str
+    trial: int
+    """The number of the trial in its study; for an evaluated cell, the trial that its configuration comes from."""
+    seed: int
+    split: Literal["validation", "test"]
+    """The part that `metrics` were measured on."""
+    config: dict[str, Any]
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Deterministic numbers only, at `epoch`; empty where nothing was reported."""
+    epoch: int | None = None
+    """The epoch, from 1, that validation chose."""
+    history: list[dict[str, float]] = Field(default_factory=list)
+    """A row an epoch: `epoch`, the losses that the family has, and the validation metrics by name."""
+    per_class: dict[str, ClassScores] = Field(default_factory=dict)
+    """Evaluation only: by class name, on the test part."""
+    confusion: list[list[int]] = Field(default_factory=list)
+    """Evaluation only: rows are true classes, columns predicted ones, in the order of `per_class`."""
+    threshold: ThresholdChoice | None = None
+    """Detection only. Search: the best strategy on this trial's validation scores. Evaluation: the winner's strategy,
+    fitted to this cell's own validation scores."""
+    per_kind: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Evaluation of detection only: metrics of each kind of anomaly against all normals, by the kind's folder name."""
+    cell: str = ""
+    """Evaluated cells only: the hash of all that decides the result but the seed (see `Cell.key`)."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Evaluation only: the SHA-256 of the files of scores in the model's folder, by name."""
+    status: Status
+    reason: str = ""
+    seconds: float
+    """Wall time of this trial or cell, training and scoring."""
+    gpus: float = 0.0
+    """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
+    parameters: int | None = None
+    energy: float | None = None
+    """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one."""
+    peak_memory: int | None = None
+    """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    provenance: Provenance
+
+    @property
+    def strategy(self) -> str | None:
+        """The threshold strategy that it was judged by."""
+        return None if self.threshold is None else self.threshold.strategy
+
+
+def append_record(path: Path, record: TrialRecord) -> None:
+    """Append one record with its checksum, and wait until it is on the disk."""
+    text = json.dumps(record.model_dump(mode="json"), ensure_ascii=True, allow_nan=False)
+    append_line(path, f'{text[:-1]}{MARK}{zlib.crc32(text.encode("ascii")):08x}"}}')
+
+
+def keep_record(run: RunFolder, record: TrialRecord) -> None:
+    """Append a record to a run's. Raises OSError where that can't be done, or the run's folder has gone."""
+    run.experiment.stat()  # a file of records begun anew would pass for the whole run's
+    append_record(run.records, record)
+
+
+def best_record(records: Iterable[TrialRecord], metric: str, mode: Mode) -> TrialRecord | None:
+    """The one with the best `metric`, of equals the first by number: of completed ones, else of any."""
+    sign = 1 if mode == "max" else -1
+    reported = [record for record in records if metric in record.metrics]
+    done = [record for record in reported if record.status == "completed"] or reported
+    return max(done, key=lambda record: (sign * record.metrics[metric], -record.trial), default=None)
+
+
+def read_lines(path: Path) -> Iterator[bytes]:
+    """The records' JSON in the order in which they were written. A last line without its end is left out.
+
+    Raises InputError where the file can't be opened, and at a line that is not as it was written: figures that rest on
+    the others would be wrong.
+    """
+    if not path.exists():
+        return
+    try:
+        lines = path.open("rb")
+    except OSError as error:
+        raise InputError(
+            f"{path} can't be read: {error.strerror}. It must be the file of lines that a run writes; put it back from "
+            "a copy (such as the mirror)."
+        ) from None
+    with lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return
+            text, mark, checksum = line[: -len(TAIL) - 1] + b"}", line[-len(TAIL) - 1 : -11], line[-11:-3]
+            if mark != MARK.encode("ascii") or b"%08x" % zlib.crc32(text) != checksum:
+                raise InputError(
+                    f"Line {number} of {path} is not as it was written: its checksum is another. Put the file back "
+                    "from a copy (such as the mirror), or remove the line: what it recorded is then done again."
+                )
+            yield text
+
+
+def read_records(path: Path) -> Iterator[TrialRecord]:
+    """The records in the order in which they were written; `read_lines` says what is left out.
+
+    Raises InputError at a line that is not as it was written, and at a record of another version of this package.
+    """
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            record = TrialRecord.model_validate_json(line)
+        except ValidationError as error:
+            raise unreadable(path, number, line, error) from None
+        yield record
+
+
+def unreadable(path: Path, number: int, line: bytes, error: Exception) -> InputError:
+    """What is wrong with a record that is as it was written, but not as this version writes them, and what to do."""
+    place = f"Record {number} of {path}"
+    try:
+        values: Any = json.loads(line)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        return InputError(f"{place} can't be read: it holds no keys. Remove the line.")
+    origin = values.get("provenance")
+    code = _shown(origin.get("code", "")) if isinstance(origin, dict) else ""
+    wrote = f"version {code} of this package wrote it" if code else "what wrote it is not said"
+    then = "Read the run with that version, or repeat the run with this one in a new folder."
+    if values.get("format", FORMAT) != FORMAT:
+        format_ = _shown(values["format"])
+        return InputError(f"{place} has format {format_}; this version reads format {FORMAT} ({wrote}). {then}")
+    unknown = sorted(values.keys() - TrialRecord.model_fields.keys())
+    if unknown:
+        names = ", ".join(map(_shown, unknown[:5])) + (" and more" if len(unknown) > 5 else "")
+        return InputError(f"{place} has fields that this version does not know: {names} ({wrote}). {then}")
+    fault = f"{error}"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        fault = f"{first['msg']} (at {'.'.join(_shown(key) for key in first['loc']) or 'the whole line'})"
+    return InputError(
+        f"{place} can't be read: {fault}. This version reads format {FORMAT} ({wrote}). Mend or remove the line, or "
+        "use the version that wrote it."
+    )
+
+
+def _shown(value: Any) -> str:
+    """A value of a file that nobody vouches for, fit for a line of a message."""
+    return ascii(str(value)[:60])[1:-1]

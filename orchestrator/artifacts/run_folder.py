@@ -1,0 +1,96 @@
+"""Where everything of one run lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths inside one run's folder. Pure: it neither reads nor writes."""
+
+    root: Path
+
+    @property
+    def experiment(self) -> Path:
+        """The validated experiment, as YAML."""
+        return self.root / "experiment.yaml"
+
+    @property
+    def records(self) -> Path:
+        return self.root / "records.jsonl"
+
+    @property
+    def split(self) -> Path:
+        """Which picture belongs to which part, and the fingerprints."""
+        return self.root / "split.json"
+
+    @property
+    def stores(self) -> Path:
+        """The stores of pictures, one a style and size."""
+        return self.root / "stores"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def states(self) -> Path:
+        """What broken-off trainings go on from; empty when the run has ended."""
+        return self.root / "states"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that works here."""
+        return self.root / "lock"
+
+    @property
+    def heartbeat(self) -> Path:
+        """Who works here; absent when nobody does."""
+        return self.root / "heartbeat.json"
+
+    @property
+    def stop(self) -> Path:
+        """There while the run is asked to stop."""
+        return self.root / "stop"
+
+    @property
+    def test_reads(self) -> Path:
+        """A line each time that frozen weights are about to be judged on the test part."""
+        return self.root / "test_reads.jsonl"
+
+    @property
+    def ablation(self) -> Path:
+        """The variants of the ablation and the hashes of their cells, where there is one."""
+        return self.root / "ablation.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    def journal(self, variant: str) -> Path:
+        """The Optuna journal of one study."""
+        return self.root / "studies" / f"{variant}.journal"
+
+    def model(self, variant: str, seed: int) -> Path:
+        """The folder of one evaluated model: weights, what it was built from, and its test scores."""
+        return self.models / variant / str(seed)
+
+    def predictions(self, variant: str, seed: int) -> Path:
+        """Scores, labels and paths of the test part, as .npz without pickles."""
+        return self.model(variant, seed) / "test_scores.npz"
+
+    def pixels(self, variant: str, seed: int) -> Path:
+        """Histograms of the test part's anomaly maps inside and outside the masks, as .npz without pickles."""
+        return self.model(variant, seed) / "test_pixels.npz"
+
+    def gallery(self, variant: str, seed: int) -> Path:
+        """A folder of picture strips and `gallery.json`, which says what each shows."""
+        return self.model(variant, seed) / "gallery"
+
+    def heat_maps(self, variant: str, seed: int) -> Path:
+        """Heat map, mask and overlay of every test picture, where the experiment asks for them."""
+        return self.model(variant, seed) / "heat_maps"
+
+    def validation_scores(self, variant: str) -> Path:
+        """The validation scores of each trial of one study at its best epoch, a line a trial."""
+        return self.root / "studies" / f"{variant}.scores.jsonl"

@@ -1,0 +1,1 @@
+"""The `orchestrate` command: one module a group of subcommands, each of which calls one public function."""

@@ -1,0 +1,34 @@
+"""The `orchestrate` command: its subcommands, and what its exit code says."""
+
+import sys
+
+import typer
+
+from orchestrator.cli.data import inspect, render
+from orchestrator.cli.runs import ablate, demo, evaluate, report, status, sweep
+from orchestrator.cli.several_runs import compare, leaderboard
+from orchestrator.cli.start import doctor, init, schema
+from trainables.errors import InputError
+
+app = typer.Typer(
+    name="orchestrate",
+    help="Compare families of anomaly models fairly: one file describes the experiment, one command runs it.",
+    epilog="Start here: orchestrate init experiment.yaml, then orchestrate sweep experiment.yaml --out runs/first",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    init, schema, doctor, inspect, render, sweep, ablate, evaluate, report, status, compare, leaderboard, demo,
+):  # fmt: skip
+    app.command()(command)
+
+
+def main() -> None:
+    """The entry point: 0 for success, 2 for bad input, 130 and 143 for Ctrl-C and SIGTERM, 1 for anything else."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,155 @@
+"""The commands on one run: `sweep`, `ablate`, `evaluate`, `report`, `status`, `demo`."""
+
+import json
+import signal
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.cli.options import Json, Quiet, RunArgument, Set, Strict
+from orchestrator.machine.progress import Reporter
+
+
+class Stage(StrEnum):
+    """Where a sweep may end."""
+
+    render = "render"
+    search = "search"
+    evaluate = "evaluate"
+    report = "report"
+
+
+def sweep(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder of this run; made if absent.")],
+    overrides: Set = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that RUN holds, if it holds one.")
+    ] = False,
+    until: Annotated[Stage, typer.Option(help="Stop after this stage; --resume goes on from there.")] = Stage.report,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment, from CSVs to the report.
+
+    Renders, searches every family, evaluates the winners on test, writes the report.
+    """
+    from orchestrator.experiment.experiment import Experiment
+
+    loaded = Experiment.load(experiment, tuple(overrides or ()))
+    from orchestrator.running.run import run
+
+    reporter = Reporter(quiet)
+    folder = _interruptible(
+        lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter), out
+    )
+    _print_result(folder, as_json, evaluated=until in (Stage.evaluate, Stage.report))
+
+
+def ablate(
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file, with `ablation:` in it.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="RUN", help="The folder of the run; made if absent, gone on with if there.")
+    ],
+    overrides: Set = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment's ablation.
+
+    One configuration and what is changed of it, each with every seed. Only what no record has yet is run.
+    """
+    from orchestrator.experiment.experiment import Experiment
+
+    loaded = Experiment.load(experiment, tuple(overrides or ()))
+    from orchestrator.running.run import ablate as run
+
+    reporter = Reporter(quiet)
+    folder = _interruptible(lambda: run(loaded, out, strict=strict, reporter=reporter), out)
+    _print_result(folder, as_json, evaluated=True)
+
+
+def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = False) -> None:
+    """Evaluate the winners of a searched run on test.
+
+    Each is trained with every seed, frozen, and then scored on the test part once.
+    """
+    from orchestrator.running.run import evaluate as go_on
+
+    reporter = Reporter(quiet)
+    folder = _interruptible(lambda: go_on(run_folder, reporter=reporter), run_folder)
+    _print_result(folder, as_json, evaluated=True)
+
+
+def report(
+    run_folder: RunArgument,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Write every figure as PDF, PNG and SVG, too; takes longer.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a run as it stands."""
+    from orchestrator.running.claim import run_folder as folder_of
+    from orchestrator.running.run import write_report
+
+    write_report(run_folder, figures=figures)
+    _print_result(folder_of(run_folder), as_json)
+
+
+def status(run_folder: RunArgument, as_json: Json = False) -> None:
+    """Say how a run stands.
+
+    While it works, after it died, or from another machine that sees its folder.
+    """
+    from orchestrator.running.status import status as look
+    from orchestrator.running.status import status_text
+
+    found = look(run_folder)
+    typer.echo(json.dumps(found, indent=2) if as_json else status_text(found))
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The folder of the demo's run.")] = Path("demo-run"),
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two families on made-up series.
+
+    Nine classes of 100 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
+    """
+    from orchestrator.running.demo import demo as run
+
+    reporter = Reporter(quiet)
+    _print_result(_interruptible(lambda: run(out, reporter=reporter), out), as_json)
+
+
+def _interruptible(work: Callable[[], RunFolder], out: Path) -> RunFolder:
+    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return work()
+    except KeyboardInterrupt as stopped:
+        typer.echo(
+            f"Stopped. What is finished is kept in {out}; go on with the same command (sweep: and --resume).", err=True
+        )
+        raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
+
+
+def _print_result(folder: RunFolder, as_json: bool, evaluated: bool = False) -> None:
+    """Print what a run holds; where models should have been `evaluated` and none could be, that is no success."""
+    from orchestrator.running.results import result_json, result_text
+
+    result = result_json(folder)
+    typer.echo(json.dumps(result, indent=2) if as_json else result_text(folder))
+    completed = sum(result["records"].get(stage, {}).get("completed", 0) for stage in ("evaluation", "ablation"))
+    if evaluated and not completed:
+        typer.echo("No model could be evaluated: the reasons stand in the report, under Failures.", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,164 @@
+"""What moved from one run to another: paired differences by variant and metric, tested together."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from scipy import stats
+
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.comparing.reading import NamedRun
+from orchestrator.report.numbers.leaderboard import (
+    Drawn,
+    difference_draws,
+    drawn,
+    known_draws,
+    metric_by_seed,
+    mode_of,
+)
+from orchestrator.report.numbers.run_data import metrics_of_cells
+from orchestrator.scoring.metric_table import metric_bounds
+from orchestrator.scoring.statistics import SIGNIFICANCE, Comparison, Estimate, compare, estimate, holm
+from trainables.interface import Mode
+
+Outcome = Literal[
+    "moved significantly", "no significant change", "unchanged", "no test", "only in the first", "only in the second",
+    "not comparable",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Move:
+    """One metric of one variant in two runs, on the test part."""
+
+    variant: str
+    """Its name in the first run, or in the second where only that has it."""
+    other: str
+    """Its name in the second run."""
+    metric: str
+    first: Estimate | None
+    second: Estimate | None
+    outcome: Outcome
+    explanation: str
+    """In words: which way it moved, or why no test was made; may be empty."""
+    mode: Mode = "max"
+    """Which way the metric is better."""
+    comparison: Comparison | None = None
+    """Second minus first, paired by seed; None where the runs are not comparable or one has no such figure."""
+
+
+class Cells:
+    """A run's completed cells with their bootstrap draws, made when first asked for."""
+
+    def __init__(self, run: NamedRun) -> None:
+        self.run = run
+        self._drawn: dict[str, Drawn] = {}
+
+    def of(self, variant: str) -> Drawn:
+        """The cells of one variant, and each metric on draws of the test pictures."""
+        if variant not in self._drawn:
+            self._drawn[variant] = drawn(self.run.data, self.records(variant))
+        return self._drawn[variant]
+
+    def records(self, variant: str) -> Sequence[TrialRecord]:
+        return self.run.data.completed.get(variant, [])
+
+
+def moves(
+    first: Cells, second: Cells, pairs: Mapping[str, str], metrics: Sequence[str], comparable: bool
+) -> list[Move]:
+    """Every metric of every pair, not corrected yet; then the variants that only one run has.
+
+    `pairs`: variant of the first run -> the same one's name in the second. `metrics`: those to compare; all that either
+    holds where it is empty. Where the runs are not `comparable`, figures stand without differences and tests.
+    """
+    found = []
+    for mine, its in pairs.items():
+        asked = metrics or metrics_of_cells(first.run.data.metric, [*first.records(mine), *second.records(its)])
+        found += [_move(first, second, mine, its, metric, comparable) for metric in asked]
+    sides: tuple[tuple[Cells, set[str], Outcome], ...] = (
+        (first, set(pairs), "only in the first"),
+        (second, set(pairs.values()), "only in the second"),
+    )
+    for cells, others, outcome in sides:
+        for variant in cells.run.data.variants:
+            if variant in others or not cells.records(variant):
+                continue
+            for metric in metrics or metrics_of_cells(first.run.data.metric, cells.records(variant)):
+                value = _estimate(cells.of(variant), metric)
+                if value is not None:
+                    here = outcome == "only in the first"
+                    ours, theirs = (value, None) if here else (None, value)
+                    found.append(Move(variant, variant, metric, ours, theirs, outcome, ""))
+    return found
+
+
+def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
+    """The moves of every pair of runs after Holm's correction over all of them, and over how many tests that was.
+
+    A figure moved significantly where the corrected p is below .05 and the interval of the difference, which includes
+    the choice of test pictures, leaves out 0.
+    """
+    lists = [list(moves_of) for moves_of in found]
+    raw = [p for moves_of in lists for move in moves_of if (p := _p(move)) is not None]
+    p_values = iter(holm(raw))
+    judged = []
+    for moves_of in lists:
+        judged.append([move if _p(move) is None else _judged(move, next(p_values), len(raw)) for move in moves_of])
+    return judged, len(raw)
+
+
+def needed_ratio(seeds: int, comparisons: int) -> float:
+    """How many standard errors a paired difference over S seeds must have to be the first that Holm lets count.
+
+    Student's t quantile at 1 − .05 / (2 m) with S − 1 degrees of freedom, for m comparisons. NaN below two seeds.
+    """
+    return float(stats.t.ppf(1 - SIGNIFICANCE / (2 * comparisons), seeds - 1)) if seeds > 1 else math.nan
+
+
+def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool) -> Move:
+    ours, theirs = first.of(mine), second.of(its)
+    values = _estimate(ours, metric), _estimate(theirs, metric)
+    if values[0] is None or values[1] is None:
+        outcome: Outcome = "only in the second" if values[1] is not None else "only in the first"
+        if values == (None, None):
+            return Move(mine, its, metric, None, None, "no test", "neither run has it")
+        return Move(mine, its, metric, *values, outcome, "")
+    if not comparable:
+        return Move(mine, its, metric, *values, "not comparable", "other split")
+    mode = mode_of(first.run.data, metric)
+    pair = {"": (metric_by_seed(theirs.cells, metric), difference_draws(theirs, ours, metric))}
+    comparison = compare(pair, metric_by_seed(ours.cells, metric), mode)[""]
+    seeds = comparison.difference.seeds
+    every = "every seed" if {len(ours.cells), len(theirs.cells)} == {seeds} else "every seed in common"
+    same = f"the same with {every}"
+    if seeds and comparison.p is None and comparison.difference.mean == 0:
+        return Move(mine, its, metric, *values, "unchanged", same, mode, comparison)
+    few = ("no seed in common", "one seed in common")
+    reason = few[seeds] if seeds < 2 else "the same difference with every seed"
+    return Move(mine, its, metric, *values, "no test", reason, mode, comparison)
+
+
+def _judged(move: Move, p: float, comparisons: int) -> Move:
+    assert move.comparison is not None
+    comparison = replace(move.comparison, p_corrected=p, comparisons=comparisons)
+    low, high = comparison.difference.low, comparison.difference.high
+    if p >= SIGNIFICANCE:
+        return replace(move, comparison=comparison, outcome="no significant change", explanation="")
+    if low <= 0 <= high:
+        words = "steady over seeds, but other test pictures could turn it round"
+        return replace(move, comparison=comparison, outcome="no significant change", explanation=words)
+    better = (comparison.difference.mean > 0) == (move.mode == "max")
+    words = "better" if better else "worse"
+    return replace(move, comparison=comparison, outcome="moved significantly", explanation=words)
+
+
+def _p(move: Move) -> float | None:
+    return None if move.comparison is None else move.comparison.p
+
+
+def _estimate(cells: Drawn, metric: str) -> Estimate | None:
+    values = list(metric_by_seed(cells.cells, metric).values())
+    resampled = known_draws(cells.draws[metric].mean(axis=1)) if metric in cells.draws else None
+    return estimate(values, resampled, metric_bounds(metric)) if values else None

@@ -1,0 +1,71 @@
+"""What a worker of the render pipeline does."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.data.files.content_hashes import read_sources
+from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
+from orchestrator.data.layouts.listing import ListedFile
+from orchestrator.data.store.shards import Shape, rows_per_shard, write_shard
+from orchestrator.data.store.store import Recipe
+
+Job = tuple[str, str | None, str | None]
+"""Picture, depth and mask, relative to the root."""
+
+
+class DrawBatch:
+    """What a worker does: read and draw a batch of files, write them as one shard, and return what became of each."""
+
+    def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape) -> None:
+        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes)
+        if here != recipe:
+            raise RuntimeError(
+                f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "
+                "Install the same versions on all machines."
+            )
+        self._root = root
+        self._shards = Path(shards)
+        self._recipe = recipe
+        self._draw = Drawer(recipe)
+        self._canvases = np.empty((rows_per_shard(shape), *shape), dtype=np.uint8)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        results = [json.dumps(self.draw(json.loads(job.as_py()))) for job in batch.column("job")]
+        return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})
+
+    def draw(self, jobs: Sequence[Job]) -> dict[str, Any]:
+        """Draw the files of `jobs` into one shard."""
+        drawn: list[tuple[str, str, str]] = []
+        keys: list[str] = []
+        sizes: list[tuple[int, int]] = []
+        failed: list[tuple[str, str | None, str, bool]] = []
+        for path, depth, mask in jobs:
+            content, mask_hash = None, ""
+            try:
+                sources = read_sources(self._root, ListedFile(path, "", None, depth, mask))
+                content, mask_hash = sources.content, sources.mask_hash
+                size = place_on(self._canvases[len(keys)], self._draw(sources), self._recipe)
+            except OSError as error:
+                failed.append((path, None, f"can't be read: {error.strerror}", False))
+            except MemoryError:
+                failed.append((path, None, "too large for this machine's memory", False))
+            except DrawingError as error:
+                lasting = None if isinstance(error, Mishap) else content
+                failed.append((path, lasting, str(error), isinstance(error, ShapeError)))
+            else:
+                assert content is not None
+                drawn.append((path, content, mask_hash))
+                keys.append(self._recipe.key(content, mask_hash))
+                sizes.append(size)
+        written = None
+        if keys:
+            try:
+                written = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)])
+            except OSError as error:
+                return {"error": error.strerror or str(error)}
+        return {"drawn": drawn, "failed": failed, "shard": written, "remark": self._draw.remark}

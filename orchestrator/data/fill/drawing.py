@@ -1,0 +1,101 @@
+"""The bytes of one file -> the pixels of its picture, by a store's recipe."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.data.files import image_files, picture_layers
+from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.files.image_files import ImageError
+from orchestrator.data.files.picture_layers import Planes
+from orchestrator.data.files.series import SeriesError, parse_series
+from orchestrator.data.layouts.listing import Listing
+from orchestrator.data.layouts.table import LAYOUTS, LayoutName
+from orchestrator.data.plotting.renderer import Renderer
+from orchestrator.data.store.shards import Shape
+from orchestrator.data.store.store import Recipe
+from trainables.errors import InputError
+
+PLOT_CANVAS = (600, 800)
+"""Height and width that hold every plot at full size: a tight crop is smaller than the 8 × 6 inch figure."""
+
+
+class DrawingError(ValueError):
+    """One file gives no picture; the message is the short reason."""
+
+
+class Mishap(DrawingError):
+    """A failure whose cause may lie elsewhere than in the file, so that it is worth another try."""
+
+
+class ShapeError(DrawingError):
+    """A picture of another size than the store's, where it keeps the pictures' own."""
+
+
+def recipe_of(
+    layout: LayoutName, style: str, size: tuple[int, int] | None, column: str | None, kept: Planes = "rgb"
+) -> Recipe:
+    """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
+    if not LAYOUTS[layout].plots:
+        return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
+    return Recipe(layout, style, size, column, Renderer(style, size).identity)
+
+
+class Drawer:
+    """From a file's bytes to its picture's planes (h, w, planes), by one recipe. One a process, as its renderer."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._renderer = Renderer(recipe.style, recipe.size) if recipe.style is not None else None
+
+    @property
+    def remark(self) -> str:
+        """What the user should know of how the pictures were drawn; mostly empty."""
+        return self._renderer.remark if self._renderer is not None else ""
+
+    def __call__(self, sources: Sources) -> NDArray[np.uint8]:
+        """The planes. Raises DrawingError with the reason where there is none."""
+        try:
+            if self._renderer is None:
+                return picture_layers.decode_planes(*sources, self._recipe.planes, self._recipe.size)
+            return self._renderer.picture(parse_series(sources.picture, self._recipe.column).values)
+        except (SeriesError, ImageError, InputError) as error:
+            raise DrawingError(str(error)) from error
+        except Exception as error:  # one file must not end the rendering of all
+            raise Mishap(f"can't be drawn: {type(error).__name__}: {error}") from error
+
+
+def shape_of(recipe: Recipe, listing: Listing) -> Shape:
+    """(H, W, planes) of a store's pictures. Pictures taken at their own size follow the first that can be read."""
+    depth = picture_layers.channels(recipe.planes)
+    if recipe.size is not None:
+        return (*recipe.size, depth)
+    if LAYOUTS[recipe.layout].plots:
+        return (*PLOT_CANVAS, depth)
+    return (*first_picture(listing)[1], depth)
+
+
+def first_picture(listing: Listing) -> tuple[str, tuple[int, int]]:
+    """The first file that can be opened as a picture, and its height and width. InputError where there is none."""
+    for file in listing.files:
+        try:
+            return file.path, image_files.picture_size((listing.root / file.path).read_bytes())
+        except (OSError, ImageError):
+            continue
+    raise InputError(
+        f"None of the {len(listing.files)} files in {str(listing.root)!r} is a picture that can be opened. "
+        "Check the path (data.path)."
+    )
+
+
+def place_on(canvas: NDArray[np.uint8], picture: NDArray[np.uint8], recipe: Recipe) -> tuple[int, int]:
+    """Put a picture at the top left of a canvas (H, W, 3), white beyond it; its height and width."""
+    height, width = picture.shape[:2]
+    whole_plot = recipe.size is None and LAYOUTS[recipe.layout].plots
+    if (height, width) == canvas.shape[:2]:
+        canvas[...] = picture
+    elif whole_plot and height <= canvas.shape[0] and width <= canvas.shape[1]:
+        canvas[...] = 255
+        canvas[:height, :width] = picture
+    else:
+        raise ShapeError(f"{height}x{width} pixels, not {canvas.shape[0]}x{canvas.shape[1]}")
+    return height, width

@@ -1,0 +1,176 @@
+"""A tree of files -> a store, by Ray Data: what is missing is drawn in parallel, each worker writing its own shards.
+
+The only import of ray.data.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.data.files.content_hashes import digest, look_at
+from orchestrator.data.files.picture_layers import planes_of
+from orchestrator.data.fill.draw_batch import DrawBatch
+from orchestrator.data.fill.drawing import recipe_of, shape_of
+from orchestrator.data.fill.png_export import Export, WritePngs
+from orchestrator.data.fill.progress_count import Progress, Step
+from orchestrator.data.fill.store_entries import Filling, refuse_failures
+from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
+from orchestrator.data.store.shards import Shape, rows_per_shard
+from orchestrator.data.store.store import Recipe, Store, store_of
+from orchestrator.data.store.upkeep import claimed, finish, is_current, unwritable
+from trainables.errors import InputError
+
+BATCHES_A_WORKER = 8
+"""Where the files are few: so many shards a worker, for an even end and for progress that moves."""
+LEAST_ROWS = 16
+PNG_ROWS = 64
+"""The most PNG files that one batch writes."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A store, and what it took."""
+
+    store: Store
+    rendered: int
+    """Pictures drawn now. Files with the same bytes are one picture."""
+    reused: int
+    """Pictures of the store that did not have to be drawn now."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know of how they were drawn: a worker that could not use the fast way, say."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How the work is spread, and who is told."""
+
+    most: int | None
+    start_engine: Callable[[], None] | None
+    on_progress: Callable[[Progress], None] | None
+
+
+def fill_store(
+    root: Path,
+    folder: Path,
+    *,
+    layout: LayoutName,
+    style: str = "seed",
+    size: tuple[int, int] | None,
+    column: str | None = None,
+    strict: bool = False,
+    png: Path | None = None,
+    workers: int | None = None,
+    start_engine: Callable[[], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Filled:
+    """Make the store in `folder` hold the picture of every file below `root`, drawing only those it does not hold.
+
+    `size` is (height, width), or None for each picture's own. `png` is a folder that gets each picture as a PNG too,
+    named as the files are (`a/b.csv` -> `a/b.png`). Files that give no picture are left out, with the reason, or, if
+    `strict`, are an InputError. At most `workers` (else as many as there are CPUs) draw at a time.
+    `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
+    already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
+    workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
+
+    Raises InputError on a root or a folder that can't be used, pictures of several sizes where none is set, a folder
+    that holds another recipe's pictures, and where no file, or only one class, gives pictures.
+    """
+    if png is not None:
+        _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else root)
+    crew = Workers(workers, start_engine, on_progress)
+    listing = find_files(root, layout)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files))
+    shape = shape_of(recipe, listing)
+    remarks: tuple[str, ...]
+    with claimed(folder, recipe) as before:
+        looks = look_at(listing)
+        if before is not None and is_current(folder, before, recipe, shape, digest(listing, looks)):
+            index, rendered, remarks = before, 0, ()
+        else:
+            filling = Filling(listing, looks, folder, recipe, shape, before)
+            _render(crew, filling, folder, (str(root.absolute()), str(folder.absolute() / "shards"), recipe, shape))
+            index, rendered, remarks = filling.index(), filling.rendered, tuple(sorted(filling.remarks))
+        if strict:
+            refuse_failures(index, root)
+        if index != before:
+            index = finish(folder, recipe, index)
+        store = store_of(folder, recipe, index)
+        if png is not None:
+            with Export(folder, png, index) as export:
+                writing = (store.pictures, str(png.absolute()), LAYOUTS[layout].plots)
+                for result in work(crew, "png", WritePngs, writing, export.missing(), PNG_ROWS):
+                    export.add(result)
+    return Filled(store, rendered, max(0, len(store.paths) - rendered), remarks)
+
+
+def _refuse_overlap(png: Path, store: Path, pictures: Path | None) -> None:
+    """InputError where PNG files would lie in the store, or among the pictures that the next run takes in."""
+    for other, what in ((store, "the store"), (pictures, "the pictures they are made from")):
+        if other is not None and png.resolve().is_relative_to(other.resolve()):
+            raise InputError(
+                f"The PNG folder {str(png)!r} lies in {str(other)!r}, with {what}. Choose another (--png)."
+            )
+
+
+def _render(crew: Workers, filling: Filling, folder: Path, arguments: tuple[str, str, Recipe, Shape]) -> None:
+    """Draw what is missing. What was drawn before an error stays for the next run."""
+    for result in work(crew, "render", DrawBatch, arguments, filling.missing(), rows_per_shard(arguments[3])):
+        if "error" in result:
+            raise unwritable(folder, result["error"])
+        filling.add(result)
+
+
+def work(
+    crew: Workers, name: str, worker: type, arguments: tuple[Any, ...], jobs: Sequence[Any], most: int
+) -> Iterator[dict[str, Any]]:
+    """Have `jobs` done in batches of at most `most`; each batch's result, in the order of completion.
+
+    Jobs and results are what JSON holds; a result's `drawn` and `failed` are counted. Ray is left alone where there
+    are no jobs. A pool of `worker` objects, each with one CPU and one thread, does them; a killed one is replaced and
+    its batch done again.
+    """
+    if not jobs:
+        return
+    step = Step(name, len(jobs), crew.on_progress)
+    import ray.data  # a second or more, which a store with nothing to draw must not cost
+
+    if not ray.is_initialized() and crew.start_engine is not None:
+        crew.start_engine()
+    assert ray.is_initialized(), "Ray must run already, or start_engine must start it"
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cpus = max(1, int(resources.get("CPU", 1)))
+    pool = min(crew.most or cpus, cpus)
+    batches = divided(jobs, most, pool)
+    pool = min(pool, len(batches))
+    # One item a block, so one task a batch. JSON, as names may hold bytes that Arrow's text can't.
+    items = [{"job": json.dumps(batch).encode("ascii")} for batch in batches]
+    results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        worker,
+        fn_constructor_args=arguments,
+        batch_size=None,
+        batch_format="pyarrow",
+        # Work begins with the first worker: where others hold some of the CPUs, the rest would never come.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=pool, initial_size=pool),
+        num_cpus=1,
+    )
+    for row in results.iter_rows():
+        result = json.loads(row["result"])
+        yield result
+        step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
+
+
+def divided(jobs: Sequence[Any], most: int, pool: int) -> list[list[Any]]:
+    """Batches of nearly one length, at most `most`; shorter ones where the jobs are few for a pool of this size."""
+    rows = min(most, max(LEAST_ROWS, math.ceil(len(jobs) / (BATCHES_A_WORKER * pool))))
+    count = math.ceil(len(jobs) / rows)
+    edges = np.linspace(0, len(jobs), count + 1).round().astype(int).tolist()
+    return [list(jobs[start:end]) for start, end in pairwise(edges)]

@@ -1,0 +1,187 @@
+"""What a folder of data is understood as, before anything is made of it: from names, headers and hashes alone."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from orchestrator.data.files.content_hashes import Sources, read_sources
+from orchestrator.data.files.image_files import ImageError, opened_picture
+from orchestrator.data.files.mask_remarks import mask_remarks
+from orchestrator.data.files.picture_layers import MaskState, mask_state
+from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
+from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
+from orchestrator.data.split.grouped_division import content_numbers, mixed
+from orchestrator.data.split.make_split import SplitSettings, make_split
+from orchestrator.data.split.split import Split
+from trainables.errors import InputError
+
+MODES = {
+    "1": "black and white",
+    "L": "grey",
+    "LA": "grey with transparency",
+    "P": "palette",
+    "RGB": "RGB",
+    "RGBA": "RGB with transparency",
+    "CMYK": "CMYK",
+    "F": "fractions",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The files that can be used as far as their headers tell; `make_split` takes it for a store."""
+
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    parts: tuple[Part | None, ...]
+    content: tuple[str, ...]
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What was understood of a folder."""
+
+    listing: Listing
+    why: str
+    """What says that this is the layout."""
+    normal: str | None
+    found: Found
+    sizes: Counter[tuple[int, int]]
+    """How many pictures have each (height, width)."""
+    modes: Counter[str]
+    """How many are grey, RGB, 16-bit, ..."""
+    masks: tuple[MaskState, ...]
+    """Of each anomaly, where any has a mask."""
+    depths: int
+    """Pictures with depth."""
+    skipped: tuple[Skipped, ...]
+    duplicates: int
+    """Pictures beyond the first of their content."""
+    across: int
+    """Pictures with a copy in another of the parts that the folders supply."""
+    conflicting: int
+    """Pictures with a copy in another class; where a normal class is known, on the other side."""
+    split: Split | None
+    """By the default settings; None where it can't be made."""
+    refusal: str
+    """Why not."""
+    remarks: tuple[str, ...]
+    grouped: bool = False
+    """Whether an expression for source pictures was given."""
+
+
+def inspect(
+    data: str | Path,
+    *,
+    layout: LayoutName | None = None,
+    normal: str | None = None,
+    group: str | None = None,
+    sheet: str | Path | None = None,
+) -> Inspection:
+    """What is understood of the data in a folder, reading each file once and opening headers only.
+
+    `layout` is guessed where it is None. `normal` names the normal class of class folders, for detection; `group` is
+    the expression for source pictures; `sheet` a .png file that gets a contact sheet. InputError for what can't be
+    listed, for a wrong `normal` or `group`, and where the sheet can't be written.
+    """
+    root = Path(data)
+    try:
+        settings = SplitSettings(group=group)
+    except ValidationError as error:
+        raise InputError(f"--group is {group!r}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+    guessed, why = (layout, "as asked") if layout is not None else guess_layout(root)
+    listing = find_files(root, guessed)
+    normal = _normal(listing, normal)
+    look = _Look(listing, normal)
+    classes = tuple(sorted({file.class_name for file in look.files}))
+    found = Found(
+        paths=tuple(file.path for file in look.files),
+        labels=np.array([classes.index(file.class_name) for file in look.files], dtype=np.int64),
+        classes=classes,
+        parts=tuple(file.part for file in look.files),
+        content=tuple(look.content),
+    )
+    if not look.files:
+        raise InputError(f"None of the {len(listing.files)} files in {str(root)!r} can be opened as a picture.")
+    split, refusal = None, ""
+    try:
+        split = make_split(found, settings, normal)
+    except InputError as error:
+        refusal = str(error)
+    contents = content_numbers(found.content)
+    sides = found.labels if normal is None else (found.labels != classes.index(normal)).astype(np.int64)
+    parts = np.array([str(part) for part in found.parts])
+    if sheet is not None:
+        from orchestrator.data.inspect.contact_sheet import write_contact_sheet  # it draws, which takes long to import
+
+        write_contact_sheet(listing, Path(sheet), normal)
+    return Inspection(
+        listing=listing,
+        why=why,
+        normal=normal,
+        found=found,
+        sizes=look.sizes,
+        modes=look.modes,
+        masks=tuple(look.masks) if any(look.masks) else (),
+        depths=sum(file.depth is not None for file in look.files),
+        skipped=(*listing.skipped, *look.skipped),
+        duplicates=len(contents) - len(np.unique(contents)),
+        across=int(mixed(contents, np.unique(parts, return_inverse=True)[1]).sum()),
+        conflicting=int(mixed(contents, sides).sum()),
+        split=split,
+        refusal=refusal,
+        remarks=(*listing.remarks, *(mask_remarks(look.masks) if any(look.masks) else [])),
+        grouped=group is not None,
+    )
+
+
+class _Look:
+    """What the files' headers and bytes say."""
+
+    def __init__(self, listing: Listing, normal: str | None) -> None:
+        self.files: list[ListedFile] = []
+        self.content: list[str] = []
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.modes: Counter[str] = Counter()
+        self.masks: list[MaskState] = []
+        self.skipped: list[Skipped] = []
+        for file in listing.files:
+            try:
+                sources = read_sources(str(listing.root), file)
+                if not listing.layout.plots:
+                    self._header(file, sources, normal)
+            except OSError as error:
+                self.skipped.append(Skipped(file.path, f"can't be read: {error.strerror}"))
+            except ImageError as error:
+                self.skipped.append(Skipped(file.path, str(error)))
+            else:
+                self.files.append(file)
+                self.content.append(sources.content)
+
+    def _header(self, file: ListedFile, sources: Sources, normal: str | None) -> None:
+        with opened_picture(sources.picture) as image:
+            size, mode = (image.height, image.width), image.mode
+        self.sizes[size] += 1
+        self.modes["16-bit grey" if mode.startswith("I") else MODES.get(mode, mode)] += 1
+        if file.class_name != normal:
+            self.masks.append("" if sources.mask is None else mask_state(sources.mask, size, None))
+
+
+def _normal(listing: Listing, given: str | None) -> str | None:
+    if given is None:
+        return listing.normal
+    classes = sorted({file.class_name for file in listing.files})
+    if listing.normal not in (None, given):
+        raise InputError(
+            f"--normal is {given!r}, and in the layout {listing.layout.name} the normal class is {listing.normal!r}. "
+            "Leave it out."
+        )
+    if given not in classes:
+        raise InputError(f"--normal is {given!r}; it must be one of the classes: {', '.join(classes[:20])}.")
+    return given

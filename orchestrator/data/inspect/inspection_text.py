@@ -1,0 +1,129 @@
+"""An inspection for a person, and for other programs."""
+
+from collections import Counter
+from typing import Any
+
+from orchestrator.data.inspect.inspection import Inspection
+from orchestrator.data.layouts.listing import PARTS
+
+MOST = 5
+MOST_CLASSES = 40
+
+
+def inspection_text(seen: Inspection) -> str:
+    """What was understood, as lines."""
+    listing, found = seen.listing, seen.found
+    normal = f" The normal class is {seen.normal!r}." if seen.normal is not None else ""
+    what = "series" if listing.layout.plots else "pictures"
+    lines = [
+        f"{listing.root}: layout {listing.layout.name} ({seen.why}).{normal}",
+        "",
+        *_table(class_counts(seen), f"{len(found.paths)} {what}"),
+        "",
+    ]
+    if seen.sizes:
+        lines += [f"Sizes:       {_sizes(seen.sizes)}", f"Colours:     {_counts(seen.modes)}"]
+    if seen.depths:
+        lines.append(f"Depth:       of all {seen.depths}")
+    if seen.masks:
+        usable = seen.masks.count("known")
+        lines.append(f"Masks:       {usable} of {len(seen.masks)} anomalies have one that can be used")
+    elif seen.normal is not None:
+        lines.append("Masks:       none, so there will be no figures of pixels")
+    lines.append(f"Duplicates:  {_duplicates(seen)}")
+    if seen.split is not None and seen.grouped:
+        lines.append(f"Sources:     {len(set(seen.split.groups))} different source pictures")
+    reasons = Counter(one.reason for one in seen.skipped)
+    lines.append(f"Left out:    {len(seen.skipped)} files or lines" if reasons else "Left out:    nothing")
+    for reason, count in reasons.most_common():
+        example = next(one.path for one in seen.skipped if one.reason == reason)
+        lines.append(f"  - {count} times: {reason}, such as {example!r}")
+    lines += [f"  - {remark}" for remark in seen.remarks]
+    lines.append("")
+    if seen.split is None:
+        lines += ["No split can be made with the default settings:", f"  {seen.refusal}"]
+    else:
+        lines += _table(split_counts(seen), "The split by default settings")
+        lines += [f"  - {remark}" for remark in seen.split.remarks]
+    return "\n".join(line.encode("utf-8", "replace").decode("utf-8") for line in lines)
+
+
+def inspection_json(seen: Inspection) -> dict[str, Any]:
+    """The same, as what JSON holds."""
+    return {
+        "path": str(seen.listing.root),
+        "layout": seen.listing.layout.name,
+        "why": seen.why,
+        "normal": seen.normal,
+        "pictures": len(seen.found.paths),
+        "classes": class_counts(seen),
+        "sizes": [[*size, count] for size, count in seen.sizes.most_common()],
+        "colours": dict(seen.modes),
+        "depths": seen.depths,
+        "masks": {state or "missing": count for state, count in Counter(seen.masks).items()},
+        "duplicates": seen.duplicates,
+        "across": seen.across,
+        "conflicting": seen.conflicting,
+        "skipped": [{"path": one.path, "reason": one.reason} for one in seen.skipped],
+        "remarks": list(seen.remarks),
+        "split": None if seen.split is None else split_counts(seen),
+        "split_remarks": [] if seen.split is None else list(seen.split.remarks),
+        "split_refused": seen.refusal,
+        "source_pictures": None if seen.split is None else len(set(seen.split.groups)),
+    }
+
+
+def class_counts(seen: Inspection) -> dict[str, dict[str, int]]:
+    """How many pictures each class has in each part that the folders supply, the normal class first."""
+    found = seen.found
+    counts: Counter[tuple[int, str]] = Counter(
+        zip(found.labels.tolist(), (part or "" for part in found.parts), strict=True)
+    )
+    parts = [part for part in (*PARTS, "") if any(part == there for _, there in counts)]
+    order = sorted(range(len(found.classes)), key=lambda label: (found.classes[label] != seen.normal, label))
+    return {found.classes[label]: {part or "pictures": counts[label, part] for part in parts} for label in order}
+
+
+def split_counts(seen: Inspection) -> dict[str, dict[str, int]]:
+    """How many pictures of each class the default settings put in each part, the normal class first."""
+    assert seen.split is not None
+    counts = {part: Counter(seen.found.labels[getattr(seen.split, part)].tolist()) for part in PARTS}
+    labels = {name: label for label, name in enumerate(seen.found.classes)}
+    return {name: {part: counts[part][labels[name]] for part in PARTS} for name in class_counts(seen)}
+
+
+def _table(counts: dict[str, dict[str, int]], title: str) -> list[str]:
+    columns = list(next(iter(counts.values())))
+    names = list(counts)[:MOST_CLASSES]
+    width = max(len(title), *(len(name) + 2 for name in names))
+    lines = [title.ljust(width) + "".join(column.rjust(12) for column in columns)]
+    for name in names:
+        lines.append(f"  {name}".ljust(width) + "".join(str(counts[name][column]).rjust(12) for column in columns))
+    if len(counts) > MOST_CLASSES:
+        lines.append(f"  and {len(counts) - MOST_CLASSES} more classes")
+    return lines
+
+
+def _sizes(sizes: Counter[tuple[int, int]]) -> str:
+    if len(sizes) <= MOST:
+        return ", ".join(f"{height}x{width} ({count})" for (height, width), count in sizes.most_common())
+    heights, widths = [height for height, _ in sizes], [width for _, width in sizes]
+    common = ", ".join(f"{height}x{width} ({count})" for (height, width), count in sizes.most_common(3))
+    return (
+        f"{len(sizes)} different, {min(heights)} to {max(heights)} high and {min(widths)} to {max(widths)} wide; "
+        f"most often {common}"
+    )
+
+
+def _counts(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _duplicates(seen: Inspection) -> str:
+    if not seen.duplicates:
+        return "none"
+    sides = "both as normal and as an anomaly" if seen.normal is not None else "under several classes"
+    return (
+        f"{seen.duplicates} files repeat another one's bytes; {seen.across} have a copy in another part, "
+        f"{seen.conflicting} stand {sides}"
+    )

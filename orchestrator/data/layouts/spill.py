@@ -1,0 +1,45 @@
+"""The layout `spill` (seeds 003 and 004): normal pictures train, spills validate, an annotation says what is tested."""
+
+from pathlib import Path
+
+from orchestrator.data.layouts.detection_listing import counted, finished
+from orchestrator.data.layouts.listing import Layout, ListedFile, Listing, Part, Skipped, Walk
+from orchestrator.data.layouts.spill_annotation import ANNOTATION, read_annotation
+
+FOLDERS: dict[str, tuple[Part, str]] = {"train": ("train", "normal"), "proliv": ("validation", "spill")}
+TEST = "test/imgs"
+
+
+def find_spill(root: Path, layout: Layout, tree: Walk) -> Listing:
+    """List `train/` (normal), `proliv/` (spills, for validation) and `test/imgs/`, whose classes an annotation gives.
+
+    InputError where the annotation is missing or no line of it can be used, and for what `finished` refuses.
+    """
+    found, skipped = tree.found, list(tree.skipped)
+    files: list[ListedFile] = []
+    tested: list[str] = []
+    strays = []
+    for folder, names in found.items():
+        paths = [f"{folder}/{name}" if folder else name for name in names]
+        top = folder.split("/", 1)[0]
+        if top in FOLDERS:
+            part, kind = FOLDERS[top]
+            files += [ListedFile(path, kind, part) for path in paths]
+        elif f"{folder}/".startswith(f"{TEST}/"):
+            tested += paths
+        else:
+            strays += paths
+    skipped += [Skipped(path, f"outside {layout.shape}") for path in strays]
+    annotated = read_annotation(root, TEST, tested)
+    files += [ListedFile(path, kind, "test") for path, kind in annotated.classes.items()]
+    remarks = [*counted("pictures", "they lie outside the layout's folders", len(strays)), *annotated.remarks]
+    return finished(root, layout, files, [*skipped, *annotated.skipped], remarks)
+
+
+def spill_clue(root: Path, tree: Walk) -> str:
+    """The annotation, or the two folders of its names."""
+    if (root / ANNOTATION).is_file():
+        return f"there is a file {ANNOTATION}"
+    if set(FOLDERS) <= {folder.split("/", 1)[0] for folder in tree.found}:
+        return f"there are folders {' and '.join(FOLDERS)}"
+    return ""

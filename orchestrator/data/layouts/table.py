@@ -1,0 +1,108 @@
+"""The one table of layouts, and the door to the files of a tree that lies as one of them says."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from orchestrator.data.layouts.class_folders import find_class_folders, mostly_pictures, mostly_series
+from orchestrator.data.layouts.depth_folders import MVTEC3D, RGBD
+from orchestrator.data.layouts.listing import Layout, Listing
+from orchestrator.data.layouts.mvtec import find_mvtec, mvtec_clue
+from orchestrator.data.layouts.spill import find_spill, spill_clue
+from orchestrator.data.layouts.walking import checked_root, nothing_found, walk
+from trainables.errors import InputError
+
+LAYOUTS = {
+    row.name: row
+    for row in (
+        Layout(
+            "series",
+            summary="CSV files in class folders, rendered to plots",
+            shape="one folder for each class",
+            find=find_class_folders,
+            clue=mostly_series,
+            suffixes=(".csv",),
+            plots=True,
+        ),
+        Layout(
+            "images",
+            summary="pictures in class folders",
+            shape="one folder for each class",
+            find=find_class_folders,
+            clue=mostly_pictures,
+        ),
+        Layout(
+            "spill",
+            summary="train/, proliv/, test/imgs/ and test/test_annotation.txt",
+            shape="train/, proliv/, test/imgs/ and test/test_annotation.txt",
+            find=find_spill,
+            clue=spill_clue,
+            normal="normal",
+            trains="train/",
+            annotated=True,
+        ),
+        Layout(
+            "mvtec",
+            summary="MVTec AD",
+            shape="train/good/, test/<kind>/ and ground_truth/<kind>/",
+            find=find_mvtec,
+            clue=mvtec_clue,
+            normal="good",
+            trains="train/good",
+        ),
+        Layout(
+            "rgbd",
+            summary="train|val|test, then normal|anomaly, then rgb/, depth/, mask/",
+            shape="train/normal/rgb/ and depth/, test/normal/ and test/anomaly/ with rgb/, depth/ and mask/",
+            find=RGBD.find,
+            clue=RGBD.clue,
+            normal="normal",
+            trains="train/normal",
+            depth=True,
+        ),
+        Layout(
+            "mvtec3d",
+            summary="MVTec 3D-AD",
+            shape="train/good/rgb/ and xyz/, test/<kind>/ with rgb/, xyz/ and gt/",
+            find=MVTEC3D.find,
+            clue=MVTEC3D.clue,
+            normal="good",
+            trains="train/good",
+            depth=True,
+            decoders=("tifffile",),
+        ),
+    )
+}
+"""By name, the most general first: where a tree has clues to several, it lies as the last of them says."""
+
+if TYPE_CHECKING:
+    LayoutName = str
+else:
+    LayoutName = Literal[tuple(LAYOUTS)]
+
+
+def find_files(root: Path, layout: LayoutName) -> Listing:
+    """List the files of a tree that lies as `layout` says. No picture is opened.
+
+    Raises InputError where the root can't be read, where it does not lie so, where all files are of one class, and,
+    for the detection layouts, where no normal picture trains.
+    """
+    if layout not in LAYOUTS:
+        raise InputError(f"There is no layout {layout!r}. Layouts: {', '.join(LAYOUTS)}.")
+    row = LAYOUTS[layout]
+    files = walk(checked_root(root, row.shape), row.suffixes)
+    if not files.found:
+        raise nothing_found(root, row, files.others, LAYOUTS.values())
+    return row.find(root, row, files)
+
+
+def guess_layout(root: Path) -> tuple[LayoutName, str]:
+    """The layout, and what in the tree says so. InputError where it holds no file that any layout takes."""
+    suffixes = {suffix: None for row in LAYOUTS.values() for suffix in row.suffixes}
+    files = walk(checked_root(root, LAYOUTS["images"].shape), tuple(suffixes))
+    if not files.found:
+        raise nothing_found(root, LAYOUTS["images"], files.others, LAYOUTS.values())
+    for row in reversed(LAYOUTS.values()):
+        clue = row.clue(root, files)
+        if clue:
+            return row.name, clue
+    raise AssertionError("one of the layouts of class folders always has a clue")

@@ -1,0 +1,1 @@
+"""Which picture trains, which chooses, which tests: divisions as data, with a fingerprint."""

@@ -1,0 +1,190 @@
+"""Which picture trains, which validates, which tests: stratified, seeded, exact duplicates and patches together."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.data.layouts.listing import PARTS, Part
+from orchestrator.data.split.detection_division import DetectionDivision
+from orchestrator.data.split.grouped_division import (
+    content_numbers,
+    counts_of,
+    divided,
+    group_pictures,
+    mixed,
+    strata_of,
+)
+from orchestrator.data.split.settings import SplitSettings
+from orchestrator.data.split.split import LEFT_OUT, Split, fingerprint, rows_of
+from trainables.errors import InputError
+
+__all__ = ["Divisible", "Split", "SplitSettings", "make_split"]
+
+
+class Divisible(Protocol):
+    """What of a store a split needs."""
+
+    @property
+    def paths(self) -> Sequence[str]: ...
+    @property
+    def labels(self) -> NDArray[np.int64]: ...
+    @property
+    def classes(self) -> Sequence[str]: ...
+    @property
+    def parts(self) -> Sequence[Part | None]: ...
+    @property
+    def content(self) -> Sequence[str]: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def make_split(store: Divisible, settings: SplitSettings, normal: str | None = None) -> Split:
+    """Divide a store's pictures into train, validation and test; for detection, where `normal` names a class.
+
+    Pictures with the same bytes, and patches of one source picture (`settings.group`), fall on one side. Parts that
+    the folders supply are kept as they are, and those they don't supply are cut from train, in the proportion of the
+    settings. For detection train holds normal pictures alone; anomalies without a part go to validation and test. The
+    same data and settings give the same split.
+    InputError where a class has no picture, or too few different ones, for a part; for detection also where anomalies
+    are in train, test lacks one side, or `anomalies_to_validation` can't be done.
+    """
+    supplied = {part for part in store.parts if part is not None}
+    assert not supplied or None not in store.parts
+    if supplied and "train" not in supplied:
+        raise InputError(
+            f"The data's folders give {' and '.join(sorted(supplied))}, and no train. Add a folder train beside them, "
+            "or put all class folders side by side to have all three parts cut."
+        )
+    groups = group_pictures(store.paths, store.content, settings.group)
+    labels = np.asarray(store.labels)
+    remarks: list[str] = []
+    if normal is None:
+        numbers, sides = _by_class(store, settings, groups.numbers), labels
+    else:
+        if normal not in store.classes:
+            raise InputError(
+                f"The normal class is {normal!r}, and the data have {', '.join(map(repr, store.classes))}. "
+                "Choose one of these (data.normal)."
+            )
+        division = DetectionDivision(store.parts, labels, store.classes, normal, groups.numbers, settings)
+        numbers, remarks = division.divide(), division.remarks
+        sides = division.anomalous.astype(np.int64)
+    if settings.train_limit is not None:
+        remarks += _limit(numbers, labels, settings.train_limit, settings.seed)
+    kept = numbers != LEFT_OUT
+    contents = content_numbers(store.content)
+    duplicates = len(contents) - len(np.unique(contents))
+    conflicting = int(np.sum(mixed(contents, sides)))
+    across = int(np.sum(mixed(contents[kept], numbers[kept])))
+    if settings.group is not None:
+        remarks += _group_remarks(groups.numbers[kept], numbers[kept], groups.unmatched)
+    return Split(
+        tuple(store.paths),
+        *rows_of(numbers),
+        data=store.fingerprint,
+        fingerprint=fingerprint(store.fingerprint, store.paths, numbers),
+        remarks=(*_copy_remarks(len(contents), duplicates, across, conflicting, normal is not None), *remarks),
+        duplicates=duplicates,
+        conflicting=conflicting,
+        across=across,
+        groups=groups.names,
+    )
+
+
+def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The part (its index in PARTS) of each picture, for classification: every class in every part."""
+    if settings.anomalies_to_validation:
+        raise InputError(
+            "data.split.anomalies_to_validation is for detection, and here all classes are told apart. Leave it out."
+        )
+    supplied = {part for part in store.parts if part is not None}
+    shares = {part: getattr(settings, part) for part in PARTS if part == "train" or part not in supplied}
+    numbers = np.array([PARTS.index(part or "train") for part in store.parts], dtype=np.int64)
+    labels = np.asarray(store.labels)
+    if len(shares) > 1:
+        strata = strata_of(groups, labels, len(store.classes))
+        generator = np.random.default_rng(settings.seed)
+        for label, name in enumerate(store.classes):
+            rows = np.flatnonzero((numbers == 0) & (strata[groups] == label))
+            numbers[rows] = divided(rows, groups, shares, name, generator)
+    _refuse_empty(numbers, labels, store.classes, supplied)
+    return numbers
+
+
+def _limit(numbers: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> list[str]:
+    """Leave all but `limit` training pictures out, each class in proportion; what to say of it."""
+    rows = np.flatnonzero(numbers == 0)
+    present, counts = np.unique(labels[rows], return_counts=True)
+    if len(rows) <= limit:
+        return []
+    if limit < len(present):
+        raise InputError(
+            f"data.split.train_limit is {limit}, and train has {len(present)} classes, each of which needs a picture. "
+            f"Set it to {len(present)} or more."
+        )
+    # A generator of its own: the limit changes nothing else, and a larger one only adds pictures.
+    generator = np.random.default_rng([seed, 1])
+    for label, count in zip(present.tolist(), counts_of(limit, counts.tolist()), strict=True):
+        own = rows[labels[rows] == label]
+        numbers[generator.permutation(own)[count:]] = LEFT_OUT
+    return [
+        f"{len(rows) - limit} of {len(rows)} training pictures are left out, drawn at random, as asked "
+        f"(data.split.train_limit: {limit})."
+    ]
+
+
+def _copy_remarks(total: int, duplicates: int, across: int, conflicting: int, detection: bool) -> list[str]:
+    remarks = []
+    if duplicates:
+        remarks.append(
+            f"{duplicates} of {total} pictures repeat another one's bytes; "
+            + ("those of one content stay in one part." if not across else "see the next remark.")
+        )
+    if across:
+        remarks.append(
+            f"{across} pictures have a copy in another part, as the data's folders supply them: figures on validation "
+            "and test are flattered by what was seen in training."
+        )
+    if conflicting:
+        remarks.append(
+            f"{conflicting} pictures with the same bytes stand under different classes, so no model can have all right."
+            if not detection
+            else f"{conflicting} pictures with the same bytes stand both as normal and as an anomaly, so no model can "
+            "have all right."
+        )
+    return remarks
+
+
+def _group_remarks(groups: NDArray[np.int64], numbers: NDArray[np.int64], unmatched: int) -> list[str]:
+    remarks = []
+    cut = mixed(groups, numbers)
+    if cut.any():
+        remarks.append(
+            f"{len(np.unique(groups[cut]))} source pictures have patches in several parts ({int(cut.sum())} pictures), "
+            "as the data's folders supply them: figures are flattered by views seen in training."
+        )
+    if unmatched:
+        remarks.append(
+            f"{unmatched} pictures don't match data.split.group, and each counts as a source picture of its own."
+        )
+    return remarks
+
+
+def _refuse_empty(
+    numbers: NDArray[np.int64], labels: NDArray[np.int64], classes: Sequence[str], supplied: set[Part]
+) -> None:
+    for label, name in enumerate(classes):
+        for number, part in enumerate(PARTS):
+            if not np.any((labels == label) & (numbers == number)):
+                total = int(np.sum(labels == label))
+                raise InputError(
+                    f"Class {name!r} has {total} pictures and none of them is in {part}; each class needs at least one "
+                    "in each part. "
+                    + (
+                        f"Add some to the folder {part}, or leave the class out of all parts."
+                        if part in supplied
+                        else "Add files to this class, or leave its folder out."
+                    )
+                )

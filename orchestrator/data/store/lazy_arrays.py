@@ -1,0 +1,93 @@
+"""Pictures, depth maps and masks that stay on the disk until rows are asked for. They pickle as places, not data."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.data.store.shards import Shape, Shard, open_shard
+
+
+class StoredPlanes:
+    """Some of the uint8 planes of each picture, by row."""
+
+    def __init__(
+        self,
+        folder: Path,
+        shards: tuple[Shard, ...],
+        shard: NDArray[np.int32],
+        place: NDArray[np.int32],
+        shape: Shape,
+        planes: slice,
+    ) -> None:
+        """`shape` is (H, W, all planes of a shard), of which `planes` are given."""
+        self._folder = folder
+        self._shards = shards
+        self._shard = shard
+        self._place = place
+        self._stored = shape
+        self._planes = planes
+
+    def __len__(self) -> int:
+        return len(self._shard)
+
+    def select(self, rows: NDArray[np.int64]) -> Self:
+        """Those at `rows` alone, in that order, still on the disk."""
+        return type(self)(self._folder, self._shards, self._shard[rows], self._place[rows], self._stored, self._planes)
+
+    def _read(self, rows: Any) -> NDArray[np.uint8]:
+        """The planes at `rows` (any NumPy index into N), copied: (..., H, W, planes)."""
+        shards, places = self._shard[rows], self._place[rows]
+        height, width, stored = self._stored
+        shape = (height, width, self._planes.stop - self._planes.start)
+        # Where all planes are wanted, a picture is one run of bytes.
+        planes = slice(None) if shape[2] == stored else self._planes
+        read = np.empty((*np.shape(shards), *shape), dtype=np.uint8)
+        flat = read.reshape(-1, *shape)
+        order = np.argsort(shards, axis=None, kind="stable")
+        opened, current = np.empty(0, dtype=np.uint8), -1
+        for target, number, place in zip(
+            order.tolist(), shards.ravel()[order].tolist(), places.ravel()[order].tolist(), strict=True
+        ):
+            if number != current:
+                shard, current = self._shards[number], number
+                opened = open_shard(self._folder / f"{shard.name}.npy", shard.mtime_ns)
+            flat[target] = opened[place][..., planes]
+        return read
+
+
+class StoredPictures(StoredPlanes):
+    """uint8 pictures (N, H, W, 3)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (len(self), *self._stored[:2], 3)
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The pictures at `rows` (any NumPy index into N), copied; IndexError where there is no such row."""
+        return self._read(rows)
+
+
+class StoredMasks(StoredPlanes):
+    """uint8 masks (N, H, W): 255 where a defect is, else 0."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (len(self), *self._stored[:2])
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The masks at `rows` (any NumPy index into N), copied; IndexError where there is no such row."""
+        return self._read(rows)[..., 0]
+
+
+class StoredDepths(StoredPlanes):
+    """float32 depth maps (N, H, W), in the files' own units; NaN where unknown."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return (len(self), *self._stored[:2])
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.float32]:
+        """The depth maps at `rows` (any NumPy index into N), copied; IndexError where there is no such row."""
+        return self._read(rows).view(np.float32)[..., 0]

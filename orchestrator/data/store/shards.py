@@ -1,0 +1,151 @@
+"""Shards: files of some hundred pictures each, written whole, checked by size, header and checksum."""
+
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.files import write_whole
+
+SHARD_ROWS = 256
+SHARD_BYTES = 32 * 2**20
+OPEN_SHARDS = 512
+"""Maps that one process holds at a time. Each holds a file descriptor, of which a process often has 1,024."""
+
+Shape = tuple[int, int, int]
+Picture = NDArray[np.uint8]
+
+
+class Shard(NamedTuple):
+    """One shard as it was when it was last known to be whole."""
+
+    name: str
+    rows: int
+    bytes: int
+    mtime_ns: int
+    checksum: int
+    """CRC-32 of the pictures' bytes."""
+
+
+class ShardContents(NamedTuple):
+    """What the rows of one shard are."""
+
+    shard: Shard
+    keys: tuple[str, ...]
+    sizes: tuple[tuple[int, int], ...]
+    """Each picture's true height and width; what lies beyond is white."""
+
+
+def rows_per_shard(shape: Shape) -> int:
+    """How many pictures (H, W, 3) a full shard holds: 256, or as many as fit in 32 MiB, and at least one."""
+    return max(1, min(SHARD_ROWS, SHARD_BYTES // int(np.prod(shape))))
+
+
+def write_shard(
+    folder: Path, keys: Sequence[str], sizes: Sequence[tuple[int, int]], pictures: NDArray[np.uint8]
+) -> ShardContents:
+    """Write pictures (N, H, W, 3) as one shard, named after its keys; then its description, which makes it whole.
+
+    Writing the same keys again, from anywhere, replaces a shard by an equal one.
+    """
+    assert len(keys) == len(sizes) == len(pictures) > 0
+    name = sha256("\n".join(keys).encode()).hexdigest()[:32]
+    pictures = np.ascontiguousarray(pictures)
+    header = _header(pictures.shape)
+    checksum = zlib.crc32(pictures.data)
+    write_whole(folder / f"{name}.npy", [header, pictures.data], wait=True, shared=True)
+    described = {
+        "rows": len(keys),
+        "shape": pictures.shape[1:],
+        "checksum": checksum,
+        "keys": list(keys),
+        "sizes": [list(size) for size in sizes],
+    }
+    write_whole(folder / f"{name}.json", json.dumps(described), wait=True, shared=True)
+    status = (folder / f"{name}.npy").stat()
+    shard = Shard(name, len(keys), status.st_size, status.st_mtime_ns, checksum)
+    return ShardContents(shard, tuple(keys), tuple(sizes))
+
+
+def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None) -> ShardContents | None:
+    """What a shard holds, or None where it is not whole: no description, wrong size or header, or wrong checksum.
+
+    The checksum is not read again where the file still has the size and time of `known`.
+    """
+    try:
+        described = json.loads((folder / f"{name}.json").read_bytes())
+        status = (folder / f"{name}.npy").stat()
+        shard = Shard(name, described["rows"], status.st_size, status.st_mtime_ns, described["checksum"])
+        contents = ShardContents(
+            shard, tuple(described["keys"]), tuple((height, width) for height, width in described["sizes"])
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not len(contents.keys) == len(contents.sizes) == shard.rows or not has_right_form(folder, shard, shape):
+        return None
+    if shard != known and zlib.crc32(open_shard(folder / f"{name}.npy", status.st_mtime_ns).data) != shard.checksum:
+        return None
+    return contents
+
+
+def has_right_form(folder: Path, shard: Shard, shape: Shape) -> bool:
+    """Whether a shard's file has the size and header of its pictures; this reads 128 bytes."""
+    header = _header((shard.rows, *shape))
+    try:
+        with (folder / f"{shard.name}.npy").open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            return size == shard.bytes == len(header) + shard.rows * int(np.prod(shape)) and (
+                file.read(len(header)) == header
+            )
+    except OSError:
+        return False
+
+
+def looks_unchanged(folder: Path, shard: Shard) -> bool:
+    """Whether a shard's file has the size and time that it had when it was last known to be whole."""
+    try:
+        status = (folder / f"{shard.name}.npy").stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (shard.bytes, shard.mtime_ns)
+
+
+@lru_cache(maxsize=OPEN_SHARDS)
+def open_shard(path: Path, mtime_ns: int) -> NDArray[np.uint8]:
+    """The pictures (N, H, W, 3) of one shard, mapped from disk. Its time tells a shard that was replaced."""
+    mapped: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A plain array over the same map: np.memmap's own indexing costs more than copying a small picture.
+    return mapped.view(np.ndarray)
+
+
+def repack(folder: Path, places: Sequence[tuple[Shard, int, str, tuple[int, int]]]) -> Iterator[ShardContents]:
+    """Write the pictures at these (shard, row, key, size) anew, in full shards; the old ones stay."""
+    if not places:
+        return
+    shape = open_shard(folder / f"{places[0][0].name}.npy", places[0][0].mtime_ns).shape[1:]
+    step = rows_per_shard((shape[0], shape[1], shape[2]))
+    for start in range(0, len(places), step):
+        part = places[start : start + step]
+        pictures = np.stack([open_shard(folder / f"{shard.name}.npy", shard.mtime_ns)[row] for shard, row, *_ in part])
+        yield write_shard(folder, [key for _, _, key, _ in part], [size for *_, size in part], pictures)
+
+
+def remove_shard(folder: Path, name: str) -> None:
+    """Remove a shard; its description first, so that it is never half there."""
+    for suffix in ("json", "npy"):
+        (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """The header that NumPy writes for a uint8 array of this shape."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)})
+    return header.getvalue()

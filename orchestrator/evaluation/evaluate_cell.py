@@ -1,0 +1,280 @@
+"""The final evaluation: chosen configurations × seeds, trained afresh, frozen, and only then shown the test part."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from torch import Tensor
+
+from orchestrator.artifacts.endings import Status
+from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
+from orchestrator.artifacts.heat_maps import write_heat_maps
+from orchestrator.artifacts.models import KeptModel, keep_model
+from orchestrator.artifacts.provenance import now
+from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.evaluation.cells import Cell
+from orchestrator.scoring.detection import grade_detection, per_kind
+from orchestrator.scoring.judge import Judge
+from orchestrator.scoring.metrics import confusion, grade, per_class
+from orchestrator.scoring.pixels import histograms
+from trainables.files import append_line_beside_others, file_sha256, whole
+from trainables.interface import Model, Prediction, Samples
+from trainables.training.trainable import watched
+from trainables.training.trial import Graded, Job, Stopping, epochs
+from trainables.training.trial_state import TrialState
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How a cell is judged, and what is written of it."""
+
+    judge: Judge
+    pixel_percentile: float
+    """Of the pixels of normal validation pictures: where masks begin."""
+    heat_maps: bool
+    """Whether every test picture's heat map is written."""
+    gpus: float
+
+
+@dataclass(frozen=True)
+class TestPart:
+    """The test data. Only `evaluate_cell` opens it, once a frozen cell, and writes down that it did."""
+
+    samples: Samples
+    log: Path
+
+    def open(self, cell: Cell, weights: str) -> Samples:
+        """The samples, after logging which frozen weights are about to read them."""
+        log_reading(self.log, cell, weights)
+        return self.samples
+
+
+def log_reading(log: Path, cell: Cell, weights: str) -> None:
+    """Write down, for good, that a cell's frozen weights are about to be judged on the test part."""
+    line = json.dumps({"variant": cell.variant, "seed": cell.seed, "weights": weights, "read": now()})
+    append_line_beside_others(log, line)
+
+
+def evaluate_cell(
+    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, grading: Grading, origin: Provenance
+) -> str | None:
+    """Train, freeze, keep, and only then score the test part. Returns the record as JSON.
+
+    None where the run is asked to stop before: the training's state is saved then.
+    """
+    started = time.perf_counter()
+    trained = train(cell, job, state_of(cell, job))
+    if trained is None:
+        return None
+    model, weights, history, last = trained
+    model.load_weights(weights)
+    # A classifier has no maps, so its scores of the best epoch are all there is to know.
+    detection = job.family.task == "detection"
+    validation = model.predict(job.validation) if detection else Prediction(last.scores)
+    choice = grading.judge.threshold(validation.scores, job.validation, cell.setting.strategy)
+    pixels = pixel_line(validation, job.validation, grading.pixel_percentile)
+    kept = kept.model_copy(
+        update={
+            "threshold": None if choice is None else choice.value,
+            "pixel_threshold": None if pixels is None else pixels.threshold,
+        }
+    )
+    digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
+    samples = test.open(cell, digest)
+    prediction = model.predict(samples)
+    write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
+    facts = model.facts()
+    if choice is None:
+        found = classified(prediction, samples)
+        galleries = confused_gallery(samples, prediction)
+    else:
+        found = detected(prediction, samples, choice)
+        galleries = (*model.gallery(handful(job.validation)),)
+        if pixels is not None and prediction.maps is not None:
+            galleries += heat_map_gallery(samples, prediction, pixels.low, pixels.threshold)
+            facts |= write_pixels(run, cell, prediction, samples)
+            if grading.heat_maps:
+                write_all_heat_maps(run.heat_maps(cell.variant, cell.seed), samples, prediction.maps, pixels)
+    write_galleries(run.gallery(cell.variant, cell.seed), galleries)
+    return TrialRecord(
+        **of_cell(cell, origin),
+        **found,
+        facts=facts,
+        epoch=last.best_epoch,
+        history=history,
+        status="completed",
+        seconds=time.perf_counter() - started,
+        gpus=grading.gpus,
+        parameters=model.parameters,
+        peak_memory=last.peak_memory,
+        energy=last.energy,
+        files={
+            path.name: file_sha256(path)
+            for path in (run.predictions(cell.variant, cell.seed), run.pixels(cell.variant, cell.seed))
+            if path.exists()
+        },
+    ).model_dump_json()
+
+
+def state_of(cell: Cell, job: Job) -> TrialState | None:
+    """What the training of a cell goes on from; to be removed once its record is written."""
+    return job.state_of(cell.setting.config, cell.seed, strategy=cell.setting.strategy, stage="evaluation")
+
+
+def train(
+    cell: Cell, job: Job, state: TrialState | None
+) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
+    """The model, the weights of its best epoch, all epochs, the last; None where the run is asked to stop before."""
+    history: list[dict[str, float]] = []
+    weights: dict[str, Tensor] = {}
+    last = None
+    mark = None if state is None else state.path.with_suffix(".hung")
+    try:
+        with watched(mark, job.epoch_seconds) as alive:
+            model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
+            for graded in epochs(model, job, cell.setting.strategy, state, weights):
+                alive.set()
+                history.append({"epoch": float(graded.epoch), **graded.row})
+                last = graded
+                if not graded.finished and job.stopping():
+                    return None
+    except Stopping:
+        return None
+    assert isinstance(last, Graded), "a family yields at least one epoch"
+    return model, weights, history, last
+
+
+@dataclass(frozen=True)
+class PixelLine:
+    """Where pixels of anomaly maps become defects, by validation alone."""
+
+    threshold: float
+    low: float
+    """Where the scale of heat maps begins: the median of all validation pixels."""
+
+
+def pixel_line(validation: Prediction, samples: Samples, percentile: float) -> PixelLine | None:
+    """Of a family with maps: the `percentile` of the pixels of normal pictures; None of one without."""
+    if validation.maps is None:
+        return None
+    normal = validation.maps[samples.labels == 0]
+    return PixelLine(float(np.percentile(normal, percentile)), float(np.median(validation.maps)))
+
+
+class OnTest(TypedDict, total=False):
+    """What a record says of the test part."""
+
+    metrics: dict[str, float]
+    per_class: dict[str, ClassScores]
+    confusion: list[list[int]]
+    per_kind: dict[str, dict[str, float]]
+    threshold: ThresholdChoice | None
+
+
+def classified(prediction: Prediction, samples: Samples) -> OnTest:
+    """Of a classifier."""
+    return OnTest(
+        metrics=grade(prediction, samples.labels, samples.classes, "classification"),
+        per_class=per_class(prediction, samples.labels, samples.classes),
+        confusion=confusion(prediction, samples.labels, samples.classes),
+    )
+
+
+def detected(prediction: Prediction, samples: Samples, choice: ThresholdChoice) -> OnTest:
+    """Of a detector that draws the line where validation has chosen."""
+    masks = None if samples.masks is None else samples.masks[np.arange(len(samples))]
+    pixels = (prediction.maps, masks, samples.masked)
+    return OnTest(
+        metrics=grade_detection(prediction.scores, samples.labels, choice.value, *pixels),
+        per_kind=per_kind(prediction.scores, samples.labels, samples.kinds, choice.value, *pixels),
+        threshold=choice,
+    )
+
+
+def write_pixels(run: RunFolder, cell: Cell, prediction: Prediction, samples: Samples) -> dict[str, str]:
+    """Keep the histograms of the maps inside and outside the masks; what had to be left out, as facts."""
+    path = run.pixels(cell.variant, cell.seed)
+    if prediction.maps is None or samples.masks is None or samples.masked is None:
+        path.unlink(missing_ok=True)
+        return {}
+    found = histograms(prediction.maps, samples.masks[np.arange(len(samples))], samples.masked, labels=samples.labels)
+    found.save(path)
+    return {"pictures without a usable mask": str(found.pictures_left_out), "empty regions": str(found.dropped)}
+
+
+def write_all_heat_maps(folder: Path, samples: Samples, maps: NDArray[np.float32], pixels: PixelLine) -> None:
+    """Heat map, mask and overlay of every test picture."""
+    scale = (pixels.low, float(maps.max()))
+    for row, path in enumerate(samples.paths):
+        picture = samples.pictures[np.array([row])][0]
+        write_heat_maps(folder, path, picture, maps[row], scale, pixels.threshold)
+
+
+class OfCell(TypedDict):
+    """What a record says of the cell that it is of."""
+
+    stage: Literal["evaluation", "ablation"]
+    cell: str
+    family: str
+    variant: str
+    trial: int
+    seed: int
+    split: Literal["test"]
+    config: dict[str, Any]
+    provenance: Provenance
+
+
+def of_cell(cell: Cell, origin: Provenance) -> OfCell:
+    """The same for every way that a cell can end."""
+    return OfCell(
+        stage=cell.stage,
+        cell=cell.key,
+        family=cell.setting.family,
+        variant=cell.variant,
+        trial=cell.setting.trial,
+        seed=cell.seed,
+        split="test",
+        config=cell.setting.config,
+        provenance=origin,
+    )
+
+
+def failed_cell(cell: Cell, ended: tuple[Status, str], seconds: float, gpus: float, origin: Provenance) -> TrialRecord:
+    """The row of a cell that gave no result: its status and the reason."""
+    status, reason = ended
+    return TrialRecord(**of_cell(cell, origin), status=status, reason=reason, seconds=seconds, gpus=gpus)
+
+
+def write_scores(
+    path: Path, prediction: Prediction, samples: Samples, validation: Prediction, chosen_on: Samples
+) -> None:
+    """Keep test and validation scores with labels and paths, so that no figure of the report needs the model again."""
+    with whole(path, wait=True) as file:
+        np.savez_compressed(
+            file,
+            scores=prediction.scores,
+            labels=samples.labels,
+            # As bytes: a path need not be text, and NumPy's text would be four times larger.
+            paths=_names(samples.paths),
+            classes=_names(samples.classes),
+            groups=_names(samples.groups or samples.paths),
+            kinds=_names(samples.kinds),
+            validation_scores=validation.scores,
+            validation_labels=chosen_on.labels,
+            validation_kinds=_names(chosen_on.kinds),
+        )
+
+
+def _names(names: Sequence[str]) -> NDArray[np.bytes_]:
+    return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
+
+
+remote_evaluate_cell = ray.remote(evaluate_cell)

@@ -1,0 +1,175 @@
+"""What is checked of an experiment before any work starts, beyond the form of its file."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.data.layouts.listing import PARTS, Listing
+from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.goal import VALIDATION_LOSS, Goal
+from orchestrator.experiment.messages import unknown_key
+from orchestrator.families import family_row
+from search_spaces.overrides import example_configs
+from trainables.errors import InputError
+from trainables.interface import Family, Problem
+
+CHANNELS = 3
+DETECTION_CLASSES = ("normal", "anomaly")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every configuration of a run is checked for."""
+
+    goal: Goal
+    classes: tuple[str, ...]
+    """That labels index."""
+    device: str
+    depth: bool
+    """Whether the data have depth."""
+
+    def problem(self, size: tuple[int, int], epochs: int) -> Problem:
+        """What a model is built for."""
+        return Problem(self.classes, (*size, CHANNELS), epochs, self.device, depth=self.depth)
+
+
+def frame_of(experiment: Experiment, goal: Goal, listing: Listing) -> Frame:
+    """The frame of a run; InputError where a class has too few files for the parts."""
+    device = "cuda" if experiment.resources.gpus else "cpu"
+    return Frame(goal, classes_of(listing, goal), device, listing.layout.depth)
+
+
+def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: Frame) -> list[str]:
+    """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
+    remarks = []
+    incomparable: dict[str, dict[str, Any]] = {}
+    for variant in variants:
+        family = family_row(variant.family).family
+        problem = frame.problem(experiment.size_of(variant), experiment.epochs_of(variant))
+        configs = checked_configs(variant, family)
+        if frame.goal.metric == VALIDATION_LOSS and (keys := incomparable_keys(family, configs)):
+            incomparable[variant.name] = keys
+        found = check_configs(family, configs, problem, f"families.{variant.name}")
+        remarks += [f"{variant.name}: {remark}" for remark in found]
+    if incomparable:
+        raise InputError(fix_first(incomparable, frame.goal))
+    return list(dict.fromkeys(remarks))
+
+
+def check_configs(family: Family, configs: list[dict[str, Any]], problem: Problem, place: str) -> list[str]:
+    """Remarks to say aloud; InputError, beginning with `place`, where one can't be built for the problem."""
+    remarks: list[str] = []
+    for config in configs:
+        try:
+            remarks += family.check(family.config(**config), problem)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+    return remarks
+
+
+def incomparable_keys(family: Family, configs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keys, with their defaults, that the search varies and that change what the validation loss means."""
+    return {
+        key: family.config.model_fields[key].default
+        for key in family.loss_keys
+        if len({repr(config.get(key)) for config in configs}) > 1
+    }
+
+
+def fix_first(incomparable: dict[str, dict[str, Any]], goal: Goal) -> str:
+    """What to say where a search by validation loss would choose keys that change what this loss means."""
+    why = "" if goal.anomalies else " Trials are judged by it because validation holds normal pictures only."
+    lines = [
+        f"  - {name}: fixed: {{{', '.join(f'{key}: {value}' for key, value in keys.items())}}}"
+        for name, keys in incomparable.items()
+    ]
+    return (
+        f"A search by {VALIDATION_LOSS} can't choose what changes the meaning of this loss.{why} Fix these keys, for "
+        f"instance at their defaults:\n{chr(10).join(lines)}\n"
+        "Or search by a detection metric, with known anomalies in validation: data.split.anomalies_to_validation: 0.3 "
+        "moves some there (every table then says so)."
+    )
+
+
+def classes_of(listing: Listing, goal: Goal) -> tuple[str, ...]:
+    """The classes that labels index; InputError where one has too few files for the parts, seen before any is drawn."""
+    if goal.task == "detection":
+        return DETECTION_CLASSES
+    counts = Counter(file.class_name for file in listing.files)
+    name, count = min(counts.items(), key=lambda item: item[1])
+    if count < len(PARTS):
+        raise InputError(
+            f"Class {name!r} has {count} files, and each of {', '.join(PARTS)} needs at least one: {len(PARTS)} are "
+            "needed. Add files to its folder, or move the folder out of the data."
+        )
+    return tuple(sorted(counts, key=os.fsencode))
+
+
+def checked_configs(variant: Variant, family: Family) -> list[dict[str, Any]]:
+    """Configurations that hold every choice and both ends of every range that a search of the variant can draw.
+
+    InputError where `fixed` or `space` names an unknown key, or gives a value that its key does not take.
+    """
+    known = sorted(family.config.model_fields)
+    for section, values in (("fixed", variant.fixed), ("space", variant.space)):
+        for key, value in values.items():
+            place = f"families.{variant.name}.{section}"
+            if key not in known:
+                raise InputError(unknown_key(key, known, place))
+            for each in _values(value, f"{place}.{key}") if section == "space" else [value]:
+                check_value(family, key, each, f"{place}.{key}")
+    both = sorted(set(variant.fixed) & set(variant.space))
+    if both:
+        raise InputError(f"families.{variant.name}: {', '.join(both)} stands in both `fixed` and `space`; keep one.")
+    try:
+        return example_configs(family_row(variant.family).suggest, variant.fixed, variant.space)
+    except ValueError as error:
+        raise InputError(f"families.{variant.name}.{error}") from None
+
+
+def _values(space: Any, place: str) -> list[Any]:
+    """The values that a range or a list of choices must be valid for."""
+    if isinstance(space, list) and space:
+        return space
+    if isinstance(space, dict) and {"low", "high"} <= set(space) <= {"low", "high", "log", "step"}:
+        low, high = space["low"], space["high"]
+        if not all(isinstance(side, int | float) and not isinstance(side, bool) for side in (low, high)) or low > high:
+            raise InputError(f"{place}: low and high are {low!r} and {high!r}; they must be numbers with low <= high.")
+        if space.get("log") and low <= 0:
+            raise InputError(f"{place}: low is {low!r}; with log: true it must be above 0.")
+        return [low, high]
+    raise InputError(f"{place} is {space!r}; it must be {{low, high, log, step}} or a list of choices.")
+
+
+def check_value(family: Family, key: str, value: Any, place: str) -> None:
+    """InputError, beginning with `place`, where a key of a family does not take a value."""
+    try:
+        family.config(**{key: value})
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            if fault["loc"][:1] == (key,):
+                message = fault["msg"].removeprefix("Value error, ")
+                raise InputError(f"{place}: {message} (got {value!r}).") from None
+
+
+def trials_at_once(experiment: Experiment, cpus: float, gpus: float) -> int:
+    """How many trials run at a time on so many CPUs and GPUs; InputError where not even one fits."""
+    wanted = experiment.resources
+    if wanted.cpus > cpus:
+        raise InputError(
+            f"resources.cpus is {wanted.cpus:g} a trial, and there are {cpus:g}. Ask for {cpus:g} or fewer."
+        )
+    if wanted.gpus > gpus:
+        there = "there is none" if gpus == 0 else f"there are {gpus:g}"
+        raise InputError(
+            f"resources.gpus is {wanted.gpus:g} a trial, and {there}. "
+            "Set resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
+        )
+    fit = int(cpus / wanted.cpus + 1e-9)
+    if wanted.gpus:
+        fit = min(fit, int(gpus / wanted.gpus + 1e-9))
+    return max(1, min(fit, experiment.budget.concurrent or fit))

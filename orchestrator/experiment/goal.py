@@ -1,0 +1,149 @@
+"""What a run seeks: its task, which class is normal, the metric of the search and that of the tables."""
+
+from dataclasses import dataclass
+
+from orchestrator.data.layouts.listing import Listing
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.messages import unknown_key
+from orchestrator.families import family_row
+from orchestrator.scoring.metric_table import default_metric, metric_mode, metrics_of, needs_masks, needs_threshold
+from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, usable
+from trainables.errors import InputError
+from trainables.interface import Mode, Task
+
+VALIDATION_LOSS = "validation_loss"
+"""Not a metric of scores: what training itself minimises, the one figure that needs no known anomalies."""
+WAYS_OUT = (
+    f"Search by objective.metric: {VALIDATION_LOSS}, or move a share of the test anomalies to validation, such as "
+    "data.split.anomalies_to_validation: 0.3 (every table then says so)."
+)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a run seeks, with nothing left unset."""
+
+    task: Task
+    normal: str | None
+    """Detection: the class that is normal."""
+    metric: str
+    """Sought on validation."""
+    mode: Mode
+    test_metric: str
+    """What tables rank by."""
+    strategies: tuple[str, ...]
+    """Detection: the threshold strategies that validation allows, in the order of preference."""
+    anomalies: bool
+    """Detection: whether validation holds anomalies."""
+
+    def settle(self, experiment: Experiment) -> Experiment:
+        """The experiment with what was unset written out, so that its file says what was done."""
+        filled = {"metric": self.metric, "mode": self.mode, "test_metric": self.test_metric}
+        update: dict[str, object] = {"objective": experiment.objective.model_copy(update=filled)}
+        if self.task == "detection":
+            update["threshold"] = experiment.threshold.model_copy(update={"strategies": self.strategies})
+            update["data"] = experiment.data.model_copy(update={"normal": self.normal})
+        return experiment.model_copy(update=update)
+
+
+def task_of(experiment: Experiment) -> Task:
+    """The one task of all variants; InputError where they have several."""
+    tasks: dict[Task, list[str]] = {}
+    for variant in experiment.families:
+        tasks.setdefault(family_row(variant.family).task, []).append(variant.name)
+    if len(tasks) > 1:
+        sides = "; ".join(f"{task}: {', '.join(names)}" for task, names in tasks.items())
+        raise InputError(f"Families of one task can be compared, and these have two ({sides}). Make two experiments.")
+    return next(iter(tasks))
+
+
+def check_names(experiment: Experiment) -> None:
+    """InputError where objective or threshold name what their task does not have. Needs no data."""
+    task = task_of(experiment)
+    known = [metric.name for metric in metrics_of(task)]
+    wanted = experiment.objective
+    if wanted.metric is not None and wanted.metric not in (*known, VALIDATION_LOSS):
+        raise InputError(f"objective.metric: {_unknown_metric(wanted.metric, [*known, VALIDATION_LOSS])}")
+    if wanted.test_metric is not None and wanted.test_metric not in known:
+        raise InputError(f"objective.test_metric: {_unknown_metric(wanted.test_metric, known)}")
+    if task == "classification" and (experiment.threshold.strategies or experiment.threshold.search):
+        raise InputError("threshold is for detection, and these families classify. Leave the section out.")
+    if experiment.threshold.search and wanted.metric is not None and not needs_threshold(wanted.metric):
+        names = ", ".join(metric.name for metric in metrics_of(task) if metric.thresholded)
+        raise InputError(
+            f"threshold.search draws a strategy as a hyperparameter, and {wanted.metric} does not depend on it. "
+            f"Set objective.metric to one that does: {names}."
+        )
+
+
+def goal_of(experiment: Experiment, listing: Listing) -> tuple[Goal, list[str]]:
+    """What is sought on these data, with remarks; InputError where validation can't tell it.
+
+    The experiment has passed `check_names`.
+    """
+    task, wanted = task_of(experiment), experiment.objective
+    if task == "classification":
+        metric = wanted.metric or default_metric(task)
+        test = wanted.test_metric or (default_metric(task) if metric == VALIDATION_LOSS else metric)
+        remarks = []
+        if experiment.data.normal is not None:
+            remarks.append("data.normal changes nothing: these families classify.")
+        return Goal(task, None, metric, wanted.mode or metric_mode(metric), test, (), False), remarks
+    normal = _normal_class(experiment, listing)
+    anomalies = has_validation_anomalies(experiment, listing, normal)
+    strategies, remarks = _strategies(experiment, anomalies), list[str]()
+    default = "balanced_accuracy" if experiment.threshold.search else default_metric(task)
+    metric = wanted.metric or (default if anomalies else VALIDATION_LOSS)
+    if metric != VALIDATION_LOSS and not anomalies:
+        raise InputError(f"objective.metric is {metric}, and validation holds normal pictures only. {WAYS_OUT}")
+    if wanted.metric is None and metric == VALIDATION_LOSS:
+        remarks.append(
+            f"Validation holds normal pictures only: trials are judged by {VALIDATION_LOSS}, and the threshold is "
+            f"{strategies[0]} of normals. No detection metric chooses anything."
+        )
+    test = wanted.test_metric or (default_metric(task) if metric == VALIDATION_LOSS else metric)
+    masks = any(file.mask is not None for file in listing.files)
+    for key, name in (("objective.metric", metric), ("objective.test_metric", test)):
+        if needs_masks(name) and not masks:
+            raise InputError(f"{key} is {name}, which needs masks of the defects, and {listing.root} has none.")
+    return Goal(task, normal, metric, wanted.mode or metric_mode(metric), test, strategies, anomalies), remarks
+
+
+def has_validation_anomalies(experiment: Experiment, listing: Listing, normal: str) -> bool:
+    """Whether the split will put known anomalies into validation."""
+    if experiment.data.split.anomalies_to_validation > 0:
+        return True
+    return any(file.class_name != normal and file.part in (None, "validation") for file in listing.files)
+
+
+def _normal_class(experiment: Experiment, listing: Listing) -> str:
+    classes = sorted({file.class_name for file in listing.files})
+    given = experiment.data.normal
+    if listing.normal is not None and given not in (None, listing.normal):
+        raise InputError(
+            f"data.normal is {given!r}, and in the layout {listing.layout.name} the normal class is "
+            f"{listing.normal!r}. Leave data.normal out."
+        )
+    normal = given or listing.normal
+    if normal is None:
+        raise InputError(f"Detection must know which class is normal. Set data.normal to one of: {', '.join(classes)}.")
+    if normal not in classes:
+        raise InputError(f"data.normal: {unknown_key(normal, classes, noun=('class', 'classes'))}")
+    return normal
+
+
+def _strategies(experiment: Experiment, anomalies: bool) -> tuple[str, ...]:
+    given = experiment.threshold.strategies
+    fitting = tuple(strategy.text for strategy in usable(given or DEFAULT_STRATEGIES, anomalies))
+    refused = [text for text in given if text not in fitting]
+    if refused:
+        raise InputError(
+            f"threshold.strategies: known anomalies are needed for {', '.join(refused)}, and validation holds normal "
+            "pictures only. Use percentile(q), mean_std(k) or max_normal, or move a share of the test anomalies to "
+            "validation (data.split.anomalies_to_validation: 0.3)."
+        )
+    return fitting
+
+
+def _unknown_metric(name: str, known: list[str]) -> str:
+    return unknown_key(name, known, noun=("metric", "metrics"))

@@ -1,0 +1,56 @@
+"""All that is checked of an experiment before any work starts, each thing once, the cheapest first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.data.fill.render_tree import column_remarks
+from orchestrator.data.layouts.table import find_files
+from orchestrator.experiment.ablation_checks import check_ablation
+from orchestrator.experiment.ablation_rows import AskedAblation
+from orchestrator.experiment.checks import check_variants, frame_of, trials_at_once
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.goal import Goal, check_names, goal_of
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An experiment that can be run as it stands."""
+
+    experiment: Experiment
+    """With what was unset written out."""
+    goal: Goal
+    classes: tuple[str, ...]
+    """That labels index."""
+    device: str
+    remarks: tuple[str, ...]
+    """To be said aloud, a sentence each."""
+    of_data: tuple[str, ...]
+    """Those of them that are of the data's files, which the report says too."""
+
+
+def settle(
+    experiment: Experiment,
+    *,
+    ablation: bool = False,
+    resources: dict[str, float] | None = None,
+    claim: Callable[[Experiment], object] = bool,
+) -> Settled:
+    """Check a sweep, or an `ablation`; InputError names the first thing that can't be used. No picture is opened.
+
+    `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
+    settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
+    """
+    check_names(experiment)
+    if resources is not None:
+        trials_at_once(experiment, **resources)
+    listing = find_files(experiment.data.path, experiment.data.layout)
+    goal, said = goal_of(experiment, listing)
+    experiment = goal.settle(experiment)
+    frame = frame_of(experiment, goal, listing)
+    claim(experiment)
+    if ablation:
+        said += check_ablation(AskedAblation.of(experiment), frame)
+    else:
+        said += check_variants(experiment, experiment.families, frame)
+    remarks = (*column_remarks(listing, experiment.data.column), *listing.remarks, *said)
+    return Settled(experiment, goal, frame.classes, frame.device, remarks, listing.remarks)

@@ -1,0 +1,129 @@
+"""What this machine offers, and what will not work on it."""
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import torch
+import torchvision
+from pydantic import BaseModel, ConfigDict
+
+from orchestrator.artifacts.provenance import code_version, device_name, package_versions
+from orchestrator.machine.engine import Engine, available
+from orchestrator.machine.resources import local_resources
+from trainables.parts.pretrained import checkpoint_folder, find_weights
+
+GIBIBYTE = 2**30
+LITTLE_DISK, LITTLE_MEMORY, LITTLE_SHARED = 5 * GIBIBYTE, 4 * GIBIBYTE, GIBIBYTE
+
+
+class Findings(BaseModel):
+    """What was found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    packages: dict[str, str]
+    processor: str
+    cpus: int
+    memory: int
+    """Bytes, in all."""
+    memory_free: int
+    gpus: tuple[str, ...]
+    """Name and memory of each."""
+    disk_free: int
+    """Bytes, where the command runs."""
+    shared_memory: int | None
+    """Bytes of /dev/shm, which Ray passes arrays through; None where there is none."""
+    ray: str
+    """How Ray started, or why it did not."""
+    weights_folder: str
+    weights: tuple[str, ...]
+    """Backbones whose ImageNet weights are on this machine."""
+    works: bool
+    """False where no experiment can run."""
+    problems: tuple[str, ...]
+    """What will not work, or not well, and what to do."""
+
+
+def doctor() -> Findings:
+    """What this machine offers and what will not work on it. Starts and stops Ray once, which takes seconds."""
+    resources = local_resources()
+    memory = psutil.virtual_memory()
+    gpus = [torch.cuda.get_device_properties(index) for index in range(int(resources["gpus"]))]
+    disk = shutil.disk_usage(Path.cwd()).free
+    shared = shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else None
+    weights = [name for name in torchvision.models.list_models(module=torchvision.models) if find_weights(name, "auto")]
+    problems, works = [], True
+    try:
+        started = time.perf_counter()
+        with Engine(cpus=int(resources["cpus"])):
+            seconds = time.perf_counter() - started
+            offered = available()
+        ray = f"starts in {seconds:.1f} s with {offered['cpus']:g} CPUs and {offered['gpus']:g} GPUs"
+    except Exception as error:  # whatever keeps Ray from starting is what the doctor is for
+        works, ray = False, f"does not start: {type(error).__name__}: {error}"
+        problems.append(f"Ray {ray}. Its logs lie in {Path(tempfile.gettempdir()) / 'ray'}.")
+    if not gpus:
+        build = "this torch has no CUDA" if torch.version.cuda is None else "no driver or no device answers"
+        problems.append(f"No GPU ({build}): resources.gpus must be 0; large backbones at 224 pixels will be slow.")
+    if not weights:
+        problems.append(
+            f"No ImageNet weights in {checkpoint_folder()}: `weights: auto` starts from random initialisation. "
+            "Put torchvision's files there, or name a file: weights: path/to/file.pth."
+        )
+    if disk < LITTLE_DISK:
+        problems.append(f"Only {_gib(disk)} free on the disk: pictures, models and Ray's spill need room.")
+    if memory.available < LITTLE_MEMORY:
+        problems.append(f"Only {_gib(memory.available)} of memory free: lower budget.concurrent.")
+    if shared is not None and shared < LITTLE_SHARED:
+        problems.append(
+            f"/dev/shm has only {_gib(shared)}: Ray then works through the disk, slowly (docker: --shm-size)."
+        )
+    if not os.access(Path.cwd(), os.W_OK):
+        problems.append(f"{Path.cwd()} can't be written: give --out a folder where you may write.")
+    return Findings(
+        version=code_version(),
+        packages=package_versions(),
+        processor=device_name("cpu"),
+        cpus=int(resources["cpus"]),
+        memory=memory.total,
+        memory_free=memory.available,
+        gpus=tuple(f"{gpu.name}, {_gib(gpu.total_memory)}" for gpu in gpus),
+        disk_free=disk,
+        shared_memory=shared,
+        ray=ray,
+        weights_folder=str(checkpoint_folder()),
+        weights=tuple(sorted(weights)),
+        works=works,
+        problems=tuple(problems),
+    )
+
+
+def findings_text(findings: Findings) -> str:
+    """The findings for a person."""
+    packages = ", ".join(f"{name} {release}" for name, release in findings.packages.items())
+    shared = "none" if findings.shared_memory is None else _gib(findings.shared_memory)
+    rows = {
+        "version": findings.version,
+        "packages": packages,
+        "processor": f"{findings.processor}, {findings.cpus} CPUs",
+        "memory": f"{_gib(findings.memory)}, {_gib(findings.memory_free)} free; shared memory {shared}",
+        "GPUs": "; ".join(findings.gpus) or "none",
+        "disk": f"{_gib(findings.disk_free)} free here",
+        "Ray": findings.ray,
+        "weights": ", ".join(findings.weights) or f"none in {findings.weights_folder}",
+    }
+    lines = [f"{name + ':':<11}{value}" for name, value in rows.items()]
+    if findings.problems:
+        lines += ["", "What will not work, or not well:"] + [f"  - {problem}" for problem in findings.problems]
+    else:
+        lines += ["", "Nothing stands in the way."]
+    return "\n".join(lines)
+
+
+def _gib(size: float) -> str:
+    return f"{size / GIBIBYTE:.1f} GiB"

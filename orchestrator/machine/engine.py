@@ -1,0 +1,210 @@
+"""Ray, started when there is work for it and stopped afterwards; bound to this machine unless a cluster is named."""
+
+import importlib
+import ipaddress
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from orchestrator.machine.engine_watch import EngineWatch
+from trainables.errors import InputError
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a worker with no GPU must see none
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # its kill breaks a search off; the kernel's is an ordinary worker death
+    "RAY_task_oom_retries": "2",  # for ever, unless told
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # records.jsonl is the truth; ten files a trial are not needed
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "600",  # a worker that is not free again in time costs the next trial
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # nothing is ever restored from Tune's own state
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
+    "TUNE_MAX_PENDING_TRIALS_PG": "auto",
+}
+PACKAGES = ("orchestrator", "trainables", "search_spaces")
+
+
+class Engine:
+    """The Ray that a run works on. `start` may be called often; what was started here is stopped at the exit."""
+
+    def __init__(self, cpus: int | None = None, gpus: int | None = None) -> None:
+        self._cpus = cpus
+        self._gpus = gpus
+        self._started = False
+        self._printing: Any = None
+        self._watch: EngineWatch | None = None
+
+    @property
+    def remote(self) -> bool:
+        """True where a cluster is named, whose resources are known only once it answers."""
+        return bool(os.environ.get("RAY_ADDRESS"))
+
+    def start(self) -> None:
+        """Start a local Ray, or join the cluster that RAY_ADDRESS names, unless Ray runs in this process already."""
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        if ray.is_initialized():
+            return
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+        address = os.environ.get("RAY_ADDRESS")
+        if address:
+            # So that the workers import these packages, and not a stranger's of the same name.
+            modules = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
+            patience = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
+            variables = {patience: os.environ[patience]}
+            options |= {"address": address, "runtime_env": {"py_modules": modules, "env_vars": variables}}
+        else:
+            _bind_to_loopback()
+            options |= {
+                "address": "local",
+                "num_cpus": self._cpus,
+                "num_gpus": self._gpus,
+                "include_dashboard": False,
+                "_node_ip_address": "127.0.0.1",
+            }
+        token_folder = _token_folder()
+        if token_folder is None and not address:
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        on_termination = signal.getsignal(signal.SIGTERM)
+        try:
+            with warnings.catch_warnings(), _silent_stderr():
+                warnings.simplefilter("ignore")
+                ray.init(**options)
+        except ConnectionError as error:
+            raise InputError(
+                f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
+                "or unset RAY_ADDRESS to run on this machine."
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"Ray could not start: {error}. It keeps its sockets and logs in a folder for temporary files: set "
+                "RAY_TMPDIR to one where you may write, of a short path."
+            ) from error
+        except Exception as error:
+            if address or "timed out" not in str(error):
+                raise
+            raise InputError(
+                "Ray did not start in time: this machine is too busy or short of memory. Nothing was begun; try again "
+                "with less running beside it."
+            ) from error
+        if address and _open_cluster():
+            ray.shutdown()
+            raise InputError(
+                f"The cluster at {address} asks for no token, and its servers can be reached over the network: whoever "
+                "reaches them can run code on every node (CVE-2023-48022). Start it with RAY_AUTH_MODE=token and set "
+                "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
+                "the same."
+            )
+        for token in () if token_folder is None else token_folder.glob("*token*"):
+            with suppress(OSError):
+                token.chmod(0o600)  # Ray writes it readable by all
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_termination)  # Ray's own would end this process before anything is said
+        logging.getLogger("ray").setLevel(logging.CRITICAL)  # a failed trial is a record, not a line on the screen
+        from ray._private import worker
+
+        # What Ray says of each dead worker, some twenty lines that log_to_driver does not stop: the trial's own row
+        # says it in one. What Ray prints comes back when it is stopped here.
+        self._printing = worker.print_to_stdstream
+        worker.print_to_stdstream = lambda *ignored, **also_ignored: None
+        self._started = True
+        self._watch = EngineWatch(address).start()
+
+    def stop(self) -> None:
+        """Stop what `start` started."""
+        if self._started:
+            import ray
+            from ray._private import worker
+
+            if self._watch is not None:
+                self._watch.stop()
+            ray.shutdown()
+            worker.print_to_stdstream = self._printing
+            self._started = False
+
+    def renew(self) -> bool:
+        """Stop and start again, which frees what a search that broke off still holds; False where Ray is not ours."""
+        if not self._started:
+            return False
+        self.stop()
+        self.start()
+        return True
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Keep what Ray's C++ part says as it starts off the screen; what goes wrong is raised all the same."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _token_folder() -> Path | None:
+    """Where Ray keeps its access token, closed to others; None where this user has no home to write to."""
+    try:
+        folder = Path.home() / ".ray"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+    except (OSError, RuntimeError):  # RuntimeError: no home at all, as for a container's nameless user
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _open_cluster() -> bool:
+    """Whether the cluster that was joined serves callers without a token, beyond its own machine."""
+    import ray
+    from ray._private.authentication.authentication_utils import is_token_auth_enabled
+
+    if is_token_auth_enabled() or os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
+        return False
+    host = urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host != "localhost"
+
+
+def _bind_to_loopback() -> None:
+    """Keep Ray from turning 127.0.0.1 into the machine's outer address, on which all its servers would listen."""
+    from ray._private import services
+
+    services.resolve_ip_for_localhost = lambda host: host
+
+
+def available() -> dict[str, float]:
+    """CPUs and GPUs that the running Ray has in all."""
+    import ray
+
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return {"cpus": resources.get("CPU", 0.0), "gpus": resources.get("GPU", 0.0)}

@@ -1,0 +1,1 @@
+"""One description of a report, and what writes it: HTML, Markdown, LaTeX, plain text."""

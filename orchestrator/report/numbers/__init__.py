@@ -1,0 +1,1 @@
+"""A run's records to the numbers that sections and figures show."""

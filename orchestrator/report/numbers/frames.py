@@ -1,0 +1,226 @@
+"""A run's records as data frames: every number of the report in full, one CSV a frame."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from orchestrator.artifacts.endings import ENDED_WELL
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.run_data import RunData
+
+
+def comparison_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
+    """Every metric of every variant of the run against its baseline."""
+    return comparison_rows(rows, data.baseline)
+
+
+def comparison_rows(rows: Sequence[Standing], baseline: str | None) -> pd.DataFrame:
+    """Every metric of every row against the baseline; the correction is Holm's within a metric."""
+    columns = [
+        "variant", "baseline", "metric", "paired_seeds", "difference", "difference_low", "difference_high",
+        "p", "p_holm", "comparisons", "outcome", "explanation",
+    ]  # fmt: skip
+    table = [
+        [
+            row.variant, baseline, metric, found.difference.seeds, found.difference.mean, found.difference.low,
+            found.difference.high, found.p, found.p_corrected, found.comparisons, found.outcome, found.explanation,
+        ]
+        for row in rows
+        for metric, found in row.comparisons.items()
+    ]  # fmt: skip
+    return pd.DataFrame(table, columns=columns)
+
+
+def cell_frame(data: RunData) -> pd.DataFrame:
+    """A row an evaluated cell: variant × seed, with its test metrics."""
+    return pd.DataFrame(
+        [
+            {
+                "family": record.family,
+                "variant": record.variant,
+                "seed": record.seed,
+                "trial": record.trial,
+                "status": record.status,
+                "epoch": record.epoch,
+                **record.metrics,
+                "seconds": record.seconds,
+                "gpu_seconds": record.seconds * record.gpus,
+                "parameters": record.parameters,
+                "energy": record.energy,
+                "peak_memory": record.peak_memory,
+                "reason": record.reason,
+            }
+            for records in data.evaluation.values()
+            for record in records
+        ],
+        columns=None if any(data.evaluation.values()) else ["family", "variant", "seed", "trial", "status"],
+    )
+
+
+def trial_frame(data: RunData) -> pd.DataFrame:
+    """A row a trial of the search: its validation metrics, its configuration, how it ended."""
+    rows: list[dict[str, Any]] = [
+        {
+            "family": record.family,
+            "variant": record.variant,
+            "trial": record.trial,
+            "seed": record.seed,
+            "status": record.status,
+            "epochs": len(record.history),
+            "epoch": record.epoch,
+            **record.metrics,
+            "seconds": record.seconds,
+            **{f"config.{key}": value for key, value in flat(record.config).items()},
+            "reason": record.reason,
+        }
+        for records in data.search.values()
+        for record in records
+    ]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["family", "variant", "trial", "status"])
+    config = [column for column in frame.columns if column.startswith("config.")]
+    return frame[[column for column in frame.columns if column not in config] + config]
+
+
+def curve_frame(data: RunData) -> pd.DataFrame:
+    """A row an epoch of every trial and cell: losses and validation metrics."""
+    histories = [
+        {"stage": record.stage, "variant": record.variant, "trial": record.trial, "seed": record.seed, **row}
+        for groups in (data.search, data.evaluation)
+        for records in groups.values()
+        for record in records
+        for row in record.history
+    ]
+    return (
+        pd.DataFrame(histories) if histories else pd.DataFrame(columns=["stage", "variant", "trial", "seed", "epoch"])
+    )
+
+
+def class_frame(data: RunData) -> pd.DataFrame:
+    """A row a variant and class: precision, recall and F1 as means over seeds, and their spread (n − 1)."""
+    columns = ["variant", "class", "support", "seeds"]
+    columns += [name + suffix for name in ("precision", "recall", "f1") for suffix in ("", "_sd")]
+    table = []
+    for variant, records in data.completed.items():
+        with_classes = [record for record in records if record.per_class]
+        for name in with_classes[0].per_class if with_classes else ():
+            scores = [record.per_class[name] for record in with_classes if name in record.per_class]
+            row: list[Any] = [variant, name, scores[0].support, len(scores)]
+            for attribute in ("precision", "recall", "f1"):
+                values = np.array([getattr(score, attribute) for score in scores])
+                row += [float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan]
+            table.append(row)
+    return pd.DataFrame(table, columns=columns)
+
+
+def confusion_counts(data: RunData, variant: str) -> tuple[list[str], NDArray[np.int64], int] | None:
+    """Class names, counts (C, C) summed over seeds, and how many seeds; None where nothing was kept."""
+    kept = [record for record in data.completed[variant] if record.confusion and record.per_class]
+    if not kept:
+        return None
+    names = list(kept[0].per_class)
+    same = [record for record in kept if list(record.per_class) == names and len(record.confusion) == len(names)]
+    if not same:
+        return None
+    return names, np.sum([np.array(record.confusion, dtype=np.int64) for record in same], axis=0), len(same)
+
+
+def confusion_frame(data: RunData) -> pd.DataFrame:
+    """A row a variant, true class and predicted class: the count over seeds, and its share of the true class."""
+    rows = []
+    for variant in data.completed:
+        found = confusion_counts(data, variant)
+        if found is None:
+            continue
+        names, counts, seeds = found
+        totals = counts.sum(axis=1)
+        rows += [
+            [
+                variant,
+                true,
+                predicted,
+                int(counts[i, j]),
+                float(counts[i, j] / totals[i]) if totals[i] else np.nan,
+                seeds,
+            ]
+            for i, true in enumerate(names)
+            for j, predicted in enumerate(names)
+        ]
+    return pd.DataFrame(rows, columns=["variant", "true", "predicted", "count", "share_of_true", "seeds"])
+
+
+def cost_frame(data: RunData) -> pd.DataFrame:
+    """A row a variant and stage: how many runs, their time, and the largest model and memory.
+
+    Cells of an ablation stand under the names of its variants, where they are known.
+    """
+    rows = []
+    # Every record costs, those too that were run again.
+    groups: dict[tuple[str, str], list[TrialRecord]] = {
+        (variant, stage): [] for variant in data.variants for stage in ("search", "evaluation")
+    }
+    for record in data.records:
+        groups.setdefault((record.variant, record.stage), []).append(record)
+    names = {one.folder: one.name for one in data.ablation.variants} if data.ablation else {}
+    for (variant, stage), records in groups.items():
+        if records:
+            parameters = [one.parameters for one in records if one.parameters is not None]
+            energy = [one.energy for one in records if one.energy is not None]
+            memory = [one.peak_memory for one in records if one.peak_memory is not None]
+            rows.append(
+                {
+                    "family": records[0].family,
+                    "variant": names.get(variant, variant) if stage == "ablation" else variant,
+                    "stage": stage,
+                    "runs": len(records),
+                    "seconds": sum(one.seconds for one in records),
+                    "seconds_median": float(np.median([one.seconds for one in records])),
+                    "gpu_seconds": sum(one.seconds * one.gpus for one in records),
+                    "parameters_min": min(parameters, default=None),
+                    "parameters_max": max(parameters, default=None),
+                    "energy": sum(energy) if energy else None,
+                    "peak_memory": max(memory, default=None),
+                }
+            )
+    frame = pd.DataFrame(rows)
+    frame["energy"] = frame["energy"].astype("Float64")
+    for column in ("parameters_min", "parameters_max", "peak_memory"):
+        frame[column] = frame[column].astype("Int64")
+    return frame
+
+
+def failure_frame(data: RunData) -> pd.DataFrame:
+    """A row a record that neither completed nor was pruned, in the order in which they ended."""
+    rows = [
+        [one.variant, one.stage, one.trial, one.seed, one.status, one.seconds, one.reason]
+        for one in data.records
+        if one.status not in ENDED_WELL
+    ]
+    return pd.DataFrame(rows, columns=["variant", "stage", "trial", "seed", "status", "seconds", "reason"])
+
+
+def fact_frame(data: RunData) -> pd.DataFrame:
+    """A row a variant, fact and value, with how many records say so."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for record in data.records:
+        for name, value in record.facts.items():
+            key = (record.variant, name, value)
+            counts[key] = counts.get(key, 0) + 1
+    return pd.DataFrame(
+        [[*key, number] for key, number in counts.items()], columns=["variant", "fact", "value", "records"]
+    )
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration with nested keys joined by dots; lists stay one value, as text."""
+    pairs: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            pairs |= flat(value, f"{name}.")
+        else:
+            pairs[name] = str(value) if isinstance(value, list | tuple) else value
+    return pairs

@@ -1,0 +1,1 @@
+"""The sections of a report: which tables, figures and sentences stand where."""

@@ -1,0 +1,134 @@
+"""The leakage audit: who read the test part how often, and which part chose what."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+from orchestrator.report.document.document import Block, Facts, Listing, Section
+from orchestrator.report.document.formatting import label, plural, printable, words
+from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.thresholds import how_chosen
+
+LOG = "test_reads.jsonl"
+MOST_LINES = 30
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One opening of the test part."""
+
+    variant: str
+    seed: int
+    weights: str
+    """The digest of the frozen weights that were about to score it."""
+
+
+def readings(data: RunData) -> tuple[list[Reading], str]:
+    """Every logged reading, and what is wrong with the log."""
+    found: list[Reading] = []
+    broken = 0
+    try:
+        lines = (data.run.root / LOG).read_bytes().splitlines()
+    except FileNotFoundError:
+        return [], f"{LOG} is missing: how often the test part was read is not known."
+    except OSError as error:
+        return [], f"{LOG} can't be read ({error.strerror}): how often the test part was read is not known."
+    for line in lines:
+        try:
+            read = json.loads(line)
+            found.append(Reading(str(read["variant"]), int(read["seed"]), str(read["weights"])))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            broken += 1
+    return found, f"{plural(broken, 'line')} of {LOG} can't be read." if broken else ""
+
+
+def audit_section(data: RunData, normals_only: bool | None) -> Section:
+    """What a reader must see to believe that nothing before the end had seen the test part.
+
+    `normals_only`: whether detection's validation part holds no anomaly; None where that is not known.
+    """
+    found, wrong = readings(data)
+    said = [wrong] if wrong else []
+    if found:
+        said += _repeated(data, found)
+    detection = data.task == "detection"
+    by = label(data.search_metric)
+    normals = ", of its normal pictures" if detection and data.search_metric == "validation_loss" else ""
+    rows = [
+        ("Weights", f"train part{', normal pictures only' if detection else ''}"),
+        ("Epoch and hyperparameters", f"validation part, by {by}{normals}"),
+    ]
+    if detection:
+        rows += [
+            ("Threshold strategy", how_chosen(data, normals_only)),
+            ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
+        ]
+    if any(one.stage in ("tuning", "ablation") for one in data.records):
+        rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
+    rows += [
+        ("Test part", _counted(data, found) if found else "not known"),
+        ("Data fingerprint", words([printable(value) for value in data.distinct("data")], 20)),
+        ("Split fingerprint", words([printable(value) for value in data.distinct("split")], 20)),
+        ("Copies of pictures", _duplicates(data)),
+        ("Copies across parts", _copies(data)),
+    ]
+    blocks: list[Block] = [Facts(rows)]
+    if said:
+        blocks.append(Listing(said))
+    text = "Which part of the data chose what, and how often the test part was opened."
+    return Section("audit", "Leakage audit", [text], blocks)
+
+
+def _counted(data: RunData, found: list[Reading]) -> str:
+    cells = Counter((one.variant, one.seed) for one in found)
+    once = all(number == 1 for number in cells.values())
+    often = "each once" if once else "some of them more than once"
+    return f"read {plural(len(found), 'time')} by {plural(len(cells), 'frozen cell')} (configuration × seed), {often}"
+
+
+def _repeated(data: RunData, found: list[Reading]) -> list[str]:
+    """Cells that read more than once, and evaluated ones without a reading."""
+    lines = []
+    cells = Counter((one.variant, one.seed) for one in found)
+    weights: dict[tuple[str, int], set[str]] = {}
+    for one in found:
+        weights.setdefault((one.variant, one.seed), set()).add(one.weights)
+    for (variant, seed), number in sorted(cells.items()):
+        if number > 1:
+            frozen = len(weights[variant, seed])
+            how = (
+                "with the same weights each time: its evaluation was started again"
+                if frozen == 1
+                else f"with {frozen} different weights: it was trained again, or another configuration was evaluated"
+            )
+            lines.append(
+                f"{printable(variant)}, seed {seed}, read the test part {number} times, {how}. The last completed "
+                "evaluation counts."
+            )
+    unlogged = [
+        f"{printable(variant)} (seed {record.seed})"
+        for variant, records in data.completed.items()
+        for record in records
+        if (variant, record.seed) not in cells
+    ]
+    if unlogged:
+        lines.append(f"Evaluated without a logged reading: {words(unlogged)}.")
+    cut = len(lines) - MOST_LINES
+    return lines if cut <= 0 else [*lines[:MOST_LINES], f"and {cut} more"]
+
+
+def _duplicates(data: RunData) -> str:
+    number = data.split.get("duplicates")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return "not known"
+    repeats = "repeats" if number == 1 else "repeat"
+    return f"{plural(number, 'picture')} {repeats} the bytes of another" if number else "none"
+
+
+def _copies(data: RunData) -> str:
+    across = data.split.get("across")
+    if not isinstance(across, int):
+        return "not known"
+    if across == 0:
+        return "none: exact copies of a picture stand in one part"
+    return f"{plural(across, 'picture')} with an exact copy in another part, as the user supplied the parts"

@@ -1,0 +1,192 @@
+"""What the models see: picture strips that evaluated models left, checked, made small, and put into the page."""
+
+import base64
+import io
+import json
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from orchestrator.report.document.document import Block, Charts, Code, Fold, Listing, Section, Strip, Strips, Table
+from orchestrator.report.document.formatting import plural, printable, words
+from orchestrator.report.numbers.run_data import RunData
+
+FILE_NAME = re.compile(r"[0-9]+-[0-9]+\.png")
+MOST_BYTES = 2 * 2**20
+"""Of one strip's file."""
+MOST_PIXELS = 1 << 24
+SMALL = 96
+"""Pictures up to this width are shown exactly as they are, enlarged by whole dots."""
+LARGEST = 192
+"""Larger pictures are shown at most this wide or high."""
+MOST_STRIPS = 12
+"""Of one gallery."""
+LARGEST_PAGE = 4_800_000
+"""Bytes that a report's page is kept under."""
+ROOM = 3_500_000
+"""Bytes of the page that pictures may take at most."""
+_CELL = 160
+"""About the bytes that a table's cell takes beside its text."""
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    variant: str
+    title: str
+    strips: tuple[Strip, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(len(strip.data) for strip in self.strips)
+
+
+def gallery_section(data: RunData, variants: Sequence[str], room: int = ROOM) -> Section | None:
+    """The galleries of each variant's first completed seed; None where there is nothing to show or to say.
+
+    Nothing in a run's folder is trusted: what is no small PNG of that name is left out, and the section says so.
+    `room`: the bytes that pictures may take; first every variant's first gallery, then every one's second.
+    """
+    remarks: list[str] = []
+    found = {name: _read(data, name, remarks) for name in variants if data.completed.get(name)}
+    kept, left_out = _fitting(list(found.values()), room)
+    if left_out:
+        names = words(list(dict.fromkeys(printable(one.variant) for one in left_out)))
+        noun = "gallery" if len(left_out) == 1 else "galleries"
+        remarks.append(
+            f"{len(left_out)} {noun} of {names} left out to keep this page small; the pictures are in "
+            "models/<variant>/<seed>/gallery of the run's folder."
+        )
+    folds: list[Block] = []
+    for name in found:
+        shown = [Strips(one.title, one.strips) for one in kept if one.variant == name]
+        if shown:
+            folds.append(Fold(f"{printable(name)}, seed {data.completed[name][0].seed}", shown, opened=True))
+    if not folds and not remarks:
+        return None
+    blocks = [*folds, Listing(remarks)] if remarks else folds
+    if data.task == "classification":
+        said = "From each variant's first seed: the test pictures whose wrong class got the highest probability."
+        return Section("gallery", "Most confused pictures", [said] if folds else [], blocks)
+    said = "From each variant's first seed: pictures of the validation part, unless a title says otherwise."
+    return Section("gallery", "What the models see", [said] if folds else [], blocks)
+
+
+def size_of(parts: Iterable[Section | Block | None]) -> int:
+    """About how many bytes of the page these take: figures exactly, the rest by a generous rule."""
+    total = 0
+    for part in parts:
+        match part:
+            case Section() | Fold():
+                total += 500 + size_of(part.blocks)
+            case Charts():
+                total += sum(len(chart.svg) + 3 * len(chart.caption) + 1000 for chart in part.charts)
+            case Table():
+                total += sum(_CELL + 2 * len(cell.text + cell.detail) for row in part.rows for cell in row)
+            case Code():
+                total += 2 * len(part.text)
+            case Listing():
+                total += sum(50 + 2 * len(item) for item in part.items)
+    return total
+
+
+def _fitting(galleries: Sequence[Sequence[_Gallery]], room: int) -> tuple[list[_Gallery], list[_Gallery]]:
+    """Those that fit, round by round over the variants, and those that don't."""
+    kept: list[_Gallery] = []
+    left_out: list[_Gallery] = []
+    for turn in range(max((len(ours) for ours in galleries), default=0)):
+        for ours in galleries:
+            if turn < len(ours):
+                fits = ours[turn].size <= room
+                (kept if fits else left_out).append(ours[turn])
+                room -= ours[turn].size if fits else 0
+    return kept, left_out
+
+
+def _read(data: RunData, variant: str, remarks: list[str]) -> list[_Gallery]:
+    """The galleries of one variant; what is wrong with them joins `remarks`."""
+    folder = data.run.gallery(variant, data.completed[variant][0].seed)
+    try:
+        described = json.loads((folder / "gallery.json").read_bytes())
+        listed = list(described["galleries"])
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        remarks.append(f"The gallery of {printable(variant)} can't be read ({printable(error)}).")
+        return []
+    galleries = []
+    for one in listed:
+        if not isinstance(one, dict) or not isinstance(one.get("rows"), list):
+            remarks.append(f"{printable(variant)}: a gallery without rows was left out.")
+            continue
+        title = printable(one.get("title", ""))
+        strips: list[Strip] = []
+        for row in one["rows"][:MOST_STRIPS]:
+            strip, reason = _strip(folder, row, title)
+            if strip is None:
+                remarks.append(f"{printable(variant)}: a strip was left out: {reason}.")
+            else:
+                strips.append(strip)
+        if len(one["rows"]) > MOST_STRIPS:
+            remarks.append(f"{printable(variant)}: {plural(len(one['rows']) - MOST_STRIPS, 'strip')} beyond the first "
+                           f"{MOST_STRIPS} of a gallery left out.")  # fmt: skip
+        if strips:
+            galleries.append(_Gallery(variant, title, tuple(strips)))
+    return galleries
+
+
+def _strip(folder: Any, row: Any, title: str) -> tuple[Strip | None, str]:
+    """One strip of K pictures, or the reason why not."""
+    if not isinstance(row, dict):
+        return None, "its entry in gallery.json is no object"
+    name, pictures, label = row.get("file"), row.get("count"), printable(row.get("label", ""))
+    if not isinstance(name, str) or FILE_NAME.fullmatch(name) is None:
+        return None, f"{printable(name)!r} is not a name such as 0-0.png"
+    if not isinstance(pictures, int) or isinstance(pictures, bool) or not 1 <= pictures <= 64:
+        return None, f"{name} says it holds {printable(pictures)} pictures"
+    try:
+        path = folder / name
+        if path.is_symlink() or not path.is_file():
+            return None, f"{name} is no file"
+        if path.stat().st_size > MOST_BYTES:
+            return None, f"{name} is larger than {MOST_BYTES >> 20} MB"
+        image = _opened(path.read_bytes())
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        return None, f"{name} is no PNG that can be shown ({printable(error)})"
+    if image.width % pictures:
+        return None, f"{name} is {image.width} pixels wide, which {pictures} pictures can't share"
+    width, height = image.width // pictures, image.height
+    exact = max(width, height) <= SMALL
+    shrunk = _shrunk(image, pictures)
+    buffer = io.BytesIO()
+    if exact:
+        image.save(buffer, format="PNG", optimize=True)
+    else:
+        shrunk.save(buffer, format="JPEG", quality=88)
+    kind = "png" if exact else "jpeg"
+    encoded = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    alt = f"{title}: {label}, {plural(pictures, 'picture')} side by side"
+    return Strip(label, alt, encoded, pictures, width, height, exact), ""
+
+
+def _opened(content: bytes) -> Image.Image:
+    """The picture as RGB, made anew from its pixels alone. ValueError where it is no PNG of a sensible size."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"{image.width} × {image.height} pixels are too many")
+            return image.convert("RGB")
+
+
+def _shrunk(image: Image.Image, pictures: int) -> Image.Image:
+    """Each picture at most LARGEST wide and high."""
+    width, height = image.width // pictures, image.height
+    factor = min(1.0, LARGEST / max(width, height))
+    if factor == 1.0:
+        return image
+    size = (max(1, round(width * factor)) * pictures, max(1, round(height * factor)))
+    return image.resize(size, Image.Resampling.LANCZOS)

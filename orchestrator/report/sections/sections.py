@@ -1,0 +1,228 @@
+"""A run to a report: which tables and figures stand in which section."""
+
+import shlex
+from collections import Counter
+from typing import Any
+
+import yaml
+
+from orchestrator.report.document.document import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
+from orchestrator.report.document.formatting import count, label, plural, printable, setting, words
+from orchestrator.report.figures.importance import importance_frame
+from orchestrator.report.figures.learning_figures import loss_chart, metric_chart
+from orchestrator.report.figures.pareto import trade_off_charts
+from orchestrator.report.figures.search_figures import history_chart
+from orchestrator.report.numbers import frames
+from orchestrator.report.numbers.hyperparameters import effect_frame, effects
+from orchestrator.report.numbers.leaderboard import Standing, leaderboard_frame, standings
+from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.sections import class_tables, tables
+from orchestrator.report.sections.ablation_section import Ablation
+from orchestrator.report.sections.audit import audit_section
+from orchestrator.report.sections.data_section import data_section
+from orchestrator.report.sections.detection_sections import HOW_DETECTION, Detection
+from orchestrator.report.sections.galleries import LARGEST_PAGE, ROOM, gallery_section, size_of
+from orchestrator.report.sections.pairwise_section import pairwise_section
+from orchestrator.report.sections.progress import missing
+from orchestrator.report.sections.search_sections import hyperparameter_section, importances
+from orchestrator.report.sections.summary import ablation_found, asked, found, notices, only_ablation
+from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
+
+
+def build_report(data: RunData) -> Report:
+    """The whole report of a run. A section without anything to show says so or is left out."""
+    rows = standings(data)
+    searched = [effect for variant in data.variants for effect in effects(data, variant)]
+    important = importances(data, searched)
+    numbers = {
+        "leaderboard": leaderboard_frame(data, rows),
+        "comparisons": frames.comparison_frame(data, rows),
+        "evaluation": frames.cell_frame(data),
+        "per_class": frames.class_frame(data),
+        "confusion": frames.confusion_frame(data),
+        "learning_curves": frames.curve_frame(data),
+        "trials": frames.trial_frame(data),
+        "hyperparameters": effect_frame(searched),
+        "importance": importance_frame(list(important.values())),
+        "cost": frames.cost_frame(data),
+        "failures": frames.failure_frame(data),
+        "facts": frames.fact_frame(data),
+    }
+    pairwise, numbers["pairwise"] = pairwise_section(data, rows)
+    ablation = Ablation(data, data.ablation) if data.ablation else None
+    numbers |= ablation.frames if ablation else {}
+    evaluated = [row for row in rows if row.estimates]
+    detection = Detection(data, [row.variant for row in evaluated]) if data.task == "detection" else None
+    if detection is not None:
+        numbers |= detection.frames
+        results: list[Section | None] = [*detection.results]
+    else:
+        results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
+    results = [pairwise, ablation.section if ablation else None, *results]
+    sections = [
+        _leaderboard(data, evaluated, rows),
+        _side_by_side(data, evaluated),
+        *results,
+        _learning(data),
+        _search(data),
+        hyperparameter_section(data, searched, important, numbers["hyperparameters"]),
+        Section("cost", "Cost", blocks=[tables.cost_table(numbers["cost"])]),
+        _failures(data, numbers),
+        data_section(data, detection.facts if detection else ()),
+        detection.audit if detection else audit_section(data, None),
+        _provenance(data, numbers),
+    ]
+    names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM)
+    sections.insert(2 + len(results), gallery_section(data, names, room))
+    cells = [*data.completed.values(), *data.ablated.values()]
+    # An ablation shares cells with the evaluation.
+    done = len({(one.variant, one.seed) for records in cells for one in records if one.status == "completed"})
+    if ablation and only_ablation(data):
+        title, answer = f"Ablation of {printable(ablation.plan.baseline)}", []
+    else:
+        title = f"Comparison of {words([printable(name) for name in data.variants], 3)}"
+        answer = found(data, rows)
+    return Report(
+        title=title,
+        subtitle=f"Run {printable(data.run.root.resolve().name)}: {plural(done, 'evaluated model')}, "
+        f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
+        asked=asked(data),
+        found=[*answer, *(ablation_found(data, ablation.rows, ablation.lineup.baseline) if ablation else ())],
+        notices=[*(detection.notices if detection else ()), *notices(data, rows)],
+        sections=[section for section in sections if section is not None],
+        frames=numbers,
+        printed={
+            **({"leaderboard": tables.leaderboard_tables(data, rows)} if evaluated else {}),
+            **({"ablation": [ablation.table]} if ablation else {}),
+        },
+        parquets={"ablation": ablation.cells} if ablation else {},
+        partial=missing(data),
+    )
+
+
+def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing]) -> Section | None:
+    if not evaluated:
+        return None
+    blocks: list[Block] = [*tables.leaderboard_tables(data, rows)]
+    text = (
+        "The interval's half-width is √(a² + b²): a = t(.975, S − 1) · s / √S for training with another of S seeds, "
+        f"b = 1.96 · the bootstrap standard error ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for "
+        "testing on other pictures. Intervals are cut at the "
+        "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
+        "the difference leaves out 0."
+    )
+    made = [text, *(HOW_DETECTION if data.task == "detection" else ())]
+    return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing(made)])])
+
+
+def _side_by_side(data: RunData, evaluated: list[Standing]) -> Section | None:
+    charts = trade_off_charts(data, evaluated)
+    return Section("families", "Families side by side", blocks=[Charts(charts)]) if charts else None
+
+
+def _classes(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
+    frame = numbers["per_class"]
+    if frame.empty:
+        return None
+    names = [row.variant for row in evaluated if row.variant in set(frame["variant"])]
+    folds = [Fold(printable(name), [class_tables.class_table(frame, name)], opened=name == names[0]) for name in names]
+    return Section("classes", "Classes", blocks=[class_tables.class_overview(data, frame, evaluated), *folds])
+
+
+def _confusion(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
+    folds: list[Block] = []
+    for row in evaluated:
+        matrix = class_tables.confusion_table(data, row.variant)
+        pairs = class_tables.confused_table(numbers["confusion"], row.variant)
+        blocks = [block for block in (matrix, pairs) if block is not None]
+        if blocks:
+            folds.append(Fold(printable(row.variant), blocks, opened=not folds))
+    too_many = len(data.classes) > class_tables.MOST_CLASSES
+    text = (
+        f"{len(data.classes)} classes are too many for a matrix here; it is in tables/confusion.csv."
+        if too_many
+        else ""
+    )
+    return Section("confusion", "Confusion", [text] if text else [], folds) if folds else None
+
+
+def _learning(data: RunData) -> Section | None:
+    charts: list[Chart | None] = []
+    short = []
+    for place, variant in enumerate(data.variants):
+        cells = data.completed[variant]
+        best = data.best_trial(variant)
+        records = cells or ([best] if best else [])
+        found = [
+            loss_chart(variant, records, f"loss{place}", data.task),
+            metric_chart(data, variant, cells, f"metric{place}"),
+        ]
+        charts += found
+        if records and not any(found):
+            short.append(printable(variant))
+    shown = [chart for chart in charts if chart is not None]
+    if not shown and not short:
+        return None
+    text = [f"Without a curve, because training is one fit and not a row of epochs: {words(short)}."] if short else []
+    return Section("learning", "Learning curves", text, [Charts(shown)] if shown else [])
+
+
+def _search(data: RunData) -> Section | None:
+    if not any(data.search.values()):
+        return None
+    charts = [history_chart(data, variant, f"search{place}") for place, variant in enumerate(data.variants)]
+    folds = []
+    for variant in data.variants:
+        chosen = next(iter(data.evaluation[variant]), None) or data.best_trial(variant)
+        if chosen is not None and chosen.config:
+            facts = [(printable(key), setting(value)) for key, value in frames.flat(chosen.config).items()]
+            folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
+    shown = [chart for chart in charts if chart is not None]
+    return Section("search", "Search", [], [tables.search_table(data), Charts(shown), *folds])
+
+
+def _failures(data: RunData, numbers: dict[str, Any]) -> Section:
+    frame = numbers["failures"]
+    pruned = Counter(record.status for record in data.records)["pruned"]
+    stopped = f"{plural(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned, which is no failure."
+    if frame.empty:
+        return Section("failures", "Failures", [f"None: no run failed. {stopped if pruned else ''}".strip()])
+    kinds = [f"{number_of} {status}" for status, number_of in frame["status"].value_counts().items()]
+    text = f"{plural(len(frame), 'run')} of {count(len(data.records))} ended badly: {words(kinds)}."
+    return Section("failures", "Failures", [text, stopped] if pruned else [text], [tables.failure_table(frame)])
+
+
+def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
+    names = {
+        "experiment": "Experiment", "data": "Data fingerprint", "split": "Split fingerprint", "code": "Code",
+        "device": "Device", "host": "Host",
+    }  # fmt: skip
+    facts = [(title, words([printable(value) for value in data.distinct(key)], 20)) for key, title in names.items()]
+    versions: dict[str, list[str]] = {}
+    for record in data.records:
+        for package, version in record.provenance.packages.items():
+            if version not in versions.setdefault(package, []):
+                versions[package].append(version)
+    if versions:
+        facts.append(
+            (
+                "Packages",
+                ", ".join(f"{printable(name)} {printable(' / '.join(found))}" for name, found in versions.items()),
+            )
+        )
+    finished = sorted(data.distinct("finished"))
+    facts.append(("Records", f"{count(len(data.records))}, from {printable(finished[0])} to {printable(finished[-1])}"))
+    facts.append(("Seeds", words([str(seed) for seed in data.seeds], 30)))
+    facts.append(("Objective", f"{label(data.metric)} ({data.mode})"))
+    if data.search_metric != data.metric:
+        facts.append(("Objective of the search", f"{label(data.search_metric)} ({data.search_mode})"))
+    name = printable(data.run.root.resolve().name)
+    verb = "ablate" if only_ablation(data) else "sweep"
+    command = f"orchestrate {verb} {shlex.quote(f'{name}/experiment.yaml')} --out {shlex.quote(f'{name}-again')}"
+    blocks: list[Block] = [Code(command), Facts(facts)]
+    if not numbers["facts"].empty:
+        blocks.append(tables.fact_table(numbers["facts"]))
+    if data.experiment:
+        text = yaml.safe_dump(data.experiment, sort_keys=False, allow_unicode=False)
+        blocks.append(Fold("The experiment's file", [Code(text)]))
+    return Section("provenance", "Provenance", ["This repeats the run, from the folder that holds it:"], blocks)

@@ -1,0 +1,246 @@
+"""The report's tables as they are printed; their full numbers are the frames."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.formatting import (
+    byte_size,
+    count,
+    duration,
+    interval,
+    label,
+    number,
+    p_value,
+    plural,
+    printable,
+    setting,
+    watt_hours,
+)
+from orchestrator.report.numbers.conclusions import conclusion, tests_made
+from orchestrator.report.numbers.leaderboard import Standing, outcome
+from orchestrator.report.numbers.run_data import RunData
+
+MOST_ROWS = 60
+
+
+def leaderboard_tables(data: RunData, rows: Sequence[Standing]) -> list[Table]:
+    """The ranking, and every metric where there are several."""
+    found = [leaderboard_table(data, rows)]
+    return [*found, metrics_table(data, [row for row in rows if row.estimates])] if len(data.metrics) > 1 else found
+
+
+def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
+    """The objective with interval and comparison, best first."""
+    metric = data.metric
+    bars = _bars(data, rows)
+    printed = []
+    for rank, row in enumerate(rows, start=1):
+        found, comparison = row.estimates.get(metric), row.comparisons.get(metric)
+        words = comparison.outcome if comparison else outcome(data, row)
+        tone: Any = {"better": "good", "worse": "bad"}.get(comparison.outcome if comparison else "", "quiet")
+        difference = comparison.difference if comparison else None
+        change = "" if difference is None else number(difference.mean, signed=True)
+        span = "" if difference is None else interval(difference.low, difference.high, signed=True)
+        printed.append(
+            [
+                Cell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
+                Cell(printable(row.family)),
+                Cell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
+                Cell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
+                Cell(change, span),
+                Cell(p_value(comparison.p_corrected) if comparison else ""),
+                Cell(words, tone=tone),
+                Cell(str(len(row.seeds))),
+                Cell(duration(row.seconds)),
+            ]
+        )
+    columns = [
+        "Variant",
+        "Family",
+        label(metric),
+        "95 % interval",
+        "Δ to baseline",
+        "p (Holm)",
+        "Outcome",
+        "Seeds",
+        "Time a seed",
+    ]
+    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, frozenset({2, 5, 7, 8}))
+
+
+def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
+    pictures = sorted({row.pictures for row in rows if row.pictures is not None})
+    part = f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
+    seeds = sorted({len(row.seeds) for row in rows if row.seeds})
+    over = plural(seeds[0], "seed") if len(seeds) == 1 else "seeds"
+    text = f"Mean {label(data.metric)} over {over} on {part}, best first, with 95 % intervals."
+    if data.baseline is not None:
+        text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
+        text += " Where intervals are drawn, the dashed line is the baseline."
+    made = tests_made(rows, [data.metric])
+    return " ".join([text, *([made] if made else []), conclusion(rows, data.baseline, data.metric, [data.metric])]) + (
+        data.caveat
+    )
+
+
+def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:
+    """Each variant's interval as shares of a scale common to all, with the baseline's mean."""
+    found = {row.variant: row.estimates[data.metric] for row in rows if data.metric in row.estimates}
+    found = {name: one for name, one in found.items() if math.isfinite(one.low)}
+    if not found:
+        return {}
+    low, high = min(one.low for one in found.values()), max(one.high for one in found.values())
+    room = (high - low) or 1.0
+    baseline = found.get(data.baseline or "")
+
+    def share(value: float) -> float:
+        return 0.04 + 0.92 * (value - low) / room
+
+    reference = share(baseline.mean) if baseline else -1.0
+    return {name: (share(one.low), share(one.mean), share(one.high), reference) for name, one in found.items()}
+
+
+def metrics_table(data: RunData, rows: Sequence[Standing]) -> Table:
+    """Every metric with its interval."""
+    printed = []
+    for row in rows:
+        cells = [Cell(printable(row.variant))]
+        for metric in data.metrics:
+            found = row.estimates.get(metric)
+            span = interval(found.low, found.high) if found else ""
+            cells.append(Cell(number(found.mean if found else None), span))
+        printed.append(cells)
+    caption = f"Every metric on the test part: mean over seeds and its 95 % interval.{data.caveat}"
+    columns = ["Variant", *(label(name) for name in data.metrics)]
+    return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
+
+
+def search_table(data: RunData) -> Table:
+    """How each study went."""
+    printed = []
+    for variant, trials in data.search.items():
+        if not trials:
+            continue
+        best = data.best_trial(variant)
+        ended = [sum(one.status == status for one in trials) for status in ("completed", "pruned")]
+        printed.append(
+            [
+                Cell(printable(variant)),
+                Cell(count(len(trials))),
+                *(Cell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
+                Cell(number(best.metrics[data.search_metric] if best else None)),
+                Cell("" if best is None else str(best.trial)),
+                Cell(duration(sum(one.seconds for one in trials))),
+            ]
+        )
+    caption = f"The search, judged by {label(data.search_metric)} on the validation part, never on test."
+    columns = [
+        "Variant",
+        "Trials",
+        "Completed",
+        "Pruned",
+        "Failed",
+        f"Best {label(data.search_metric)}",
+        "Best trial",
+        "Time",
+    ]
+    return Table("trials", caption, columns, printed, frozenset(range(1, len(columns))))
+
+
+def effect_table(frame: pd.DataFrame) -> Table:
+    """What was searched, and what came of it."""
+    printed = []
+    for _, row in frame.iterrows():
+        choices = row["choices"]
+        numeric = not isinstance(choices, str)
+        tried = f"{setting(float(row['low']))} to {setting(float(row['high']))}" if numeric else printable(choices)
+        printed.append(
+            [
+                Cell(printable(row["variant"])),
+                Cell(printable(row["parameter"])),
+                Cell(tried),
+                Cell(setting(row["best"]) if row["best"] is not None else ""),
+                Cell(number(row["spearman"], 2, signed=True)),
+                Cell(count(row["completed"])),
+            ]
+        )
+    caption = (
+        "Hyperparameters that the search varied: what was tried, the best trial's value, and Spearman's rank "
+        "correlation with the objective over completed trials."
+    )
+    columns = ["Variant", "Hyperparameter", "Tried", "Best trial", "Spearman ρ", "Trials"]
+    return Table("hyperparameters", caption, columns, printed[:MOST_ROWS], frozenset({4, 5}))
+
+
+def cost_table(frame: pd.DataFrame) -> Table:
+    """Time and size by variant and stage, and energy where it was measured."""
+    printed = []
+    measured = bool(frame["energy"].notna().any())
+    for _, row in frame.iterrows():
+        low, high = row["parameters_min"], row["parameters_max"]
+        size = number(None) if pd.isna(low) else count(low) if low == high else f"{count(low)} to {count(high)}"
+        printed.append(
+            [
+                Cell(printable(row["variant"])),
+                Cell(row["stage"]),
+                Cell(count(row["runs"])),
+                Cell(duration(row["seconds"])),
+                Cell(duration(row["seconds_median"])),
+                Cell(duration(row["gpu_seconds"]) if row["gpu_seconds"] else "0"),
+                *([Cell(watt_hours(None if pd.isna(row["energy"]) else float(row["energy"])))] if measured else []),
+                Cell(size),
+                Cell(byte_size(None if pd.isna(row["peak_memory"]) else float(row["peak_memory"]))),
+            ]
+        )
+    caption = (
+        "Cost by variant and stage, failed and repeated runs included. Time is wall time; GPU time is time × GPUs held."
+    )
+    if measured:
+        caption += " Energy is what the GPU drew by NVML's counter, whatever else ran on it."
+    energy = ["GPU energy"] if measured else []
+    columns = ["Variant", "Stage", "Runs", "Time", "Median run", "GPU time", *energy, "Parameters", "Peak memory"]
+    return Table("cost", caption, columns, printed, frozenset(range(2, len(columns))))
+
+
+def failure_table(frame: pd.DataFrame) -> Table:
+    """Each run that ended badly, and why."""
+    shown = frame.head(MOST_ROWS)
+    printed = [
+        [
+            Cell(printable(row["variant"])),
+            Cell(row["stage"]),
+            Cell(str(row["trial"])),
+            Cell(str(row["seed"])),
+            Cell(row["status"], tone="bad"),
+            Cell(printable(row["reason"].strip().splitlines()[-1] if row["reason"].strip() else "no reason recorded")),
+        ]
+        for _, row in shown.iterrows()
+    ]
+    cut = (
+        f" The first {MOST_ROWS} of {len(frame)} are shown; all are in tables/failures.csv."
+        if len(frame) > MOST_ROWS
+        else ""
+    )
+    caption = f"Runs that failed, with the last line of the reason.{cut}"
+    return Table(
+        "failures", caption, ["Variant", "Stage", "Trial", "Seed", "Status", "Reason"], printed, frozenset({2, 3})
+    )
+
+
+def fact_table(frame: pd.DataFrame) -> Table:
+    """What models came from."""
+    printed = [
+        [
+            Cell(printable(row["variant"])),
+            Cell(printable(row["fact"])),
+            Cell(printable(row["value"])),
+            Cell(count(row["records"])),
+        ]
+        for _, row in frame.head(MOST_ROWS).iterrows()
+    ]
+    caption = "What the models say of how they came to be, and how many records say so."
+    return Table("facts", caption, ["Variant", "Fact", "Value", "Records"], printed, frozenset({3}))

@@ -1,0 +1,66 @@
+"""What a command prints of a run: for a person, or as JSON."""
+
+from typing import Any
+
+import pandas as pd
+
+from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.report.document.formatting import label, printable, shorten
+from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
+
+COLUMNS = {
+    "variant": "variant", "seeds": "seeds", "mean": "mean", "half_width": "± (95 %)", "delta": "Δ to baseline",
+    "p": "p (Holm)", "significant": "significantly",
+}  # fmt: skip
+"""Of the ablation's table, and what the terminal calls them."""
+
+
+def result_json(folder: RunFolder) -> dict[str, Any]:
+    """The run's folder, its report if there is one, how its trials ended, and the leaderboard's rows."""
+    page = folder.report / "index.html"
+    counts: dict[str, dict[str, int]] = {}
+    for record in read_records(folder.records):
+        stage = counts.setdefault(record.stage, {})
+        stage[record.status] = stage.get(record.status, 0) + 1
+    return {
+        "run": str(folder.root),
+        "report": str(page) if page.exists() else None,
+        "records": counts,
+        "leaderboard": leaderboard_json(folder)["rows"] if "evaluation" in counts else [],
+        "ablation": _ablation(folder).to_dict(orient="records"),
+    }
+
+
+def result_text(folder: RunFolder) -> str:
+    """The leaderboard, the ablation by its first metric, and where the report lies."""
+    result = result_json(folder)
+    parts = []
+    if result["ablation"]:
+        frame = _ablation(folder)
+        metric = frame["metric"].iloc[0]
+        rows = frame.loc[frame["metric"] == metric, list(COLUMNS)].rename(columns=COLUMNS)
+        rows["variant"] = [shorten(printable(name), 40) for name in rows["variant"]]
+        baseline = rows["variant"].iloc[0]
+        parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
+    if result["leaderboard"]:
+        parts.append(leaderboard_text(folder))
+    elif not result["ablation"]:
+        ended = ", ".join(
+            f"{stage}: " + ", ".join(f"{count} {status}" for status, count in statuses.items())
+            for stage, statuses in result["records"].items()
+        )
+        parts.append(f"No model is evaluated yet ({ended or 'no trial has ended'}).")
+    if result["report"]:
+        parts.append(f"Report: {result['report']}")
+    else:
+        parts.append(f"Run: {result['run']}")
+    return "\n\n".join(parts)
+
+
+def _ablation(folder: RunFolder) -> pd.DataFrame:
+    """The ablation's table as the report prints it; empty where there is none."""
+    try:
+        return pd.read_csv(folder.report / "tables" / "ablation.csv", dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return pd.DataFrame()

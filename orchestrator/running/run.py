@@ -1,0 +1,182 @@
+"""One run from its first check to its report: a sweep, an ablation, or what is left of one."""
+
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from orchestrator.artifacts.heartbeat import Heartbeat
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.ablation_checks import with_all_sizes
+from orchestrator.experiment.ablation_rows import AskedAblation
+from orchestrator.experiment.checks import trials_at_once
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.preflight import settle
+from orchestrator.machine.engine import Engine, available
+from orchestrator.machine.mirror import Mirror
+from orchestrator.machine.progress import Reporter
+from orchestrator.machine.resources import local_resources
+from orchestrator.machine.stopping import Stop
+from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, run_folder, storage_told
+
+if TYPE_CHECKING:
+    from orchestrator.stages.context import Context
+
+Until = Literal["render", "search", "evaluate", "report"]
+STAGES: tuple[Until, ...] = get_args(Until)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run whose folder is held by this process, with Ray started."""
+
+    context: "Context"
+    beat: Heartbeat
+    stop: Stop
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """One stage that may be asked to stop: what runs then comes to the end of its epoch."""
+        self.beat.stage(name)
+        with self.stop.gently():
+            yield
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    until: Until = "report",
+    strict: bool = False,
+    reporter: Reporter | None = None,
+) -> RunFolder:
+    """Run an experiment in the folder `out`: render, search, evaluate, report; stop after the stage `until`.
+
+    What an earlier call with the same folder has done is not done again; `resume` must then be True. `strict` makes a
+    file that can't be used fatal instead of skipped and reported. `reporter` says what happens; unset, on standard
+    error. InputError for bad input, before work starts, and where the disk fails; what has a record is safe then.
+    """
+    reporter = reporter or Reporter()
+    with working(experiment, out, resume=resume, strict=strict, reporter=reporter) as work:
+        from orchestrator.stages.evaluate import evaluate as evaluate_winners
+        from orchestrator.stages.prepare import prepare
+        from orchestrator.stages.search import search
+
+        context, folder = work.context, work.context.folder
+        if experiment.ablation is not None:
+            run_name = shlex.quote(str(out))
+            reporter.say(
+                "A sweep leaves `ablation:` alone. Run it on top: "
+                f"orchestrate ablate {run_name}/{folder.experiment.name} --out {run_name}"
+            )
+        work.beat.stage("render")
+        prepared = prepare(context)
+        if STAGES.index(until) >= STAGES.index("search"):
+            with work.stage("search"):
+                search(context, prepared)
+        if STAGES.index(until) >= STAGES.index("evaluate"):
+            with work.stage("evaluate"):
+                evaluate_winners(context, prepared)
+            shutil.rmtree(folder.states, ignore_errors=True)
+        if until == "report":
+            _report(work)
+        context.mirror.copy()
+    return folder
+
+
+def ablate(
+    experiment: Experiment, out: str | Path, *, strict: bool = False, reporter: Reporter | None = None
+) -> RunFolder:
+    """Run the experiment's ablation in the folder `out`, which is absent, empty or holds this experiment; then report.
+
+    Its baseline is searched unless that is done or its configuration given; of its cells just those run that no record
+    has. InputError for bad input, before work starts; `strict` and `reporter` as in `run`.
+    """
+    reporter = reporter or Reporter()
+    with working(experiment, out, ablation=True, resume=True, strict=strict, reporter=reporter) as work:
+        from orchestrator.stages.ablate import ablate as run_cells
+        from orchestrator.stages.ablate import plan
+        from orchestrator.stages.prepare import prepare
+
+        context = work.context
+        asked = AskedAblation.of(context.experiment)
+        work.beat.stage("render")
+        prepared = prepare(context, with_all_sizes(asked, context.goal))
+        with work.stage("search"):
+            rows = plan(context, prepared, asked)
+        with work.stage("ablate"):
+            run_cells(context, prepared, asked, rows)
+        with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
+            context.folder.states.rmdir()
+        _report(work)
+        context.mirror.copy()
+    return context.folder
+
+
+def evaluate(out: str | Path, *, reporter: Reporter | None = None) -> RunFolder:
+    """Train the winners of the searched run in `out` with every seed, and score each on the test part once.
+
+    What is evaluated already is left alone. InputError where the folder holds no run; `reporter` as in `run`.
+    """
+    return run(experiment_of(run_folder(out)), out, resume=True, until="evaluate", reporter=reporter)
+
+
+def write_report(out: str | Path, *, figures: bool = True) -> Path:
+    """Write the report of what the records of the run in `out` hold so far; returns the path of its page.
+
+    `figures`: every figure also as PDF, PNG and SVG. InputError where the folder holds no run, no record, or no room.
+    """
+    folder = run_folder(out)
+    check_run(folder)
+    from orchestrator.report.page import write_report as write
+
+    return write(folder, figures)
+
+
+@contextmanager
+def working(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool,
+    strict: bool,
+    reporter: Reporter,
+    ablation: bool = False,
+) -> Iterator[Work]:
+    """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
+    folder = run_folder(out)
+    mirror = Mirror(experiment.mirror, folder, reporter)
+    local = local_resources()
+    engine = Engine(cpus=int(local["cpus"]))
+    settled = settle(
+        experiment,
+        ablation=ablation,
+        resources=None if engine.remote else local,
+        claim=lambda known: check_folder(known, folder, resume),
+    )
+    reporter.say("Ray starts, which takes some seconds …")
+    with (
+        storage_told(folder),
+        locked(settled.experiment, folder),
+        Heartbeat(folder.heartbeat) as beat,
+        Stop(folder.stop, reporter) as stop,
+        engine,
+    ):
+        # Only now: torch and Ray cost seconds that bad input should not.
+        from orchestrator.stages.context import Context
+
+        for remark in settled.remarks:
+            reporter.say(remark)
+        # Of the Ray that runs: a cluster's, or one that this process has started before.
+        concurrent = trials_at_once(settled.experiment, **available())
+        yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)
+
+
+def _report(work: Work) -> None:
+    work.beat.stage("report")
+    work.context.reporter.say("Writing the report: tables, page and figures …")
+    write_report(work.context.folder.root)

@@ -1,0 +1,177 @@
+"""How a run stands, read from its folder alone: while it works, after it died, on another machine."""
+
+import shlex
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.artifacts.endings import ENDED_WELL, RUN_AGAIN
+from orchestrator.artifacts.heartbeat import read_beat
+from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.machine.progress import duration
+from orchestrator.running.claim import experiment_of, run_folder
+from orchestrator.scoring.metric_table import metric_mode
+from trainables.errors import InputError
+
+RECENT = 50
+"""The records that the rate is measured by."""
+ERRORS = 3
+"""The last failures that are shown."""
+
+
+@dataclass
+class VariantStatus:
+    """One variant's trials and evaluated models."""
+
+    name: str
+    wanted: int
+    cells: int
+    trials: Counter[str] = field(default_factory=Counter)
+    evaluated: set[int] = field(default_factory=set)
+    best: float | None = None
+
+    @property
+    def searched(self) -> int:
+        """Trials that will not run again."""
+        return sum(count for status, count in self.trials.items() if status not in RUN_AGAIN)
+
+
+def status(out: str | Path) -> dict[str, Any]:
+    """How the run in `out` stands, as plain JSON values: while it works, after it died, from another machine.
+
+    `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
+    each, `errors` the last failures, `seconds_left` an estimate. InputError where the folder holds no run.
+    """
+    folder = run_folder(out)
+    return status_of(folder, experiment_of(folder))
+
+
+def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
+    """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
+    goal = experiment.objective
+    metric = goal.metric or "macro_f1"
+    mode = goal.mode or metric_mode(metric)
+    better = max if mode == "max" else min
+    variants = {
+        one.name: VariantStatus(one.name, experiment.budget.trials, len(experiment.seeds))
+        for one in experiment.families
+    }
+    evaluated: set[tuple[str, int]] = set()
+    ended: list[float] = []
+    errors: list[dict[str, Any]] = []
+    for record in read_records(folder.records):
+        if record.stage in ("evaluation", "ablation") and record.status == "completed":
+            evaluated.add((record.cell, record.seed))
+        ended.append(datetime.fromisoformat(record.provenance.finished).timestamp())
+        variant = variants.get(record.variant)
+        if variant is not None and record.stage == "search":
+            variant.trials[record.status] += 1
+            value = record.metrics.get(metric)
+            if value is not None and record.status == "completed":
+                variant.best = value if variant.best is None else better(variant.best, value)
+        elif variant is not None and record.status == "completed":
+            variant.evaluated.add(record.seed)
+        if record.status not in ENDED_WELL:
+            keys = {"variant", "stage", "trial", "seed", "status", "reason"}
+            errors.append(record.model_dump(include=keys))
+    beat = read_beat(folder.heartbeat)
+    alive = beat is not None and beat.alive
+    ablation = _ablation(folder, experiment, evaluated)
+    missing = sum(max(0, one.wanted - one.searched) + one.cells - len(one.evaluated) for one in variants.values())
+    command = "sweep"
+    if ablation is not None:
+        # Where no other variant was begun, the sweep was not asked for.
+        begun = [one.name for one in variants.values() if one.trials or one.evaluated]
+        missing = missing if set(begun) - {ablation["baseline"]} else 0
+        command = "sweep" if missing else "ablate"
+        missing += ablation["of"] - ablation["done"]
+    broken = ablation is not None and ablation["fault"] is not None
+    whole = missing == 0 and not broken and folder.report.is_dir()
+    rate = _rate(ended) if alive else None
+    return {
+        "run": str(folder.root),
+        "state": "running" if alive else "finished" if whole else "stopped",
+        "stage": beat.stage if beat is not None and alive else None,
+        "host": beat.host if beat is not None else None,
+        "pid": beat.pid if beat is not None else None,
+        "seconds": time.time() - beat.started if beat is not None and alive else None,
+        "objective": {"metric": metric, "mode": mode},
+        "records": len(ended),
+        "per_minute": None if rate is None else 60 * rate,
+        "seconds_left": None if not rate else missing / rate,
+        "variants": [
+            {
+                "name": one.name,
+                "trials": dict(one.trials),
+                "of": one.wanted,
+                "best": one.best,
+                "evaluated": len(one.evaluated),
+                "seeds": one.cells,
+            }
+            for one in variants.values()
+        ],
+        "ablation": ablation,
+        "command": command,
+        "errors": errors[-ERRORS:],
+    }
+
+
+def _ablation(folder: RunFolder, experiment: Experiment, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
+    """How the run's ablation stands: its baseline and its cells; None where there is none.
+
+    `fault`: why its plan can't be read, which the next `orchestrate ablate` writes anew; else null.
+    """
+    if not folder.ablation.exists():
+        return None
+    try:
+        plan = AblationPlan.load(folder.ablation)
+    except InputError as error:
+        named = experiment.ablation.baseline if experiment.ablation is not None else ""
+        return {"baseline": named or experiment.baseline_name, "done": 0, "of": 0, "fault": str(error)}
+    wanted = {(variant.cell, seed) for variant in plan.variants for seed in plan.seeds}
+    return {"baseline": plan.baseline, "done": len(wanted & evaluated), "of": len(wanted), "fault": None}
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """The same for a person."""
+    head = f"{status['run']}: {status['state']}"
+    if status["state"] == "running":
+        head += f" ({status['stage']}) for {duration(status['seconds'])}, process {status['pid']} on {status['host']}"
+    elif status["state"] == "stopped":
+        run = shlex.quote(status["run"])
+        option = " --resume" if status["command"] == "sweep" else ""
+        head += f"; go on with: orchestrate {status['command']} {run}/experiment.yaml --out {run}{option}"
+    lines = [head]
+    for one in status["variants"]:
+        trials = ", ".join(f"{count} {name}" for name, count in sorted(one["trials"].items())) or "none ended"
+        best = "" if one["best"] is None else f"; best {status['objective']['metric']} {one['best']:.4f}"
+        lines.append(
+            f"  {one['name']}: trials {trials} of {one['of']}{best}; evaluated {one['evaluated']}/{one['seeds']}"
+        )
+    if status["ablation"] is not None:
+        fault = status["ablation"]["fault"]
+        cells = f"{status['ablation']['done']} of {status['ablation']['of']} cells completed"
+        lines.append(f"  ablation: {fault or cells}")
+    if status["per_minute"] is not None:
+        left = "" if status["seconds_left"] is None else f", left about {duration(status['seconds_left'])}"
+        lines.append(f"  {status['per_minute']:.1f} records a minute{left}")
+    lines += [
+        f"  {one['variant']}, {one['stage']} {one['trial']}, {one['status']}: {one['reason']}"
+        for one in status["errors"]
+    ]
+    return "\n".join(lines)
+
+
+def _rate(ended: list[float]) -> float | None:
+    """Records a second over the last ones, up to now; None where there are too few."""
+    last = sorted(ended)[-RECENT:]
+    if len(last) < 2:
+        return None
+    span = max(time.time(), last[-1]) - last[0]
+    return (len(last) - 1) / span if span > 0 else None

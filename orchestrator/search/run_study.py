@@ -1,0 +1,132 @@
+"""One variant's search: Ray Tune runs the trials, Optuna suggests them, every ended trial becomes a record."""
+
+import shutil
+import time
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+import optuna
+from ray import tune
+from ray.tune.error import TuneError
+
+from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP, first_line
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.families import family_row
+from orchestrator.search.journal import open_study, put_aside
+from orchestrator.search.ledger import Ledger
+from orchestrator.search.scheduler import scheduler
+from orchestrator.search.searcher import OptunaSearcher, agrees, rebuild, reconcile
+from orchestrator.search.study import Study
+from trainables.training.trainable import run_trial
+from trainables.training.trial import Job
+
+AT_ONCE = 1_000
+"""Trials that one Tuner runs: Tune keeps some 120 KiB of each in memory until it ends."""
+
+
+def run_study(study: Study, job: Job) -> None:
+    """Run the trials that are left. Failures stay in their trial; each ends in a record."""
+    ledger = Ledger(study, job)
+    while not _run(study, job, ledger):
+        pass
+    if ledger.unwritable is not None:
+        raise ledger.unwritable
+
+
+def _run(study: Study, job: Job, ledger: Ledger) -> bool:
+    """Run Tune once over what is left, or a part of it; False where there is more to run."""
+    variant, experiment = study.variant, study.experiment
+    earlier = (*study.earlier, *ledger.records)
+    ledger.searcher = open_searcher(study, earlier, job, ledger.no_more)
+    given_back = ledger.given_back
+    resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
+        tune_config=tune.TuneConfig(
+            metric="objective",
+            mode=job.mode,
+            search_alg=ledger.searcher,
+            scheduler=scheduler(experiment.scheduler, experiment.epochs_of(variant), job.metric, job.mode, earlier),
+            num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
+            max_concurrent_trials=study.concurrent,
+            reuse_actors=True,
+            trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(study.scratch),
+            verbose=0,
+            callbacks=[ledger],
+            stop=Deadline(ledger.deadline),
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+        ),
+    )
+    try:
+        tuner.fit()
+    except (TuneError, RuntimeError) as error:
+        # Ray's memory monitor ends a whole search for one trial.
+        if ledger.end_killed(str(error)):
+            if len(ledger.records) >= study.trials or study.renew():
+                return len(ledger.records) >= study.trials
+            study.say(f"{variant.name}: Ray ended the search for want of memory. Go on with --resume.")
+            return True
+        if not isinstance(error, TuneError):
+            raise
+        ledger.end_open("failed", f"Ray Tune stopped: {first_line(str(error))}")
+    else:
+        if not job.stopping() and ledger.unwritable is None:
+            ledger.end_open("timed-out", TIME_USED_UP)
+            ran = len(study.earlier) + len(ledger.records) - len(earlier)
+            # Tune ends short of what is to be run after AT_ONCE trials, and where a worker was lost or slow to be used
+            # again. As long as something comes of it, it is asked again.
+            stuck = not ran and ledger.given_back == given_back
+            return stuck or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
+    finally:
+        # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
+        shutil.rmtree(study.scratch, ignore_errors=True)
+    return True
+
+
+class Deadline(tune.Stopper):
+    """Ends a search at a moment of the monotonic clock; Tune's own limit goes by the clock on the wall, which jumps."""
+
+    def __init__(self, moment: float) -> None:
+        self._moment = moment
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the time is used up."""
+        return time.monotonic() >= self._moment
+
+
+def open_searcher(
+    study: Study, earlier: tuple[TrialRecord, ...], job: Job, ended: Callable[[], bool]
+) -> OptunaSearcher:
+    """The searcher on a study's journal, set right by the records: these are the truth."""
+    variant, experiment = study.variant, study.experiment
+
+    def searcher(found: optuna.Study) -> OptunaSearcher:
+        return OptunaSearcher(
+            found,
+            family_row(variant.family).suggest,
+            job.family.config,
+            fixed=variant.fixed,
+            space=variant.space,
+            seed=experiment.seeds[0],
+            training_seed=experiment.seeds[0],
+            strategies=experiment.threshold.strategies if experiment.threshold.search else (),
+            ended=ended,
+        )
+
+    found = open_study(study.journal, variant.name, job.mode)
+    if not agrees(found, earlier):
+        put_aside(study.journal)
+        if earlier:
+            study.say(f"{variant.name}: the journal of its search did not fit the records; it is made anew from them.")
+        found = open_study(study.journal, variant.name, job.mode)
+        rebuild(found, earlier, searcher(found), job.metric)
+    reconcile(found, earlier, job.metric)
+    return searcher(found)

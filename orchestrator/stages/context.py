@@ -1,0 +1,85 @@
+"""What every stage of a run works with: what is settled, where it works, and the pictures with their one split."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.data.split.split import Split
+from orchestrator.data.store.store import Store
+from orchestrator.experiment.checks import DETECTION_CLASSES
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.goal import Goal
+from orchestrator.experiment.preflight import Settled
+from orchestrator.machine.engine import Engine
+from orchestrator.machine.mirror import Mirror
+from orchestrator.machine.progress import Reporter
+from orchestrator.scoring.judge import Judge
+from trainables.interface import Samples
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of one run shares."""
+
+    settled: Settled
+    folder: RunFolder
+    engine: Engine
+    reporter: Reporter
+    mirror: Mirror
+    concurrent: int
+    """Trials, or cells, at a time."""
+    strict: bool
+    """Whether a file that can't be used ends the run."""
+
+    @property
+    def experiment(self) -> Experiment:
+        """With nothing left unset."""
+        return self.settled.experiment
+
+    @property
+    def goal(self) -> Goal:
+        """What the run seeks."""
+        return self.settled.goal
+
+    @cached_property
+    def judge(self) -> Judge:
+        """How validation scores are graded."""
+        return Judge(self.goal.task, self.goal.strategies, self.experiment.threshold.metric)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The pictures at every size that a variant sees, and the one split of them all."""
+
+    stores: dict[tuple[int, int], Store]
+    split: Split
+    normal: str | None = None
+    """Detection: the class that is normal."""
+
+    @property
+    def data(self) -> str:
+        """The fingerprint of the data, which is the same at every size."""
+        return next(iter(self.stores.values())).fingerprint
+
+    def samples(self, size: tuple[int, int], rows: NDArray[np.int64], masks: bool = False) -> Samples:
+        """The samples of some rows at one size; with the masks of defects only where asked for."""
+        store = self.stores[size]
+        labels, classes, kinds = store.labels[rows], store.classes, ()
+        if self.normal is not None:
+            kinds = tuple(store.classes[label] for label in labels)
+            labels = (labels != store.classes.index(self.normal)).astype(np.int64)
+            classes = DETECTION_CLASSES
+        return Samples(
+            pictures=store.pictures.select(rows),
+            labels=labels,
+            classes=classes,
+            paths=tuple(store.paths[row] for row in rows),
+            depth=None if store.depth is None else store.depth.select(rows),
+            masks=None if store.masks is None or not masks else store.masks.select(rows),
+            masked=None if store.masks is None or not masks else store.masked[rows],
+            kinds=kinds,
+            groups=tuple(self.split.groups[row] for row in rows),
+        )

@@ -1,0 +1,24 @@
+"""The evaluation stage of a run: the winner of every study, trained with every seed, each shown the test part once."""
+
+from orchestrator.artifacts.records import read_records
+from orchestrator.evaluation.cells import setting_of, standing, winners
+from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.finish_cells import finish_cells
+from orchestrator.stages.handed_to_workers import cell_of
+
+
+def evaluate(context: Context, prepared: Prepared) -> None:
+    """Train the winner of every study with every seed, and score each on the test part."""
+    experiment, goal = context.experiment, context.goal
+    records = list(read_records(context.folder.records))
+    chosen = winners(experiment, records, goal.metric, goal.mode)
+    cells = []
+    for variant in experiment.families:
+        if variant.name not in chosen:
+            context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to evaluate.")
+            continue
+        setting = setting_of(experiment, variant, chosen[variant.name])
+        cells += [cell_of(context, prepared, setting, variant=variant.name, seed=seed) for seed in experiment.seeds]
+    here = {(variant, seed): key for (variant, seed), (key, _) in standing(experiment, records).items()}
+    waiting = [cell for cell in cells if here.get((cell.variant, cell.seed)) != cell.key]
+    finish_cells(context, prepared, "evaluate", waiting, len(cells))

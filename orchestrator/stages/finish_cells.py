@@ -1,0 +1,169 @@
+"""Cells to records: each is trained and scored once, or judged again where another cell's model has scored it."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import ray
+from ray.exceptions import WorkerCrashedError
+
+from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
+from orchestrator.artifacts.models import KeptModel
+from orchestrator.artifacts.provenance import code_version
+from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
+from orchestrator.evaluation.cells import Cell, standing
+from orchestrator.evaluation.evaluate_cell import Grading, TestPart, failed_cell, remote_evaluate_cell, state_of
+from orchestrator.evaluation.rejudging import Unusable, rejudge
+from orchestrator.machine.progress import Line
+from orchestrator.scoring.metric_table import needs_threshold
+from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.handed_to_workers import job_of, origin
+from trainables.errors import storage_error
+from trainables.training.trial import Job
+
+Kind = tuple[str, tuple[int, int], int]
+"""Family, size and epochs: cells that share them share a job."""
+
+
+def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequence[Cell], total: int) -> None:
+    """Give each waiting cell, of `total` ones, its record: train and score it, or judge again what the model of another
+    cell has scored."""
+    if not waiting:
+        return
+    # Where trials are judged at a threshold, each strategy chooses an epoch of its own.
+    apart = needs_threshold(context.goal.metric)
+    known = Known(context, apart)
+    first: dict[tuple[str, int], Cell] = {}
+    later: list[Cell] = []
+    for cell in waiting:
+        model = (cell.key if apart else cell.training, cell.seed)
+        if model in first or known.source(cell) is not None:
+            later.append(cell)
+        else:
+            first[model] = cell
+    with context.reporter.line(title, total, "models") as line:
+        done = _Done(context, line, total - len(waiting))
+        train_cells(context, prepared, list(first.values()), done)
+        known = Known(context, apart)
+        spoiled = [cell for cell in later if not judge_again(context, prepared, cell, known.source(cell), done)]
+        train_cells(context, prepared, spoiled, done)
+
+
+class _Done:
+    """Writes each record as its cell ends, and shows how many there are."""
+
+    def __init__(self, context: Context, line: Line, count: int) -> None:
+        self._context, self._line, self._count = context, line, count
+        line.update(count)
+
+    def __call__(self, record: TrialRecord) -> None:
+        keep_record(self._context.folder, record)
+        self._count += 1
+        self._line.update(self._count, record.variant)
+        self._context.mirror.copy()
+
+
+class Known:
+    """The completed cells of a run, by what decides them."""
+
+    def __init__(self, context: Context, apart: bool) -> None:
+        self._apart = apart
+        records = read_records(context.folder.records)
+        self._cells = {(key, seed): one for (_, seed), (key, one) in standing(context.experiment, records).items()}
+        self._strategies = sorted({one.strategy or "" for one in self._cells.values()})
+
+    def source(self, cell: Cell) -> TrialRecord | None:
+        """The record of a cell whose model is that of this one."""
+        others = [] if self._apart else self._strategies
+        keys = [cell.key, *(cell.key_with(strategy or None) for strategy in others)]
+        return next((self._cells[key, cell.seed] for key in keys if (key, cell.seed) in self._cells), None)
+
+
+def train_cells(
+    context: Context, prepared: Prepared, cells: Sequence[Cell], done: Callable[[TrialRecord], None]
+) -> None:
+    """Train and score cells, as many at a time as fit; what ends one ends no other."""
+    folder, waiting = context.folder, list(cells)
+    jobs: dict[Kind, Job] = {}
+    running: dict[ray.ObjectRef[str | None], tuple[Cell, Job, float, int]] = {}
+    while running or (waiting and not folder.stop.exists()):
+        while waiting and len(running) < context.concurrent and not folder.stop.exists():
+            cell = waiting.pop(0)
+            kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
+            if kind not in jobs:
+                jobs[kind] = job_of(context, prepared, *kind)
+            job = jobs[kind]
+            running[start_cell(context, prepared, cell, job)] = (cell, job, time.monotonic(), kernel_kills())
+        (ready, *_), _ = ray.wait(list(running), num_returns=1)
+        cell, job, started, kills = running.pop(ready)
+        try:
+            told = ray.get(ready)
+            if told is None:
+                # It was asked to stop, and its state is saved; or its node still saw the mark of the stop before this
+                # resume, as shared folders may show it.
+                waiting.insert(0, cell)
+                continue
+            record = TrialRecord.model_validate_json(told)
+        except Exception as error:
+            if (disk := storage_error(error)) is not None:
+                raise disk from error
+            ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
+            gpus = context.experiment.resources.gpus
+            record = failed_cell(cell, ended, time.monotonic() - started, gpus, origin(context, prepared))
+        done(record)
+        state = state_of(cell, job)
+        if state is not None and record.status == "completed":
+            state.remove()
+
+
+def judge_again(
+    context: Context,
+    prepared: Prepared,
+    cell: Cell,
+    source: TrialRecord | None,
+    done: Callable[[TrialRecord], None],
+) -> bool:
+    """Judge a cell by the scores that another one's model gave; False where what that left is spoiled."""
+    folder = context.folder
+    if folder.stop.exists():
+        return True
+    started, made = time.monotonic(), origin(context, prepared)
+    if source is None:
+        reason = why("the training that it shares with another row of its seed failed")
+        done(failed_cell(cell, reason, 0.0, 0.0, made))
+        return True
+    try:
+        record = rejudge(cell, source, folder, folder.test_reads, made)
+    except Unusable as error:
+        context.reporter.say(
+            f"{cell.variant}, seed {cell.seed}, is trained: the model of {source.variant} can't be used ({error})."
+        )
+        return False
+    except ValueError as error:
+        record = failed_cell(cell, why(error), time.monotonic() - started, 0.0, made)
+    done(record)
+    return True
+
+
+def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "ray.ObjectRef[str | None]":
+    """Start one cell on a worker of its own."""
+    experiment, setting = context.experiment, cell.setting
+    data = experiment.data
+    kept = KeptModel(
+        family=setting.family,
+        variant=cell.variant,
+        seed=cell.seed,
+        config=setting.config,
+        classes=job.problem.classes,
+        shape=job.problem.shape,
+        preprocessing={"layout": data.layout, "column": data.column, "style": data.style, "size": list(setting.size)},
+        code=code_version(),
+    )
+    samples = prepared.samples(setting.size, prepared.split.test, masks=True)
+    test = TestPart(samples, context.folder.test_reads)
+    grading = Grading(
+        context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, experiment.resources.gpus
+    )
+    reserved = {"num_cpus": experiment.resources.cpus, "num_gpus": experiment.resources.gpus, "max_retries": RETRIES}
+    return remote_evaluate_cell.options(**reserved).remote(
+        cell, job, test, context.folder, kept, grading, origin(context, prepared)
+    )

@@ -1,0 +1,70 @@
+"""What the workers of a run are handed: a search's or a cell's job, which leads nowhere near the test part."""
+
+from typing import Literal
+
+from orchestrator.artifacts.provenance import code_version, provenance
+from orchestrator.artifacts.records import Provenance
+from orchestrator.evaluation.cells import Cell
+from orchestrator.experiment.checks import CHANNELS
+from orchestrator.experiment.settings import Setting
+from orchestrator.families import family_row
+from orchestrator.scoring.metric_table import needs_masks
+from orchestrator.stages.context import Context, Prepared
+from trainables.interface import Problem
+from trainables.training.trial import Job
+
+
+def cell_of(
+    context: Context,
+    prepared: Prepared,
+    setting: Setting,
+    *,
+    variant: str,
+    seed: int,
+    stage: Literal["evaluation", "ablation"] = "evaluation",
+) -> Cell:
+    """A setting with a seed, on this run's data."""
+    return Cell(
+        setting=setting,
+        variant=variant,
+        seed=seed,
+        patience=context.experiment.budget.patience,
+        data=prepared.data,
+        split=prepared.split.fingerprint,
+        stage=stage,
+    )
+
+
+def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, int], epochs: int) -> Job:
+    """What trainings are handed: the train and validation parts at a size, and nothing of the test part."""
+    experiment, goal = context.experiment, context.goal
+    split, store = prepared.split, prepared.stores[size]
+    train = prepared.samples(size, split.train)
+    return Job(
+        family=family_row(family).family,
+        problem=Problem(
+            classes=train.classes,
+            shape=(*size, CHANNELS),
+            epochs=epochs,
+            device=context.settled.device,
+            depth=store.depth is not None,
+            cache=store.folder.parent / "shared",
+            data=f"{split.fingerprint} {store.folder.name}",
+        ),
+        train=train,
+        validation=prepared.samples(size, split.validation, masks=needs_masks(goal.metric)),
+        grade=context.judge,
+        metric=goal.metric,
+        mode=goal.mode,
+        patience=experiment.budget.patience,
+        threads=max(1, int(experiment.resources.cpus)),
+        states=context.folder.states,
+        code=code_version(),
+        epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
+        stop=context.folder.stop,
+    )
+
+
+def origin(context: Context, prepared: Prepared) -> Provenance:
+    """The provenance of a record that ends now."""
+    return provenance(context.experiment.fingerprint, prepared.data, prepared.split.fingerprint, context.settled.device)

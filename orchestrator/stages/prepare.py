@@ -1,0 +1,53 @@
+"""The first stage of a run: what is not rendered yet is rendered, and the split is made or taken up."""
+
+from dataclasses import replace
+
+from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
+from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.data.split.make_split import make_split
+from orchestrator.data.split.split import Split
+from orchestrator.data.store.store import Store
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.stages.context import Context, Prepared
+from trainables.errors import InputError
+
+
+def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
+    """The pictures at every size that a variant of the context's experiment sees, or of another one on its data."""
+    experiment = experiment or context.experiment
+    data = experiment.data
+    root = data.store or context.folder.stores
+    stores: dict[tuple[int, int], Store] = {}
+    sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
+    for size in sizes:
+        name = f"{data.style if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
+        filled = fill_with_line(
+            context.reporter,
+            context.engine,
+            data.path,
+            root / name,
+            title="render" if len(sizes) == 1 else f"render {size[0]}x{size[1]}",
+            layout=data.layout,
+            style=data.style,
+            size=size,
+            column=data.column,
+            strict=context.strict,
+        )
+        stores[size] = filled.store
+        if len(stores) == 1:
+            for line in skipped_lines(filled):
+                context.reporter.say(line)
+    split = make_split(next(iter(stores.values())), data.split, context.goal.normal)
+    if context.folder.split.exists() and Split.load(context.folder.split).fingerprint != split.fingerprint:
+        raise InputError(
+            f"The data in {data.path} are not those that {context.folder.root} was started with: files were added, "
+            "removed or changed. Put them back, or give another --out."
+        )
+    # Of masks too, which may vanish at one size and not at another.
+    of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
+    own = (*of_stores, *split.remarks)
+    split = replace(split, remarks=(*context.settled.of_data, *own))
+    split.save(context.folder.split)
+    for remark in own:
+        context.reporter.say(remark)
+    return Prepared(stores, split, context.goal.normal)

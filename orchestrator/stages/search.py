@@ -1,0 +1,85 @@
+"""The search stage of a run: one study after the other, each going on from its records and its journal."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from orchestrator.artifacts.endings import RUN_AGAIN, all_failed
+from orchestrator.artifacts.records import read_records
+from orchestrator.experiment.experiment import Variant
+from orchestrator.search.run_study import run_study
+from orchestrator.search.study import Study
+from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.handed_to_workers import job_of, origin
+from orchestrator.stages.searching import Searching
+
+
+@dataclass(frozen=True)
+class Search:
+    """One study that a run asks for."""
+
+    variant: Variant
+    trials: int
+    stage: Literal["search", "tuning"] = "search"
+    strategy: str | None = None
+    """Detection: the one threshold strategy that is judged by; None: those of the experiment."""
+    title: str = ""
+    """What it is called while it runs; empty: by the variant's name."""
+
+
+def search(context: Context, prepared: Prepared, searches: Sequence[Search] | None = None) -> None:
+    """Run the searches; unset: one a variant. What an earlier call has done is not done again."""
+    experiment, folder = context.experiment, context.folder
+    if searches is None:
+        searches = [Search(variant, experiment.budget.trials) for variant in experiment.families]
+    started, minutes = time.monotonic(), experiment.budget.minutes
+    every = list(read_records(folder.records))  # a study adds none of another's
+    for position, one in enumerate(searches):
+        variant, judging = one.variant, judged_by(context, one.strategy)
+        records = [record for record in every if (record.stage, record.variant) == (one.stage, variant.name)]
+        ended = [record for record in records if record.status not in RUN_AGAIN]
+        left = one.trials - len(ended)
+        if left <= 0:
+            continue
+        spent = time.monotonic() - started
+        share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
+        with context.reporter.line(f"{one.stage} {one.title or variant.name}", one.trials, "trials") as line:
+            searching = Searching(judging, prepared, variant, ended, line)
+            run_study(
+                Study(
+                    experiment=judging.experiment,
+                    variant=variant,
+                    journal=folder.journal(variant.name),
+                    earlier=tuple(records),
+                    trials=left,
+                    concurrent=context.concurrent,
+                    seconds=share,
+                    scratch=folder.root / "scratch",
+                    provenance=partial(origin, context, prepared),
+                    on_record=searching.write,
+                    say=context.reporter.say,
+                    renew=context.engine.renew,
+                    stage=one.stage,
+                ),
+                job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant)),
+            )
+        if folder.stop.exists():
+            return
+        if all_failed(searching.statuses):
+            context.reporter.say(
+                f"{variant.name}: its first {len(searching.statuses)} trials all failed, so its search ends here. The "
+                "reasons stand in the report; mend the cause and start the run in another folder."
+            )
+        context.mirror.copy()
+
+
+def judged_by(context: Context, strategy: str | None) -> Context:
+    """The same with one threshold strategy to judge trials by; None: with all that the experiment compares."""
+    if strategy is None:
+        return context
+    threshold = context.experiment.threshold.model_copy(update={"strategies": (strategy,), "search": False})
+    experiment = context.experiment.model_copy(update={"threshold": threshold})
+    goal = replace(context.goal, strategies=(strategy,))
+    return replace(context, settled=replace(context.settled, experiment=experiment, goal=goal))

@@ -1,0 +1,1 @@
+"""What is done with a kept model: it scores new pictures, prepared as its training's were."""

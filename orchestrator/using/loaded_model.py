@@ -1,0 +1,135 @@
+"""A kept model, loaded: it scores new pictures, prepared as those it was trained on were."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
+from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.files.image_files import ImageError
+from orchestrator.data.files.picture_layers import decode_depth, resized_depth
+from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
+from orchestrator.families import family_row
+from trainables.errors import InputError
+from trainables.files import file_sha256
+from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A trained model, ready to score."""
+
+    model: Model
+    kept: KeptModel
+    """What it was built from: family, configuration, classes, thresholds, and how files become pictures."""
+
+    def predict(
+        self,
+        pictures: NDArray[np.uint8] | Samples | AnyPath | Sequence[AnyPath],
+        *,
+        depth: NDArray[np.float32] | Sequence[AnyPath] | None = None,
+    ) -> Prediction:
+        """The scores of N pictures, of which nothing else is known.
+
+        `pictures`: uint8 RGB (N, H, W, 3), 0 to 255, of `kept.shape`; or paths of pictures, or of CSVs where the model
+        was trained on plots, which are prepared as `kept.preprocessing` says. `depth`: of a model of RGB-D pictures,
+        float32 (N, H, W) in the files' own units, NaN where unknown, or a path for each picture.
+
+        Gives class probabilities (N, C) in the order of `kept.classes`, or anomaly scores (N,), of which those above
+        `kept.threshold` are anomalies, with maps (N, H, W) where the family has them. InputError for a file that can't
+        be used, and for arrays of another shape or type.
+        """
+        if isinstance(pictures, Samples):
+            samples = pictures
+        elif isinstance(pictures, np.ndarray):
+            names = tuple(str(row) for row in range(len(pictures)))
+            samples = self._samples(pictures, names, depth)
+        else:
+            paths = [pictures] if isinstance(pictures, str | PathLike) else list(pictures)
+            samples = self._samples(self._read(paths), tuple(map(str, paths)), depth)
+        self._check(samples)
+        return self.model.predict(samples)
+
+    def _samples(
+        self,
+        pictures: NDArray[np.uint8],
+        names: tuple[str, ...],
+        depth: NDArray[np.float32] | Sequence[AnyPath] | None,
+    ) -> Samples:
+        unknown = np.full(len(pictures), UNKNOWN, dtype=np.int64)
+        maps = depth if depth is None or isinstance(depth, np.ndarray) else self._read_depth(depth)
+        if maps is not None and maps.shape != pictures.shape[:3]:
+            raise InputError(
+                f"There must be a depth map of {pictures.shape[1]}x{pictures.shape[2]} for each of the "
+                f"{len(pictures)} pictures; got {maps.shape}."
+            )
+        return Samples(pictures, unknown, self.kept.classes, names, depth=maps)
+
+    def _check(self, samples: Samples) -> None:
+        if tuple(samples.pictures.shape[1:]) != self.kept.shape:
+            raise InputError(
+                f"This model takes pictures of shape {self.kept.shape}; these are {tuple(samples.pictures.shape[1:])}. "
+                f"Render them as the model's were: {self.kept.preprocessing}. Paths of files are prepared so."
+            )
+        first = samples.pictures[np.arange(min(1, len(samples)))]
+        if first.dtype != np.uint8:
+            raise InputError(f"This model takes pictures of uint8, 0 to 255; these are {first.dtype}. Convert them.")
+
+    def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
+        """The pictures of files, (N, H, W, 3)."""
+        how = self.kept.preprocessing
+        drawer = Drawer(recipe_of(how["layout"], how["style"], self._size, how["column"]))
+        pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
+        for row, path in enumerate(paths):
+            try:
+                pictures[row] = drawer(Sources(Path(path).read_bytes()))
+            except (OSError, DrawingError) as error:
+                raise _unusable(path, error) from None
+        return pictures
+
+    def _read_depth(self, paths: Sequence[AnyPath]) -> NDArray[np.float32]:
+        """The depth maps of files, (N, H, W), at the size of the pictures."""
+        maps = []
+        for path in paths:
+            try:
+                maps.append(resized_depth(decode_depth(Path(path).read_bytes()), self._size))
+            except (OSError, ImageError) as error:
+                raise _unusable(path, error) from None
+        return np.stack(maps) if maps else np.empty((0, *self._size), dtype=np.float32)
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        height, width = self.kept.shape[:2]
+        return height, width
+
+
+def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
+    """A model kept by a run, from RUN/models/<variant>/<seed>, on a torch device.
+
+    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept.
+    """
+    folder = Path(folder)
+    try:
+        kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder} holds no kept model: {error}. Give RUN/models/<variant>/<seed>.") from None
+    path = folder / WEIGHTS
+    if not path.exists() or file_sha256(path) != kept.weights:
+        raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
+    family = family_row(kept.family).family
+    problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
+    model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
+    model.load_weights(torch.load(path, map_location=device, weights_only=True))
+    return LoadedModel(model, kept)
+
+
+def _unusable(path: AnyPath, error: Exception) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InputError(f"{str(path)!r} can't be used: {reason}. Leave it out, or mend it.")

@@ -1,0 +1,1 @@
+"""What several tests build: runs made without training, and pages read again."""

@@ -1,0 +1,162 @@
+"""`orchestrate inspect`: what is said of each layout and of what is wrong in it, and the contact sheet."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from orchestrator.data.inspect.contact_sheet import OUTLINE, contact_sheet
+from orchestrator.data.inspect.inspection import inspect
+from orchestrator.data.inspect.inspection_text import inspection_json, inspection_text
+from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
+from trainables.errors import InputError
+
+SHARED = Path(__file__).parents[5] / "shared" / "data"
+Orchestrate = Callable[..., Any]
+
+
+@pytest.mark.parametrize("layout", ["spill", "mvtec", "rgbd", "mvtec3d"])
+def test_the_layout_is_guessed_with_a_reason(layout: LayoutName, request: pytest.FixtureRequest) -> None:
+    root = request.getfixturevalue(f"{layout}_tree")
+    guessed, why = guess_layout(root)
+    assert guessed == layout
+    assert "there " in why or "train holds" in why
+    assert guess_layout(root / "train")[0] in ("images", layout)
+
+
+def test_class_folders_are_guessed_by_suffix(tmp_path: Path, series_tree: Path) -> None:
+    assert guess_layout(series_tree) == ("series", "42 of 42 files are CSV")
+    for name in ("train/good/1.png", "train/bad/1.png", "test/good/1.png"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True)
+        (tmp_path / "tree" / name).write_bytes(b"x")
+    assert guess_layout(tmp_path / "tree")[0] == "images"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="There are no other files"):
+        guess_layout(tmp_path / "empty")
+
+
+def test_all_that_is_wrong_is_counted(mvtec_tree: Path) -> None:
+    truth, test = mvtec_tree / "ground_truth", mvtec_tree / "test"
+    Image.fromarray(np.zeros((12, 16), np.uint8)).save(truth / "crack/000_mask.png")
+    Image.fromarray(np.full((9, 9), 255, np.uint8)).save(truth / "crack/001_mask.png")
+    (truth / "crack/002_mask.png").unlink()
+    (test / "hole/000.png").write_bytes(b"broken")
+    (test / "hole/001.png").write_bytes((test / "good/000.png").read_bytes())
+    (test / "good/001.png").write_bytes((mvtec_tree / "train/good/000.png").read_bytes())
+    Image.fromarray(np.full((20, 30), 40000, np.uint16)).save(mvtec_tree / "train/good/003.png")
+    seen = inspect(mvtec_tree)
+    assert (seen.duplicates, seen.across, seen.conflicting) == (2, 2, 2)
+    assert dict(seen.sizes) == {(12, 16): 20, (20, 30): 1}
+    assert dict(seen.modes) == {"RGB": 20, "16-bit grey": 1}
+    found = inspection_json(seen)
+    assert found["masks"] == {"empty": 1, "size": 1, "missing": 1, "known": 2}
+    assert found["skipped"] == [{"path": "test/hole/000.png", "reason": "no picture of a known format"}]
+    assert found["classes"]["crack"] == {"train": 0, "test": 3}
+    assert found["split"]["good"]["train"] + found["split"]["good"]["validation"] == 12
+    text = inspection_text(seen)
+    for line in (
+        "layout mvtec (train holds one folder, good). The normal class is 'good'.",
+        "12x16 (20), 20x30 (1)",
+        "2 of 5 anomalies have one that can be used",
+        "1 times: no picture of a known format, such as 'test/hole/000.png'",
+        "Of 5 anomalies, 1 with a mask of another size than the picture",
+        "2 files repeat another one's bytes; 2 have a copy in another part, 2 stand both as normal and as an anomaly",
+    ):
+        assert line in text
+
+
+def test_a_split_that_can_not_be_made_is_explained_not_raised(tmp_path: Path) -> None:
+    for number in range(4):
+        for name in ("a", "b"):
+            if name == "a" or number < 2:
+                (tmp_path / name).mkdir(exist_ok=True)
+                values = np.full((8, 8), 10 * number + ord(name), np.uint8)
+                Image.fromarray(values).save(tmp_path / name / f"x_{number}.png")
+    seen = inspect(tmp_path)
+    assert seen.split is None
+    assert "Class 'b' has too few" in inspection_text(seen)
+    detection = inspect(tmp_path, normal="a")
+    assert detection.split is not None
+    assert len(detection.split.train) == 2
+    grouped = inspect(tmp_path, normal="a", group=r"_(\d)$")
+    assert "has too few" in grouped.refusal
+
+
+def test_wrong_options_are_explained(mvtec_tree: Path) -> None:
+    with pytest.raises(InputError, match=r"--group is '\(': group is no regular expression"):
+        inspect(mvtec_tree, group="(")
+    with pytest.raises(InputError, match="in the layout mvtec the normal class is 'good'"):
+        inspect(mvtec_tree, normal="crack")
+    with pytest.raises(InputError, match="must be one of the classes: crack, good, hole"):
+        inspect(mvtec_tree / "test", layout="images", normal="ok")
+
+
+@pytest.mark.parametrize(("layout", "lines"), [("mvtec", 1), ("rgbd", 2), ("mvtec3d", 2)])
+def test_the_sheet_shows_each_class_with_outlines(
+    layout: LayoutName, lines: int, request: pytest.FixtureRequest
+) -> None:
+    listing = find_files(request.getfixturevalue(f"{layout}_tree"), layout)
+    sheet = np.asarray(contact_sheet(listing))
+    classes = len({file.class_name for file in listing.files})
+    assert sheet.shape[0] > 44 + classes * lines * 96
+    outlined = (sheet == OUTLINE).all(axis=2)
+    assert outlined.any()
+    # The first row is the normal class, which has no outline.
+    assert not outlined[: 44 + 96 * lines].any()
+
+
+def test_the_sheet_of_series_and_of_broken_pictures(series_tree: Path, mvtec_tree: Path) -> None:
+    sheet = np.asarray(contact_sheet(find_files(series_tree, "series")))
+    assert (sheet[44:, 190:] < 200).any()
+    for path in (mvtec_tree / "test").rglob("*.png"):
+        path.write_bytes(b"x")
+    assert contact_sheet(find_files(mvtec_tree, "mvtec")).height > 3 * 78
+
+
+def test_the_command(orchestrate: Orchestrate, mvtec_tree: Path, tmp_path: Path) -> None:
+    ended = orchestrate("inspect", mvtec_tree, "--json", "--sheet", tmp_path / "sheet.png")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["pictures"] == 22
+    assert Image.open(tmp_path / "sheet.png").width > 1000
+    assert "The split by default settings" in orchestrate("inspect", mvtec_tree).out
+    for arguments in (
+        ["--sheet", tmp_path / "sheet.jpg"],
+        ["--sheet", tmp_path / "nowhere/sheet.png"],
+        ["--layout", "spill"],
+        ["--layout", "nonsense"],
+        ["--normal", "x"],
+    ):
+        failed = orchestrate("inspect", mvtec_tree, *arguments)
+        assert failed.code == 2
+        assert "Traceback" not in failed.err
+
+
+def test_the_command_needs_neither_torch_nor_ray(mvtec_tree: Path) -> None:
+    code = (
+        "import sys\nfrom orchestrator.cli.main import main\n"
+        f"sys.argv = ['orchestrate', 'inspect', {str(mvtec_tree)!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'torch', 'ray', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_real_traps_of_spill_are_seen() -> None:
+    if not (SHARED / "spill").is_dir():
+        pytest.skip("needs the real data ../shared/data/spill")
+    seen = inspect(SHARED / "spill")
+    assert seen.listing.layout.name == "spill"
+    train = [row for row, part in enumerate(seen.found.parts) if part == "train"]
+    assert len({seen.found.content[row] for row in train}) == 8296
+    spills = [row for row, part in enumerate(seen.found.parts) if part == "validation"]
+    assert len({seen.found.content[row] for row in spills}) == 117
+    assert seen.conflicting >= 2
+    assert seen.split is not None
+    assert len(seen.split.validation) > 154

@@ -1,0 +1,149 @@
+"""Detection from pictures with masks to the report: what is written, what is judged by what, what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from orchestrator import load_model
+from orchestrator.artifacts.records import TrialRecord, read_records
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.validation_scores import read_scores
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+SIDE = 32
+
+
+def write(tree: Path, folder: Path, **sections: Any) -> Path:
+    values = {
+        "data": {"path": str(tree), "layout": "mvtec", "size": SIDE, "split": {"anomalies_to_validation": 0.3}},
+        "families": ["pca", {"family": "conv_autoencoder", "fixed": {"architecture": "B", "batch_size": 4}}],
+        "budget": {"trials": 2, "epochs": 2},
+        "seeds": [0, 1],
+        **sections,
+    }
+    file = folder / "e.yaml"
+    file.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return file
+
+
+def test_from_pictures_to_the_report(tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]) -> None:
+    out = tmp_path / "run"
+    ended = orchestrate("sweep", write(tile_tree, tmp_path, heat_maps=True), "--out", out, "--json")
+    assert ended.code == 0, ended.err
+    folder = RunFolder(out)
+    records = list(read_records(folder.records))
+    _check_search([record for record in records if record.stage == "search"], folder)
+    cells = [record for record in records if record.stage == "evaluation"]
+    assert [(cell.variant, cell.seed, cell.status) for cell in cells if cell.reason] == []
+    assert {(cell.variant, cell.seed) for cell in cells} == {
+        (variant, seed) for variant in ("pca", "conv_autoencoder") for seed in (0, 1)
+    }
+    for cell in cells:
+        _check_cell(cell, folder)
+    page = (folder.report / "index.html").read_text(encoding="utf-8")
+    assert "moved" in page
+    assert "data:image/" in page
+    assert "crack" in page
+    reads = [json.loads(line) for line in (out / "test_reads.jsonl").read_text().splitlines()]
+    assert len(reads) == len(cells)
+    assert not list(folder.states.glob("*"))
+    _resuming_does_nothing_again(orchestrate, tmp_path / "e.yaml", folder)
+
+
+def _check_search(trials: list[TrialRecord], folder: RunFolder) -> None:
+    assert {trial.status for trial in trials} <= {"completed", "pruned"}
+    for trial in trials:
+        assert trial.threshold is not None
+        assert {"roc_auc", "tpr", "tnr", "balanced_accuracy", "f1", "average_precision"} <= trial.metrics.keys()
+        assert "pro_auc" not in trial.metrics, "masks are not handed to a search that does not need them"
+        scores = read_scores(folder.validation_scores(trial.variant))[trial.trial]
+        assert scores.shape == (_parts(folder)["validation"],)
+    for variant in ("pca", "conv_autoencoder"):
+        assert sorted(trial.trial for trial in trials if trial.variant == variant) == [0, 1]
+
+
+def _check_cell(cell: TrialRecord, folder: RunFolder) -> None:
+    assert {"roc_auc", "pixel_roc_auc", "pro_auc"} <= cell.metrics.keys()
+    assert cell.per_kind.keys() == {"hole", "crack"}
+    assert cell.threshold is not None
+    kept = np.load(folder.predictions(cell.variant, cell.seed), allow_pickle=False)
+    parts = _parts(folder)
+    assert len(kept["scores"]) == len(kept["kinds"]) == len(kept["groups"]) == parts["test"]
+    assert len(kept["validation_scores"]) == parts["validation"]
+    loaded = load_model(folder.model(cell.variant, cell.seed))
+    assert loaded.kept.threshold == cell.threshold.value
+    found = kept["scores"] > cell.threshold.value
+    assert cell.metrics["tpr"] == pytest.approx(found[kept["labels"] == 1].mean())
+    pictures = sorted(path.name for path in folder.heat_maps(cell.variant, cell.seed).rglob("*.png"))
+    assert len(pictures) == 3 * parts["test"]
+    gallery = json.loads((folder.gallery(cell.variant, cell.seed) / "gallery.json").read_text())
+    assert gallery["galleries"]
+
+
+def _parts(folder: RunFolder) -> dict[str, int]:
+    split = json.loads(folder.split.read_text())
+    parts = [part for _, part in split["pictures"]]
+    return {part: parts.count(part) for part in set(parts)}
+
+
+def _resuming_does_nothing_again(orchestrate: Callable[..., Any], file: Path, folder: RunFolder) -> None:
+    before = folder.records.read_bytes()
+    ended = orchestrate("sweep", file, "--out", folder.root, "--resume", "--quiet")
+    assert ended.code == 0, ended.err
+    assert folder.records.read_bytes() == before
+    status = orchestrate("status", folder.root, "--json")
+    found = json.loads(status.out)
+    assert (found["state"], found["records"]) == ("finished", before.count(b"\n"))
+    assert [one["evaluated"] for one in found["variants"]] == [2, 2]
+
+
+def test_with_normals_only_nothing_is_chosen_by_a_detection_metric(
+    tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
+) -> None:
+    fixed = {"components": 4, "crop": 1.0, "blur": 0.0}
+    data = {"path": str(tile_tree), "layout": "mvtec", "size": SIDE}
+    file = write(tile_tree, tmp_path, data=data, families=[{"family": "pca", "fixed": fixed}], seeds=[0])
+    ended = orchestrate("sweep", file, "--out", tmp_path / "run")
+    assert ended.code == 0, ended.err
+    assert "normal pictures only" in ended.err
+    records = list(read_records(tmp_path / "run" / "records.jsonl"))
+    search = [record for record in records if record.stage == "search"]
+    assert all("validation_loss" in record.metrics and "roc_auc" not in record.metrics for record in search)
+    (cell,) = (record for record in records if record.stage == "evaluation")
+    assert cell.threshold is not None
+    assert cell.threshold.strategy == "percentile(95)"
+    assert "roc_auc" in cell.metrics
+
+
+def test_a_search_by_loss_may_not_choose_what_the_loss_means(
+    tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
+) -> None:
+    data = {"path": str(tile_tree), "layout": "mvtec", "size": SIDE}
+    ended = orchestrate("sweep", write(tile_tree, tmp_path, data=data, families=["pca"]), "--out", tmp_path / "run")
+    assert ended.code == 2
+    assert "fixed: {components: " in ended.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_strategy_can_be_drawn_by_the_search(
+    tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
+) -> None:
+    threshold = {"search": True, "strategies": ["max_normal", "youden", "percentile(80)"]}
+    file = write(tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 4})
+    ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--quiet")
+    assert ended.code == 0, ended.err
+    records = list(read_records(tmp_path / "run" / "records.jsonl"))
+    drawn = [one.threshold.strategy for one in records if one.threshold and one.stage == "search"]
+    assert len(drawn) == 4
+    assert set(drawn) <= set(threshold["strategies"])  # type: ignore[call-overload]
+    best = max((one for one in records if one.stage == "search"), key=lambda one: one.metrics["balanced_accuracy"])
+    (cell,) = (one for one in records if one.stage == "evaluation")
+    assert cell.threshold is not None
+    assert best.threshold is not None
+    assert cell.threshold.strategy == best.threshold.strategy

@@ -1,0 +1,166 @@
+"""How a run stands, from its folder alone."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
+from orchestrator.artifacts.heartbeat import Beat
+from orchestrator.artifacts.records import Provenance, TrialRecord, append_record
+from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.running.status import status_of, status_text
+
+EXPERIMENT = Experiment.from_mapping(
+    {"data": {"path": "x"}, "families": ["pca_logistic"], "budget": {"trials": 10}, "seeds": [0, 1]}
+)
+
+
+def record(number: int, ago: float, **changes: Any) -> TrialRecord:
+    finished = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(timespec="seconds")
+    origin = dict.fromkeys(("experiment", "data", "split", "code", "device", "host"), "")
+    values: dict[str, Any] = {
+        "stage": "search",
+        "family": "pca_logistic",
+        "variant": "pca_logistic",
+        "trial": number,
+        "seed": 0,
+        "split": "validation",
+        "config": {},
+        "metrics": {"macro_f1": number / 10},
+        "status": "completed",
+        "seconds": 1.0,
+        "provenance": Provenance(**origin, packages={}, finished=finished),
+    }
+    return TrialRecord.model_validate({**values, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    run = RunFolder(tmp_path)
+    run.experiment.write_text(EXPERIMENT.to_yaml(), encoding="utf-8")
+    for number in range(4):
+        append_record(run.records, record(number, 60 - 10 * number))
+    bad: dict[str, Any] = {"status": "failed", "reason": "ValueError: no", "metrics": {}}
+    append_record(run.records, record(4, 20, **bad))
+    append_record(run.records, record(2, 5, stage="evaluation", split="test"))
+    return run
+
+
+def beat(run: RunFolder, **changes: Any) -> None:
+    now = time.time()
+    values: dict[str, Any] = {
+        "host": socket.gethostname(), "pid": os.getpid(), "stage": "search", "started": now - 100, "seen": now,
+    }  # fmt: skip
+    run.heartbeat.write_text(json.dumps(asdict(Beat(**{**values, **changes}))), encoding="utf-8")
+
+
+def test_while_it_works(folder: RunFolder) -> None:
+    beat(folder)
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["stage"], found["records"]) == ("running", "search", 6)
+    (variant,) = found["variants"]
+    assert variant["trials"] == {"completed": 4, "failed": 1}
+    assert (variant["of"], variant["best"], variant["evaluated"], variant["seeds"]) == (10, 0.3, 1, 2)
+    (error,) = found["errors"]
+    assert (error["trial"], error["status"], error["reason"]) == (4, "failed", "ValueError: no")
+    assert found["per_minute"] == pytest.approx(5, rel=0.2)
+    assert found["seconds_left"] == pytest.approx(6 / found["per_minute"] * 60)
+    text = status_text(found)
+    assert "running (search)" in text
+    assert "ValueError: no" in text
+
+
+def test_after_it_died(folder: RunFolder) -> None:
+    beat(folder, pid=2**22 + 5)
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["per_minute"]) == ("stopped", None)
+    assert "--resume" in status_text(found)
+
+
+def test_when_it_is_done(folder: RunFolder) -> None:
+    for number in range(5, 10):
+        append_record(folder.records, record(number, 3))
+    append_record(folder.records, record(9, 1, stage="evaluation", split="test", seed=1))
+    folder.report.mkdir()
+    assert status_of(folder, EXPERIMENT)["state"] == "finished"
+
+
+def ablation(run: RunFolder, baseline: str) -> None:
+    rows = [
+        AblatedVariant(
+            name=name, changes={}, family="pca_logistic", config={}, strategy=None, cell=name, folder=name, trials=0
+        )
+        for name in ("one", "two")
+    ]
+    plan = AblationPlan(baseline=baseline, design="named", factors={}, tuned=None, seeds=(0, 1), variants=tuple(rows))
+    plan.save(run.ablation)
+
+
+def test_an_ablation_is_counted_by_its_cells(folder: RunFolder) -> None:
+    changes: dict[str, Any] = {"stage": "ablation", "split": "test", "variant": "pca_logistic~1"}
+    for cell, seed, status in (
+        ("one", 0, "completed"),
+        ("one", 1, "failed"),
+        ("two", 0, "completed"),
+        ("x", 1, "completed"),
+    ):
+        append_record(folder.records, record(0, 4, **changes, cell=cell, seed=seed, status=status))
+    ablation(folder, "pca_logistic")
+    folder.report.mkdir()
+    found = status_of(folder, EXPERIMENT)
+    assert (found["ablation"]["done"], found["ablation"]["of"], found["records"]) == (2, 4, 10)
+    assert found["errors"][-1]["stage"] == "ablation"
+    assert "orchestrate ablate" in status_text(found)
+    assert "ablation: 2 of 4 cells completed" in status_text(found)
+    for cell in ("one", "two"):
+        append_record(folder.records, record(0, 4, **changes, cell=cell, seed=1))
+    assert status_of(folder, EXPERIMENT)["state"] == "finished", "no other variant was begun"
+
+
+def test_with_another_variant_begun_the_sweep_is_asked_for_too(folder: RunFolder) -> None:
+    ablation(folder, "another")
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["command"]) == ("stopped", "sweep")
+    folder.ablation.write_text("{", encoding="utf-8")
+    assert "holds no ablation" in status_of(folder, EXPERIMENT)["ablation"]["fault"]
+
+
+def test_the_command(folder: RunFolder, orchestrate: Callable[..., Any]) -> None:
+    ended = orchestrate("status", folder.root, "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["records"] == 6
+    assert "trials 4 completed, 1 failed of 10" in orchestrate("status", folder.root).out
+    missing = orchestrate("status", folder.root / "nothing")
+    assert missing.code == 2
+    assert "holds no run" in missing.err
+
+
+def test_ten_thousand_trials_are_read_without_parsing_models(folder: RunFolder) -> None:
+    line = folder.records.read_bytes().splitlines(keepends=True)[0]
+    with folder.records.open("ab") as file:
+        file.write(line * 10_000)
+    assert status_of(folder, EXPERIMENT)["records"] == 10_006
+
+
+@pytest.mark.parametrize("broken", ["", "[]", '{"format": 1, "baseline": "pca_log'])
+def test_an_ablation_that_cannot_be_read_is_not_finished(folder: RunFolder, broken: str) -> None:
+    for number in range(5, 10):
+        append_record(folder.records, record(number, 5))
+    append_record(folder.records, record(2, 5, stage="evaluation", split="test", seed=1))
+    folder.report.mkdir()
+    assert status_of(folder, EXPERIMENT)["state"] == "finished"
+    folder.ablation.write_text(broken, encoding="utf-8")
+    found = status_of(folder, EXPERIMENT)
+    assert (found["state"], found["command"]) == ("stopped", "ablate")
+    text = status_text(found)
+    assert "go on with: orchestrate ablate" in text
+    assert "ablation.json holds no ablation" in text

@@ -1,0 +1,75 @@
+"""ASHA: rungs rebuilt from records decide as those of the undisturbed search."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.search.scheduler import scheduler
+
+EPOCHS = 12
+
+
+class Reporting:
+    """As much of a Tune trial as a scheduler looks at."""
+
+    def __init__(self, number: int) -> None:
+        self.trial_id = f"trial-{number}"
+
+
+def curves(count: int, seed: int) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [random.uniform(0.2, 1) * np.linspace(0.3, 1, EPOCHS) + random.normal(0, 0.05, EPOCHS) for _ in range(count)]
+
+
+def play(asha: Any, numbers: range, values: list[np.ndarray], mode: str) -> dict[int, int]:
+    """One trial after the other; after how many epochs each is stopped."""
+    best = np.maximum if mode == "max" else np.minimum
+    stopped = {}
+    for number in numbers:
+        trial: Trial = Reporting(number)  # type: ignore[assignment]
+        asha.on_trial_add(None, trial)
+        told = best.accumulate(values[number])
+        for epoch in range(1, EPOCHS + 1):
+            decision = asha.on_trial_result(None, trial, {"epoch": epoch, "objective": told[epoch - 1]})
+            stopped[number] = epoch
+            if decision == ASHAScheduler.STOP:
+                break
+    return stopped
+
+
+def record(number: int, values: np.ndarray, epochs: int) -> TrialRecord:
+    rows = [{"epoch": float(epoch + 1), "roc_auc": float(values[epoch])} for epoch in range(epochs)]
+    origin = dict.fromkeys(("experiment", "data", "split", "code", "device", "host", "finished"), "")
+    return TrialRecord.model_validate(
+        {
+            "stage": "search", "family": "f", "variant": "v", "trial": number, "seed": 0, "split": "validation",
+            "config": {}, "history": rows, "status": "completed", "seconds": 1.0,
+            "provenance": {**origin, "packages": {}},
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+@pytest.mark.parametrize("killed_after", [1, 4, 9])
+def test_a_resumed_search_stops_what_the_undisturbed_one_stops(mode: Any, killed_after: int) -> None:
+    values = curves(16, 3)
+
+    def fresh(earlier: tuple[TrialRecord, ...] = ()) -> Any:
+        asha = scheduler("asha", EPOCHS, "roc_auc", mode, earlier)
+        asha.set_search_properties("objective", mode)
+        return asha
+
+    whole = play(fresh(), range(16), values, mode)
+    assert len(set(whole.values())) > 1, "some are stopped and some are not"
+    records = tuple(record(number, values[number], whole[number]) for number in range(killed_after))
+    rest = play(fresh(records), range(killed_after, 16), values, mode)
+    assert rest == {number: whole[number] for number in range(killed_after, 16)}
+
+
+def test_one_epoch_is_never_stopped() -> None:
+    assert isinstance(scheduler("asha", 1, "roc_auc", "max"), FIFOScheduler)
+    assert isinstance(scheduler("none", 30, "roc_auc", "max"), FIFOScheduler)

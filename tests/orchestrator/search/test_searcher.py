@@ -1,0 +1,220 @@
+"""The searcher: journal, states, seeds, and what a crash leaves."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from orchestrator.artifacts.endings import Status
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.search.journal import open_study, put_aside
+from orchestrator.search.searcher import OptunaSearcher, agrees, rebuild, reconcile, tell
+from search_spaces import patch_knn
+from search_spaces.pca_logistic import suggest
+from trainables.patch_knn import FAMILY as PATCH_KNN
+from trainables.pca_logistic import FAMILY
+
+ORIGIN: dict[str, Any] = {
+    "experiment": "e",
+    "data": "d",
+    "split": "s",
+    "code": "1",
+    "packages": {},
+    "device": "cpu",
+    "host": "h",
+    "finished": "now",
+}
+
+
+def ended(number: int, status: Status, value: float | None) -> TrialRecord:
+    return TrialRecord.model_validate(
+        {
+            "stage": "search",
+            "family": "pca_logistic",
+            "variant": "v",
+            "trial": number,
+            "seed": 0,
+            "split": "validation",
+            "config": {},
+            "metrics": {} if value is None else {"macro_f1": value},
+            "status": status,
+            "seconds": 1.0,
+            "provenance": ORIGIN,
+        }
+    )
+
+
+def searcher(study: optuna.Study, **changes: Any) -> OptunaSearcher:
+    options: dict[str, Any] = {"fixed": {}, "space": {}, "seed": 3, "training_seed": 0, **changes}
+    return OptunaSearcher(study, suggest, FAMILY.config, **options)
+
+
+def play(study: optuna.Study, count: int) -> list[dict[str, Any]]:
+    """Ask for trials one at a time, each ending with a value that hangs on its configuration."""
+    asker = searcher(study)
+    configs = []
+    for _ in range(count):
+        suggested = asker.suggest("tune-id")
+        configs.append(suggested["config"])
+        tell(study, ended(suggested["number"], "completed", suggested["config"]["C"]), "macro_f1")
+    return configs
+
+
+def test_the_same_seed_draws_the_same_and_a_resume_goes_on_as_undisturbed(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    assert len({str(config) for config in whole}) == 14
+    first = play(open_study(tmp_path / "b" / "x.journal", "x", "max"), 6)
+    # A new process would open the journal anew; so does a new study object.
+    rest = play(open_study(tmp_path / "b" / "x.journal", "x", "max"), 8)
+    assert first + rest == whole
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "state"),
+    [
+        ("completed", 0.5, TrialState.COMPLETE),
+        ("completed", float("inf"), TrialState.FAIL),
+        ("completed", None, TrialState.FAIL),
+        ("pruned", 0.5, TrialState.PRUNED),
+        ("failed", None, TrialState.FAIL),
+        ("out-of-memory", None, TrialState.FAIL),
+        ("timed-out", 0.5, TrialState.FAIL),
+    ],
+)
+def test_each_status_has_its_state(tmp_path: Path, status: Status, value: float | None, state: TrialState) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    number = searcher(study).suggest("id")["number"]
+    tell(study, ended(number, status, value), "macro_f1")
+    assert study.trials[number].state is state
+
+
+def test_after_a_crash_recorded_trials_are_told_and_running_ones_come_first_again(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    asker = searcher(study)
+    recorded, lost = asker.suggest("a"), asker.suggest("b")
+    again = open_study(tmp_path / "x.journal", "x", "max")
+    reconcile(again, [ended(recorded["number"], "completed", 0.7)], "macro_f1")
+    assert [trial.state for trial in again.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
+    assert searcher(again).suggest("c") == lost
+    assert len(again.trials) == 2
+
+
+def test_killed_after_every_trial_it_draws_what_the_undisturbed_run_draws(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    drawn: list[dict[str, Any]] = []
+    for number in range(14):
+        study = open_study(tmp_path / "b" / "x.journal", "x", "max")
+        searcher(study).suggest("killed while it ran")
+        after = open_study(tmp_path / "b" / "x.journal", "x", "max")
+        suggested = searcher(after).suggest("again")
+        assert suggested["number"] == number
+        drawn.append(suggested["config"])
+        tell(after, ended(number, "completed", suggested["config"]["C"]), "macro_f1")
+    assert drawn == whole
+
+
+@pytest.mark.parametrize("how", ["deleted", "emptied", "noise", "another run's"])
+def test_a_lost_journal_is_rebuilt_from_the_records(tmp_path: Path, how: str) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 14)
+    journal = tmp_path / "b" / "x.journal"
+    study = open_study(journal, "x", "max")
+    asker = searcher(study)
+    records = []
+    for number in range(6):
+        suggested = asker.suggest("id")
+        record = ended(number, "completed", suggested["config"]["C"])
+        records.append(record.model_copy(update={"config": suggested["config"]}))
+        tell(study, records[-1], "macro_f1")
+    match how:
+        case "deleted":
+            journal.unlink()
+        case "emptied":
+            journal.write_bytes(b"")
+        case "noise":
+            journal.write_bytes(b"\x00\xffnoise\n" * 20)
+        case _:
+            other = open_study(tmp_path / "c" / "x.journal", "x", "max")
+            options: dict[str, Any] = {"fixed": {}, "space": {}, "seed": 99, "training_seed": 0}
+            foreign = OptunaSearcher(other, suggest, FAMILY.config, **options)
+            for _ in range(8):
+                foreign.suggest("id")
+            journal.write_bytes((tmp_path / "c" / "x.journal").read_bytes())
+    found = open_study(journal, "x", "max")
+    assert not agrees(found, records)
+    put_aside(journal)
+    found = open_study(journal, "x", "max")
+    rebuild(found, records, searcher(found), "macro_f1")
+    assert agrees(found, records)
+    assert [record.config for record in records] + play(found, 8) == whole
+
+
+def test_a_record_that_was_lost_is_made_again_under_its_number(tmp_path: Path) -> None:
+    whole = play(open_study(tmp_path / "a" / "x.journal", "x", "max"), 9)
+    journal = tmp_path / "a" / "x.journal"
+    study = open_study(journal, "x", "max")
+    records = [
+        ended(number, "completed", whole[number]["C"]).model_copy(update={"config": whole[number]})
+        for number in range(9)
+        if number not in (4, 8)
+    ]
+    assert not agrees(study, records)
+    put_aside(journal)
+    study = open_study(journal, "x", "max")
+    rebuild(study, records, searcher(study), "macro_f1")
+    again = searcher(study)
+    first = again.suggest("id")
+    assert (first["number"], first["config"]) == (4, whole[4])
+    tell(study, ended(4, "completed", whole[4]["C"]), "macro_f1")
+    assert again.suggest("id")["config"] == whole[8]
+
+
+def test_fixed_and_space_reach_the_configuration(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    asker = searcher(study, fixed={"thumbnail": 16}, space={"components": [5], "class_weights": ["balanced"]})
+    config = asker.suggest("a")["config"]
+    assert config["thumbnail"] == 16
+    assert config["components"] == 5
+    assert config["class_weights"] == "balanced"
+
+
+@pytest.mark.parametrize("told", [3, 12])
+def test_killed_between_two_lines_of_the_journal_it_draws_what_the_undisturbed_run_draws(
+    tmp_path: Path, told: int
+) -> None:
+    journal = tmp_path / "x.journal"
+    play(open_study(journal, "x", "max"), told)
+    before = journal.read_bytes()
+    whole = searcher(open_study(journal, "x", "max")).suggest("undisturbed")
+    written = journal.read_bytes()[len(before) :].splitlines(keepends=True)
+    assert len(written) >= 4  # the trial, and its three parameters
+    for lines in range(len(written) + 1):
+        journal.write_bytes(before + b"".join(written[:lines]))
+        assert searcher(open_study(journal, "x", "max")).suggest("again") == whole
+
+
+def test_choices_that_a_family_writes_otherwise_are_found_again(tmp_path: Path) -> None:
+    def asker(found: optuna.Study) -> OptunaSearcher:
+        return OptunaSearcher(
+            found,
+            patch_knn.suggest,
+            PATCH_KNN.config,
+            fixed={},
+            space={"layers": ["3+2", "2"]},
+            seed=0,
+            training_seed=0,
+        )
+
+    study = open_study(tmp_path / "a.journal", "x", "max")
+    asking, records = asker(study), []
+    for _ in range(6):
+        suggested = asking.suggest("id")
+        record = ended(suggested["number"], "completed", 0.5).model_copy(update={"config": suggested["config"]})
+        records.append(record)
+        tell(study, record, "macro_f1")
+    assert {record.config["layers"] for record in records} == {"2+3", "2"}
+    assert agrees(study, records)
+    fresh = open_study(tmp_path / "b.journal", "x", "max")
+    rebuild(fresh, records, asker(fresh), "macro_f1")
+    assert [trial.params for trial in fresh.trials] == [trial.params for trial in study.trials]

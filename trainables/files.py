@@ -1,0 +1,114 @@
+"""Files that are there whole or not at all, lines that are on the disk before anything goes on, and SHA-256."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+DRAFT = ".part"
+"""How the name of a draft ends; it begins with a dot."""
+LONGEST_NAME = 143
+"""Bytes of a file's name that encrypted file systems take; most take 255."""
+
+
+@contextmanager
+def whole(path: Path, *, wait: bool, shared: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write what `path` shall hold; a reader of `path` sees what was there before, or all of it.
+
+    `wait`: it is on the disk before `path` shows it, so that not even a loss of power leaves half of it. `shared`:
+    several processes or threads may write this path at a time, each a draft of its own. Raises what the block raises,
+    and OSError where there is no room; `path` is then as before.
+    """
+    draft = _draft(path, shared)
+    try:
+        with draft.open("wb") as file:
+            yield file
+            if wait:
+                file.flush()
+                os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def write_whole(
+    path: Path, content: str | bytes | Sequence[bytes | memoryview], *, wait: bool, shared: bool = False
+) -> None:
+    """Write a text as UTF-8, bytes, or parts one after the other; `wait` and `shared` as in `whole`."""
+    parts = [content.encode("utf-8")] if isinstance(content, str) else content
+    with whole(path, wait=wait, shared=shared) as file:
+        for part in [parts] if isinstance(parts, bytes) else parts:
+            file.write(part)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill with what `path` shall hold; what was there is replaced once the block has ended.
+
+    What a block that was broken off left is removed by the next one. Not to be written by two processes at a time.
+    """
+    draft = _draft(path, shared=False)
+    if draft.exists():
+        shutil.rmtree(draft)
+    draft.mkdir(parents=True)
+    yield draft
+    if path.exists():
+        shutil.rmtree(path)
+    draft.replace(path)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file or folder is what `whole` or `whole_folder` has not finished."""
+    return path.name.startswith(".") and path.name.endswith(DRAFT)
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append one line of ASCII and wait until it is on the disk. What a crash left of an unfinished last line is cut
+    off first. One process at a time."""
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        if size and file.read(1) != b"\n":
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(text.encode("ascii") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def append_line_beside_others(path: Path, text: str) -> None:
+    """Append one line of ASCII in one write and wait until it is on the disk: several processes may do so at a time."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(descriptor, text.encode("ascii") + b"\n")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal. Raises OSError where it can't be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_sha256(value: Any) -> str:
+    """The SHA-256 of plain JSON values, in hexadecimal; the same for any order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _draft(path: Path, shared: bool) -> Path:
+    """Where `path` is written first: beside it, hidden, so that no listing takes it for a file of its own."""
+    own = f".{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}" if shared else ""
+    name = f".{path.name}{own}{DRAFT}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{DRAFT}"
+    return path.with_name(name)

@@ -1,0 +1,211 @@
+"""Files of pretrained backbone weights: found on this machine, read without running code, checked name by name."""
+
+import difflib
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlparse
+
+import torch
+from pydantic import AfterValidator
+from torch import Tensor, nn
+from torchvision import models
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from trainables.errors import InputError
+from trainables.files import file_sha256
+from trainables.own_code import absolute_callable, call, described, is_own
+from trainables.parts.backbones import backbone_on_meta, last_layer
+
+OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A file that holds weights, and what it is called in records."""
+
+    name: str
+    path: Path
+
+
+def checkpoint_folder() -> Path:
+    """Where torchvision keeps the files that it has downloaded."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def absolute_weights(weights: str) -> str:
+    """`weights` with paths made absolute: a trial runs in another folder than the one where it was read."""
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return str(path.resolve())
+    return absolute_callable(weights) if is_own(weights) else weights
+
+
+WeightsName = Annotated[str, AfterValidator(absolute_weights)]
+"""What a configuration takes as weights."""
+
+
+def find_weights(backbone: str, weights: str) -> WeightsFile | None:
+    """The file that `weights` stands for, or None: the backbone stays as it is built. Nothing is ever downloaded.
+
+    `weights` is `none`, `auto` (torchvision's file for this backbone, if it is on the machine), a name in torchvision's
+    list such as IMAGENET1K_V2 or DEFAULT, a path, or `module:function` of a function that gives a path. For a backbone
+    of one's own nothing is listed, and `auto` is `none`. Raises InputError where the name is unknown or the file
+    missing.
+    """
+    if weights == "none":
+        return None
+    listed = {} if is_own(backbone) else _listed(backbone)
+    if weights == "auto":
+        return next((file for file in listed.values() if file.path.is_file()), None)
+    if is_own(weights) and not Path(weights).expanduser().is_file():
+        return _named_by(weights)
+    named_in_full = not is_own(backbone) and weights.startswith(f"{_enum(backbone).__name__}.")
+    name = weights.rpartition(".")[2] if named_in_full else weights
+    if name in listed:
+        file = listed[name]
+        if not file.path.is_file():
+            raise InputError(
+                f"The weights {weights!r} of {backbone} are not on this machine. Looked for {file.path.name} in "
+                f"{file.path.parent}, and nothing is downloaded here. Get it from {_url(backbone, name)} and put it "
+                "there, or give the path of a file in `weights`, or use weights: auto or none."
+            )
+        return file
+    path = Path(weights).expanduser()
+    if path.is_file():
+        return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
+    if path.suffix or "/" in weights:
+        raise InputError(
+            f"There is no file of weights at {weights!r} (looked from {Path.cwd()}). Give the path of a file with the "
+            f"weights of {backbone}, or one of: {', '.join(['auto', 'none', *listed])}."
+        )
+    near = difflib.get_close_matches(weights, ["auto", "none", *listed], n=1, cutoff=0.4)
+    nearest = f"Did you mean {near[0]}? " if near else ""
+    allowed = f"Allowed: {', '.join(['auto', 'none', *listed])}, or a path."
+    raise InputError(f"Unknown weights {weights!r} for {backbone}. {nearest}{allowed}")
+
+
+def _named_by(weights: str) -> WeightsFile:
+    """The file whose path the callable `weights` gives."""
+    given = call(weights)
+    if not isinstance(given, str | Path) or not Path(given).is_file():
+        raise InputError(f"{weights!r} gave {given!r}, which is no file. It must give the path of a file of weights.")
+    path = Path(given)
+    return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
+
+
+def origin(backbone: str, file: WeightsFile | None) -> str:
+    """Where a backbone's numbers come from, for records."""
+    start = "random initialisation" if file is None else file.name
+    if not is_own(backbone):
+        return start
+    code = described(backbone)
+    return f"as {code} gives them" if file is None else f"{start}, in {code}"
+
+
+def starting_remarks(backbone: str, weights: str, file: WeightsFile | None) -> list[str]:
+    """What to say before work starts of where a backbone's numbers come from; nothing where `weights` is none."""
+    if file is not None:
+        return [f"{backbone} starts from the pretrained weights {file.name}."]
+    if weights != "auto":
+        return []
+    if is_own(backbone):
+        return [f"{backbone} starts as its factory gives it: for one's own backbone, weights: auto finds none."]
+    where = checkpoint_folder()
+    return [f"{backbone} starts from random initialisation: no pretrained weights for it in {where}."]
+
+
+def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, side: int, *, last: bool = False) -> None:
+    """Put the weights of `file` into `model`; all but its last layer, which is to be replaced, unless `last`.
+
+    The position embeddings of vision transformers are interpolated to pictures of `side` pixels. Raises InputError for
+    a file that can't be read without running code, or whose names or shapes are those of another architecture.
+    """
+    model.load_state_dict(_fitting(model, backbone, file, side, last), strict=False)
+
+
+def check_weights(backbone: str, file: WeightsFile, size: tuple[int, int], *, last: bool = False) -> None:
+    """Raise InputError where `load_backbone_weights` would, for pictures of `size` (height, width)."""
+    _check_weights(backbone, file, file.path.stat().st_mtime_ns, size, last)
+
+
+@functools.lru_cache(maxsize=64)
+def _check_weights(backbone: str, file: WeightsFile, stamp: int, size: tuple[int, int], last: bool) -> None:
+    _fitting(backbone_on_meta(backbone, size), backbone, file, size[0], last)
+
+
+def _fitting(model: nn.Module, backbone: str, file: WeightsFile, side: int, last: bool) -> dict[str, Tensor]:
+    """The tensors of a file by the names that `model` has for them."""
+    given = _read(file)
+    given = {OLD_DENSENET.sub(r"\1\2", name): value for name, value in given.items()}
+    ours = dict(model.state_dict())
+    if not last:
+        replaced = f"{last_layer(model)[0]}."
+        ours = {name: value for name, value in ours.items() if not name.startswith(replaced)}
+        given = {name: value for name, value in given.items() if not name.startswith(replaced)}
+    if not is_own(backbone):
+        given = {name: value for name, value in given.items() if not name.startswith(AUXILIARY)}
+    if backbone.startswith("vit_") and "encoder.pos_embedding" in given:
+        given = dict(interpolate_embeddings(side, int(backbone.rpartition("_")[2]), given))
+    # Files from before torch 0.4.1 count no batches.
+    missing = [name for name in ours if name not in given and not name.endswith("num_batches_tracked")]
+    surplus = [name for name in given if name not in ours]
+    shapes = [
+        f"{name} ({tuple(given[name].shape)}, not {tuple(ours[name].shape)})"
+        for name in ours
+        if name in given and given[name].shape != ours[name].shape
+    ]
+    wrong = [
+        f"{len(names)} {what}, such as {', '.join(names[:3])}"
+        for what, names in (("missing", missing), ("unknown to it", surplus), ("of another shape", shapes))
+        if names
+    ]
+    if wrong:
+        raise InputError(
+            f"The weights in {file.path} are not those of {backbone}: {'; '.join(wrong)}. "
+            "Give a file of this architecture, or change `backbone`."
+        )
+    return given
+
+
+def _read(file: WeightsFile) -> dict[str, Tensor]:
+    try:
+        content: Any = torch.load(file.path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch.load raises half a dozen kinds of error for a broken or unsafe file.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{file.path} can't be read as a file of weights: {reason} "
+            "Give a file that torch.save wrote from a state_dict."
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise InputError(
+            f"{file.path} holds no state_dict (tensors by name). Save one with torch.save(model.state_dict(), path)."
+        )
+    return {str(name): value for name, value in content.items()}
+
+
+def _enum(backbone: str) -> Any:
+    return models.get_model_weights(backbone)
+
+
+def _listed(backbone: str) -> dict[str, WeightsFile]:
+    """torchvision's weights of this backbone by name, DEFAULT first."""
+    enum = _enum(backbone)
+    members = {"DEFAULT": enum.DEFAULT, **dict(enum.__members__)}
+    folder = checkpoint_folder()
+    return {
+        name: WeightsFile(f"{member.name} ({(file := Path(urlparse(member.url).path).name)})", folder / file)
+        for name, member in members.items()
+    }
+
+
+def _url(backbone: str, name: str) -> str:
+    return str(_enum(backbone)[name].url)

@@ -1,0 +1,75 @@
+"""What a training goes on from when its process dies: one file a training, whole or not at all."""
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainables.files import json_sha256, write_whole
+
+FORMAT = 1
+SHARE = 20
+"""Saving may take one part in so many of the time that is spent training."""
+SHORTEST = 2.0
+"""Seconds of training that are not worth a file: they are done again."""
+
+
+def state_key(identity: Mapping[str, Any]) -> str:
+    """The name of a training: a hash of all that decides what comes out of it, as plain JSON values."""
+    return json_sha256(dict(identity))[:32]
+
+
+@dataclass
+class TrialState:
+    """One training's file. Reading it runs no code; what is broken, or another training's, counts as absent."""
+
+    folder: Path
+    key: str
+    _saved: float = field(default_factory=time.monotonic)
+    _cost: float = 0.0
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.folder / f"{self.key}.state"
+
+    def load(self) -> dict[str, Any] | None:
+        """What `save` was given last, its tensors on the CPU; None where there is nothing whole."""
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            return None
+        digest, payload = content[:64], content[64:]
+        if hashlib.sha256(payload).hexdigest().encode() != digest:
+            return None
+        read = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        if read["format"] != FORMAT or read["key"] != self.key:
+            return None
+        content_of: dict[str, Any] = read["content"]
+        return content_of
+
+    def due(self) -> bool:
+        """Whether so much was trained since the last file that another one is worth its time."""
+        return time.monotonic() - self._saved >= max(SHORTEST, SHARE * self._cost)
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Write tensors, numbers, texts, and lists and dicts of them. Raises OSError where there is no room."""
+        started = time.monotonic()
+        payload = io.BytesIO()
+        torch.save({"format": FORMAT, "key": self.key, "content": dict(content)}, payload)
+        self.folder.mkdir(exist_ok=True)
+        digest = hashlib.sha256(payload.getbuffer()).hexdigest().encode()
+        write_whole(self.path, [digest, payload.getbuffer()], wait=True, shared=True)
+        self._saved = time.monotonic()
+        self._cost = self._saved - started
+
+    def remove(self) -> None:
+        """Forget it: the training has ended."""
+        with suppress(OSError):
+            self.path.unlink()
