@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.data.fill.render_tree import Rendered, render
     from orchestrator.data.inspect.inspection import Inspection, inspect
     from orchestrator.experiment.experiment import Experiment, schema
+    from orchestrator.experiment.lists import list_families, list_metrics
     from orchestrator.experiment.starter import write_starter
     from orchestrator.machine.doctor import doctor
     from orchestrator.running.demo import demo
@@ -38,6 +39,8 @@ _HOMES = {
     "evaluate": "orchestrator.running.run",
     "inspect": "orchestrator.data.inspect.inspection",
     "leaderboard": "orchestrator.comparing.compared",
+    "list_families": "orchestrator.experiment.lists",
+    "list_metrics": "orchestrator.experiment.lists",
     "load_model": "orchestrator.using.loaded_model",
     "read_records": "orchestrator.artifacts.records",
     "render": "orchestrator.data.fill.render_tree",
@@ -63,6 +66,8 @@ __all__ = [
     "evaluate",
     "inspect",
     "leaderboard",
+    "list_families",
+    "list_metrics",
     "load_model",
     "read_records",
     "render",

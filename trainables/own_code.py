@@ -136,6 +136,7 @@ def _arrived(kind: type[Row], name: str, texts: dict[Path, str]) -> Row:
     return kind.load(name)
 
 
+@functools.cache
 def installed(group: str) -> dict[str, EntryPoint]:
     """The entry points of a group that the installed packages offer, by name."""
     return {point.name: point for point in entry_points(group=group)}

@@ -2,6 +2,7 @@
 
 import platform
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -13,8 +14,13 @@ DISTRIBUTION = "anomaly-orchestrator"
 RECORDED = ("ray", "torch", "torchvision", "optuna", "scikit-learn", "numpy", "pandas", "matplotlib", "pillow")
 
 
+def code_version(own_code: Sequence[str] = ()) -> str:
+    """The package's version, and what of the code is the user's own."""
+    return ", ".join([package_version(), *own_code])
+
+
 @cache
-def code_version() -> str:
+def package_version() -> str:
     """The package's version; with the commit, and `+changes`, where it runs from a git checkout."""
     release = version(DISTRIBUTION)
     root = Path(__file__).parents[2]
@@ -61,13 +67,13 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def provenance(experiment: str, data: str, split: str, device: str) -> Provenance:
-    """All of it, at this moment, on this host."""
+def provenance(experiment: str, data: str, split: str, device: str, own_code: Sequence[str] = ()) -> Provenance:
+    """All of it, at this moment, on this host. `own_code`: what of it is the user's, as records say it."""
     return Provenance(
         experiment=experiment,
         data=data,
         split=split,
-        code=code_version(),
+        code=code_version(own_code),
         packages=package_versions(),
         device=device_name(device),
         host=platform.node(),

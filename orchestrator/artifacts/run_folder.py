@@ -64,6 +64,11 @@ class RunFolder:
         return self.root / "ablation.json"
 
     @property
+    def own_metrics(self) -> Path:
+        """The descriptions of metrics of one's own, where there are any."""
+        return self.root / "metrics.json"
+
+    @property
     def report(self) -> Path:
         return self.root / "report"
 
@@ -82,6 +87,14 @@ class RunFolder:
     def pixels(self, variant: str, seed: int) -> Path:
         """Histograms of the test part's anomaly maps inside and outside the masks, as .npz without pickles."""
         return self.model(variant, seed) / "test_pixels.npz"
+
+    def draws(self, variant: str, seed: int) -> Path:
+        """Metrics of one's own on bootstrap draws of the test pictures, as .npz without pickles."""
+        return self.model(variant, seed) / "test_draws.npz"
+
+    def score_files(self, variant: str, seed: int) -> tuple[Path, ...]:
+        """All that a model's scores on the test part are kept in."""
+        return self.predictions(variant, seed), self.pixels(variant, seed), self.draws(variant, seed)
 
     def gallery(self, variant: str, seed: int) -> Path:
         """A folder of picture strips and `gallery.json`, which says what each shows."""

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from orchestrator.cli.data import inspect, render
+from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.runs import ablate, demo, evaluate, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
@@ -20,8 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for command in (
-    init, schema, doctor, inspect, render, sweep, ablate, evaluate, report, status, compare, leaderboard, demo,
-):  # fmt: skip
+    *(init, schema, doctor, families, metrics, inspect, render),
+    *(sweep, ablate, evaluate, report, status, compare, leaderboard, demo),
+):
     app.command()(command)
 
 

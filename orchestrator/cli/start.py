@@ -1,4 +1,4 @@
-"""The commands before there is a run: `init`, `schema`, `doctor`, `families`, `metrics`."""
+"""The commands before there is a run: `init`, `schema`, `doctor`."""
 
 import json
 from pathlib import Path

@@ -11,7 +11,7 @@ from orchestrator.comparing.data_sets import BoardRow, DataSet
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, read_usable
 from orchestrator.report.document.formatting import printable, words
-from orchestrator.report.numbers.leaderboard import mode_of, standings
+from orchestrator.report.numbers.leaderboard import standings
 from orchestrator.scoring.metric_table import default_metric
 from trainables.errors import InputError
 from trainables.interface import Task
@@ -172,7 +172,7 @@ def _place(entry: tuple[tuple[str, str, Task], list[NamedRun]]) -> tuple[str, st
 
 def _data_set(label: str, key: tuple[str, str, Task], members: Sequence[NamedRun], metric: str) -> DataSet:
     data, split, task = key
-    mode = mode_of(members[0].data, metric)
+    mode = members[0].data.mode_of(metric)
     rows = [
         BoardRow(
             run.name,

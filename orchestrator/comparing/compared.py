@@ -13,7 +13,7 @@ from orchestrator.comparing.comparison import comparison_json, read_comparison
 from orchestrator.comparing.comparison_report import comparison_report
 from orchestrator.comparing.reading import NamedRun
 from orchestrator.report.document.document import Report
-from orchestrator.report.document.formatting import printable
+from orchestrator.report.document.formatting import labelled, printable
 from orchestrator.report.document.plain_text import to_text
 from orchestrator.report.folder import write_folder
 from trainables.errors import InputError
@@ -52,7 +52,8 @@ def compare_runs(
     """
     found = read_comparison([Path(run) for run in runs], mark=mark, matches=match, metrics=metric)
     read = [found.first, *(one.run for one in found.others)]
-    return _compared(comparison_report(found), comparison_json(found), read, out)
+    with labelled(own for run in read for own in run.data.own_metrics):
+        return _compared(comparison_report(found), comparison_json(found), read, out)
 
 
 def leaderboard(runs: Paths, *, metric: str | None = None, out: str | Path | None = None) -> Compared:
@@ -63,7 +64,8 @@ def leaderboard(runs: Paths, *, metric: str | None = None, out: str | Path | Non
     run with figures; what is none is left out and named.
     """
     board = read_board([Path(run) for run in runs], metric)
-    return _compared(board_report(board), board_json(board), board.runs, out)
+    with labelled(own for run in board.runs for own in run.data.own_metrics):
+        return _compared(board_report(board), board_json(board), board.runs, out)
 
 
 def _compared(report: Report, values: dict[str, Any], runs: Sequence[NamedRun], out: str | Path | None) -> Compared:

@@ -15,10 +15,8 @@ from orchestrator.report.numbers.leaderboard import (
     drawn,
     known_draws,
     metric_by_seed,
-    mode_of,
 )
 from orchestrator.report.numbers.run_data import metrics_of_cells
-from orchestrator.scoring.metric_table import metric_bounds
 from orchestrator.scoring.statistics import SIGNIFICANCE, Comparison, Estimate, compare, estimate, holm
 from trainables.interface import Mode
 
@@ -86,7 +84,7 @@ def moves(
             if variant in others or not cells.records(variant):
                 continue
             for metric in metrics or metrics_of_cells(first.run.data.metric, cells.records(variant)):
-                value = _estimate(cells.of(variant), metric)
+                value = _estimate(cells, variant, metric)
                 if value is not None:
                     here = outcome == "only in the first"
                     ours, theirs = (value, None) if here else (None, value)
@@ -119,7 +117,7 @@ def needed_ratio(seeds: int, comparisons: int) -> float:
 
 def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool) -> Move:
     ours, theirs = first.of(mine), second.of(its)
-    values = _estimate(ours, metric), _estimate(theirs, metric)
+    values = _estimate(first, mine, metric), _estimate(second, its, metric)
     if values[0] is None or values[1] is None:
         outcome: Outcome = "only in the second" if values[1] is not None else "only in the first"
         if values == (None, None):
@@ -127,7 +125,7 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
         return Move(mine, its, metric, *values, outcome, "")
     if not comparable:
         return Move(mine, its, metric, *values, "not comparable", "other split")
-    mode = mode_of(first.run.data, metric)
+    mode = first.run.data.mode_of(metric)
     pair = {"": (metric_by_seed(theirs.cells, metric), difference_draws(theirs, ours, metric))}
     comparison = compare(pair, metric_by_seed(ours.cells, metric), mode)[""]
     seeds = comparison.difference.seeds
@@ -158,7 +156,8 @@ def _p(move: Move) -> float | None:
     return None if move.comparison is None else move.comparison.p
 
 
-def _estimate(cells: Drawn, metric: str) -> Estimate | None:
-    values = list(metric_by_seed(cells.cells, metric).values())
-    resampled = known_draws(cells.draws[metric].mean(axis=1)) if metric in cells.draws else None
-    return estimate(values, resampled, metric_bounds(metric)) if values else None
+def _estimate(cells: Cells, variant: str, metric: str) -> Estimate | None:
+    drawn = cells.of(variant)
+    values = list(metric_by_seed(drawn.cells, metric).values())
+    resampled = known_draws(drawn.draws[metric].mean(axis=1)) if metric in drawn.draws else None
+    return estimate(values, resampled, cells.run.data.bounds_of(metric)) if values else None

@@ -21,9 +21,12 @@ from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.evaluation.cells import Cell
+from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
-from orchestrator.scoring.metrics import confusion, grade, per_class
+from orchestrator.scoring.judged import Classified, Detected
+from orchestrator.scoring.metric_table import Metric
+from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
 from trainables.files import append_line_beside_others, file_sha256, whole
 from trainables.interface import Model, Prediction, Samples
@@ -93,10 +96,10 @@ def evaluate_cell(
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
     facts = model.facts()
     if choice is None:
-        found = classified(prediction, samples)
+        found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
     else:
-        found = detected(prediction, samples, choice)
+        found = detected(prediction, samples, choice, grading.judge.own)
         galleries = (*model.gallery(handful(job.validation)),)
         if pixels is not None and prediction.maps is not None:
             galleries += heat_map_gallery(samples, prediction, pixels.low, pixels.threshold)
@@ -104,6 +107,10 @@ def evaluate_cell(
             if grading.heat_maps:
                 write_all_heat_maps(run.heat_maps(cell.variant, cell.seed), samples, prediction.maps, pixels)
     write_galleries(run.gallery(cell.variant, cell.seed), galleries)
+    if grading.judge.own:
+        judged = judged_of(prediction.scores, samples, choice)
+        sources = _names(samples.groups or samples.paths)
+        write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
     return TrialRecord(
         **of_cell(cell, origin),
         **found,
@@ -116,11 +123,7 @@ def evaluate_cell(
         parameters=model.parameters,
         peak_memory=last.peak_memory,
         energy=last.energy,
-        files={
-            path.name: file_sha256(path)
-            for path in (run.predictions(cell.variant, cell.seed), run.pixels(cell.variant, cell.seed))
-            if path.exists()
-        },
+        files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     ).model_dump_json()
 
 
@@ -179,22 +182,22 @@ class OnTest(TypedDict, total=False):
     threshold: ThresholdChoice | None
 
 
-def classified(prediction: Prediction, samples: Samples) -> OnTest:
+def classified(prediction: Prediction, samples: Samples, own: Sequence[Metric]) -> OnTest:
     """Of a classifier."""
     return OnTest(
-        metrics=grade(prediction, samples.labels, samples.classes, "classification"),
+        metrics=grade(prediction, samples.labels, samples.classes, "classification", own=own),
         per_class=per_class(prediction, samples.labels, samples.classes),
         confusion=confusion(prediction, samples.labels, samples.classes),
     )
 
 
-def detected(prediction: Prediction, samples: Samples, choice: ThresholdChoice) -> OnTest:
+def detected(prediction: Prediction, samples: Samples, choice: ThresholdChoice, own: Sequence[Metric]) -> OnTest:
     """Of a detector that draws the line where validation has chosen."""
     masks = None if samples.masks is None else samples.masks[np.arange(len(samples))]
     pixels = (prediction.maps, masks, samples.masked)
     return OnTest(
-        metrics=grade_detection(prediction.scores, samples.labels, choice.value, *pixels),
-        per_kind=per_kind(prediction.scores, samples.labels, samples.kinds, choice.value, *pixels),
+        metrics=grade_detection(prediction.scores, samples.labels, choice.value, *pixels, own=own),
+        per_kind=per_kind(prediction.scores, samples.labels, samples.kinds, choice.value, *pixels, own=own),
         threshold=choice,
     )
 
@@ -216,6 +219,29 @@ def write_all_heat_maps(folder: Path, samples: Samples, maps: NDArray[np.float32
     for row, path in enumerate(samples.paths):
         picture = samples.pictures[np.array([row])][0]
         write_heat_maps(folder, path, picture, maps[row], scale, pixels.threshold)
+
+
+def write_own_draws(
+    path: Path, judged: Classified | Detected, sources: NDArray[np.bytes_], own: Sequence[Metric]
+) -> None:
+    """Keep metrics of one's own on bootstrap draws of the test pictures: a report has none of their code.
+
+    `sources` (N,): the source picture of each.
+    """
+    path.unlink(missing_ok=True)
+    groups = np.unique(sources, return_inverse=True)[1]
+    drawn: dict[str, Any] = {one.name: resample_value(one, judged, groups) for one in own}
+    known = {name: values for name, values in drawn.items() if len(values)}
+    if known:
+        with whole(path, wait=False) as file:
+            np.savez_compressed(file, **known)
+
+
+def judged_of(scores: NDArray[np.float64], samples: Samples, choice: ThresholdChoice | None) -> Classified | Detected:
+    """What a metric of whole pictures is computed from."""
+    if choice is not None:
+        return Detected(scores, samples.labels, choice.value)
+    return Classified(check_scores(scores, samples.labels, samples.classes), samples.labels, samples.classes)
 
 
 class OfCell(TypedDict):

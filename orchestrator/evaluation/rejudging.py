@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.artifacts.records import Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.evaluation.cells import Cell
-from orchestrator.evaluation.evaluate_cell import OnTest, log_reading, of_cell
+from orchestrator.evaluation.evaluate_cell import OnTest, log_reading, of_cell, write_own_draws
 from orchestrator.scoring.detection import grade_detection, per_kind
-from orchestrator.scoring.metric_table import needs_masks, needs_threshold
+from orchestrator.scoring.judged import Detected
+from orchestrator.scoring.metric_table import METRICS, Metric
 from orchestrator.scoring.thresholds import parse_strategy
 from trainables.files import file_sha256, whole_folder, write_whole
 
@@ -22,7 +24,9 @@ class Unusable(Exception):
     """What another cell left behind is not whole."""
 
 
-def rejudge(cell: Cell, source: TrialRecord, run: RunFolder, log: Path, origin: Provenance) -> TrialRecord:
+def rejudge(
+    cell: Cell, source: TrialRecord, run: RunFolder, origin: Provenance, own: Sequence[Metric] = ()
+) -> TrialRecord:
     """The record of a cell that differs from a completed one in its folder, and maybe in its threshold strategy.
 
     Its folder gets copies of the other's files. Raises Unusable where these are not what the other's record was made
@@ -31,19 +35,23 @@ def rejudge(cell: Cell, source: TrialRecord, run: RunFolder, log: Path, origin: 
     started = time.perf_counter()
     kept, strategy = _whole(run, source), cell.setting.strategy
     same = strategy == source.strategy
-    found = _same(source) if same or strategy is None else _judged(strategy, source, run)
+    found = _same(source) if same or strategy is None else _judged(strategy, source, run, own)
     choice = found.get("threshold")
     if choice is not None:
         kept = kept.model_copy(update={"threshold": choice.value})
-    log_reading(log, cell, kept.weights)
-    _copy(run.model(source.variant, source.seed), run.model(cell.variant, cell.seed), kept, cell)
+    log_reading(run.test_reads, cell, kept.weights)
+    target = run.model(cell.variant, cell.seed)
+    _copy(run.model(source.variant, source.seed), target, kept, cell)
+    files = dict(source.files)
+    if not same and choice is not None and own:
+        files |= _drawn_again(run, cell, choice, own)
     return TrialRecord(
         **of_cell(cell, origin),
         **found,
-        history=source.history if same else _without_thresholded(source.history),
+        history=source.history if same else _without_thresholded(source.history, own),
         epoch=source.epoch,
         facts={**source.facts, "scores taken over from": source.variant},
-        files=source.files,
+        files=files,
         parameters=source.parameters,
         status="completed",
         # The same cell cost what it cost. Another strategy costs only this.
@@ -82,27 +90,38 @@ def _same(source: TrialRecord) -> OnTest:
     )
 
 
-def _judged(strategy: str, source: TrialRecord, run: RunFolder) -> OnTest:
+def _judged(strategy: str, source: TrialRecord, run: RunFolder, own: Sequence[Metric]) -> OnTest:
     """What a record says of a detector at another threshold: what depends on none stays."""
     with np.load(run.predictions(source.variant, source.seed), allow_pickle=False) as kept:
         scores, labels = kept["scores"], kept["labels"]
         kinds = [os.fsdecode(kind) for kind in kept["kinds"]]
         value = parse_strategy(strategy).fit(kept["validation_scores"], kept["validation_labels"])
-    of_kinds = per_kind(scores, labels, kinds, value)
+    of_pictures = [one for one in own if not one.pixel]
+    of_pixels = {one.name for one in (*METRICS.values(), *own) if one.pixel}
+    of_kinds = per_kind(scores, labels, kinds, value, own=of_pictures)
+
+    def pixels(metrics: dict[str, float]) -> dict[str, float]:
+        return {name: number for name, number in metrics.items() if name in of_pixels}
+
     return OnTest(
-        metrics={**grade_detection(scores, labels, value), **_pixel(source.metrics)},
-        per_kind={kind: {**found, **_pixel(source.per_kind.get(kind, {}))} for kind, found in of_kinds.items()},
+        metrics={**grade_detection(scores, labels, value, own=of_pictures), **pixels(source.metrics)},
+        per_kind={kind: {**found, **pixels(source.per_kind.get(kind, {}))} for kind, found in of_kinds.items()},
         threshold=ThresholdChoice(strategy=strategy, value=value),
     )
 
 
-def _without_thresholded(history: list[dict[str, float]]) -> list[dict[str, float]]:
+def _drawn_again(run: RunFolder, cell: Cell, choice: ThresholdChoice, own: Sequence[Metric]) -> dict[str, str]:
+    """Metrics of one's own at another threshold, on draws; the SHA-256 of their file by its name."""
+    path = run.draws(cell.variant, cell.seed)
+    with np.load(run.predictions(cell.variant, cell.seed), allow_pickle=False) as kept:
+        write_own_draws(path, Detected(kept["scores"], kept["labels"], choice.value), kept["groups"], own)
+    return {path.name: file_sha256(path)} if path.exists() else {}
+
+
+def _without_thresholded(history: list[dict[str, float]], own: Sequence[Metric]) -> list[dict[str, float]]:
     """The epochs without what was measured at the other strategy's threshold."""
-    return [{name: number for name, number in row.items() if not needs_threshold(name)} for row in history]
-
-
-def _pixel(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if needs_masks(name)}
+    moved = {one.name for one in (*METRICS.values(), *own) if one.thresholded}
+    return [{name: number for name, number in row.items() if name not in moved} for row in history]
 
 
 def _copy(source: Path, target: Path, kept: KeptModel, cell: Cell) -> None:

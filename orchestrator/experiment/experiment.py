@@ -8,14 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size, sides
+from orchestrator.data.plotting.plot_style import STYLES, style_name
 from orchestrator.data.split.settings import SplitSettings
 from orchestrator.experiment.ablation_settings import Ablation
 from orchestrator.experiment.messages import explain, set_key
-from orchestrator.families import FAMILIES, family_name, is_cheap, variant_name
+from orchestrator.experiment.own_parts import beside
+from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, SamplerName, SchedulerName
+from orchestrator.families import FAMILIES, code_of, family_name, is_cheap, variant_name
 from orchestrator.scoring.thresholds import parse_strategy
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
+from trainables.own_code import absolute_callable, described, is_own
 
 FREE_KEYS = (
     "budget.trials",
@@ -28,6 +32,8 @@ FREE_KEYS = (
     "mirror",
 )
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
+LATER_KEYS = {"sampler": "tpe"}
+"""Keys that came after runs were begun without them, and the value that means what these did."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -53,8 +59,10 @@ class Data(Section):
     column: str | None = Field(
         default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
     )
-    style: Literal["seed", "plain"] = Field(
-        default="seed", description="How a series is drawn. seed: grid and labels; plain: matplotlib's default."
+    style: str = Field(
+        default="seed",
+        description=f"How a series is drawn. {'; '.join(f'{row.name}: {row.summary}' for row in STYLES.values())}; or "
+        "one of your own: path/to/file.py:STYLE.",
     )
     size: Size = Field(default=224, description="The pictures' size in pixels: N or [height, width].")
     store: Path | None = Field(
@@ -66,6 +74,11 @@ class Data(Section):
     @classmethod
     def _size_in_range(cls, size: Size) -> Size:
         return checked_size(size)
+
+    @field_validator("style")
+    @classmethod
+    def _known_style(cls, style: str) -> str:
+        return style_name(style)
 
 
 class Variant(Section):
@@ -110,13 +123,19 @@ class Objective(Section):
 
     metric: str | None = Field(
         default=None,
-        description="A metric's name, such as accuracy or average_precision, or validation_loss. Unset: macro_f1; for "
-        "detection roc_auc, or validation_loss where validation holds normals only.",
+        description="A metric's name, such as accuracy or average_precision (orchestrate metrics lists them), one of "
+        "your own (path/to/file.py:METRIC), or validation_loss. Unset: macro_f1; for detection roc_auc, or "
+        "validation_loss where validation holds normals only.",
     )
     mode: Mode | None = Field(default=None, description="Unset: as the metric is better.")
     test_metric: str | None = Field(
         default=None, description="What tables rank by. Unset: the metric, or roc_auc where that is validation_loss."
     )
+
+    @field_validator("metric", "test_metric")
+    @classmethod
+    def _absolute(cls, name: str | None) -> str | None:
+        return absolute_callable(name) if name is not None and is_own(name) else name
 
 
 class Threshold(Section):
@@ -175,8 +194,11 @@ class Experiment(Section):
     threshold: Threshold = Field(default_factory=Threshold)
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
-    scheduler: Literal["asha", "none"] = Field(
-        default="asha", description="asha stops trials early that are behind the others at the same epoch."
+    scheduler: SchedulerName = Field(
+        default="asha", description="; ".join(f"{row.name}: {row.summary}" for row in SCHEDULERS.values()) + "."
+    )
+    sampler: SamplerName = Field(
+        default="tpe", description="; ".join(f"{row.name}: {row.summary}" for row in SAMPLERS.values()) + "."
     )
     seeds: tuple[int, ...] = Field(
         default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
@@ -225,8 +247,19 @@ class Experiment(Section):
     def fingerprint(self) -> str:
         """A hash of all in the file that decides what a trial gives; of the seeds, that is the first."""
         told = flat(self.model_dump(mode="json"))
-        meant = {key: value for key, value in told.items() if not is_free(key) and key != "seeds"}
+        unsaid = {key for key, value in LATER_KEYS.items() if told[key] == value}
+        meant = {key: value for key, value in told.items() if not is_free(key) and key not in {"seeds", *unsaid}}
         return json_sha256({**meant, "seed": self.seeds[0]})[:16]
+
+    @property
+    def own_code(self) -> tuple[str, ...]:
+        """What records should say of the user's own families, metrics and style: a file by its name and SHA-256."""
+        families = {variant.family for variant in self.families}
+        if self.ablation is not None:
+            families |= {row.family for row in self.ablation.variants if row.family is not None}
+        others = {self.data.style, self.objective.metric, self.objective.test_metric}
+        found = {code_of(name) for name in families} | {described(name) for name in others if name and is_own(name)}
+        return tuple(sorted(found - {""}))
 
     def to_yaml(self) -> str:
         """The file with every default written out."""
@@ -244,7 +277,7 @@ class Experiment(Section):
     def load(cls, path: Path, overrides: tuple[str, ...] = ()) -> Self:
         """Read a YAML file and apply `KEY=VALUE` overrides.
 
-        A relative `data.path` is looked for beside the file, then in the current folder.
+        A relative `data.path`, and files of one's own code, are looked for beside the file, then in the current folder.
         """
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
@@ -256,10 +289,11 @@ class Experiment(Section):
             raise InputError(f"The experiment file {path} holds no keys. See a full one with: orchestrate init FILE")
         for override in overrides:
             set_key(values, override)
+        beside(values, path.resolve().parent)
         experiment = cls.from_mapping(values, str(path))
         given = experiment.data.path.expanduser()
-        beside = path.resolve().parent / given
-        found = beside if beside.exists() else Path.cwd() / given
+        near = path.resolve().parent / given
+        found = near if near.exists() else Path.cwd() / given
         return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
 
 

@@ -1,15 +1,24 @@
 """What a run seeks: its task, which class is normal, the metric of the search and that of the tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.messages import unknown_key
 from orchestrator.families import family_row
-from orchestrator.scoring.metric_table import default_metric, metric_mode, metrics_of, needs_masks, needs_threshold
+from orchestrator.scoring.metric_table import (
+    GROUP,
+    METRICS,
+    Metric,
+    default_metric,
+    metric_mode,
+    metric_row,
+    metrics_of,
+)
 from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, usable
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
+from trainables.own_code import installed, is_own
 
 VALIDATION_LOSS = "validation_loss"
 """Not a metric of scores: what training itself minimises, the one figure that needs no known anomalies."""
@@ -35,10 +44,30 @@ class Goal:
     """Detection: the threshold strategies that validation allows, in the order of preference."""
     anomalies: bool
     """Detection: whether validation holds anomalies."""
+    own: tuple[Metric, ...] = ()
+    """The metrics of one's own among these."""
+
+    @property
+    def thresholded(self) -> bool:
+        """Whether `metric` depends on where the line is drawn; a loss does not."""
+        row = self.row(self.metric)
+        return row is not None and row.thresholded
+
+    @property
+    def pixel(self) -> bool:
+        """Whether `metric` is of pixels."""
+        row = self.row(self.metric)
+        return row is not None and row.pixel
+
+    def row(self, name: str) -> Metric | None:
+        """What is known of a metric; None for validation_loss."""
+        return next((one for one in self.own if one.name == name), METRICS.get(name))
 
     def settle(self, experiment: Experiment) -> Experiment:
         """The experiment with what was unset written out, so that its file says what was done."""
-        filled = {"metric": self.metric, "mode": self.mode, "test_metric": self.test_metric}
+        places = {one.name: one.own for one in self.own}
+        metric, test = (places.get(name, name) for name in (self.metric, self.test_metric))
+        filled = {"metric": metric, "mode": self.mode, "test_metric": test}
         update: dict[str, object] = {"objective": experiment.objective.model_copy(update=filled)}
         if self.task == "detection":
             update["threshold"] = experiment.threshold.model_copy(update={"strategies": self.strategies})
@@ -57,56 +86,68 @@ def task_of(experiment: Experiment) -> Task:
     return next(iter(tasks))
 
 
-def check_names(experiment: Experiment) -> None:
-    """InputError where objective or threshold name what their task does not have. Needs no data."""
+def check_names(experiment: Experiment) -> tuple[Metric, ...]:
+    """The metrics of one's own that are sought; InputError where objective or threshold name what their task does not
+    have. Needs no data."""
     task = task_of(experiment)
     known = [metric.name for metric in metrics_of(task)]
     wanted = experiment.objective
-    if wanted.metric is not None and wanted.metric not in (*known, VALIDATION_LOSS):
-        raise InputError(f"objective.metric: {_unknown_metric(wanted.metric, [*known, VALIDATION_LOSS])}")
-    if wanted.test_metric is not None and wanted.test_metric not in known:
-        raise InputError(f"objective.test_metric: {_unknown_metric(wanted.test_metric, known)}")
+    own = {}
+    for key, name, more in (("metric", wanted.metric, [VALIDATION_LOSS]), ("test_metric", wanted.test_metric, [])):
+        if name is not None and (is_own(name) or name in installed(GROUP)):
+            own[name] = row = metric_row(name)
+            if row.task != task:
+                raise InputError(f"objective.{key}: {name} is for {row.task}, and these families do {task}.")
+        elif name is not None and name not in (*known, *more):
+            raise InputError(f"objective.{key}: {unknown_key(name, [*known, *more], noun=('metric', 'metrics'))}")
     if task == "classification" and (experiment.threshold.strategies or experiment.threshold.search):
         raise InputError("threshold is for detection, and these families classify. Leave the section out.")
-    if experiment.threshold.search and wanted.metric is not None and not needs_threshold(wanted.metric):
+    sought = None if wanted.metric is None else own.get(wanted.metric, METRICS.get(wanted.metric))
+    if experiment.threshold.search and wanted.metric is not None and (sought is None or not sought.thresholded):
         names = ", ".join(metric.name for metric in metrics_of(task) if metric.thresholded)
         raise InputError(
             f"threshold.search draws a strategy as a hyperparameter, and {wanted.metric} does not depend on it. "
             f"Set objective.metric to one that does: {names}."
         )
+    return tuple(own.values())
 
 
-def goal_of(experiment: Experiment, listing: Listing) -> tuple[Goal, list[str]]:
+def goal_of(experiment: Experiment, listing: Listing, own: tuple[Metric, ...] = ()) -> tuple[Goal, list[str]]:
     """What is sought on these data, with remarks; InputError where validation can't tell it.
 
-    The experiment has passed `check_names`.
+    `own`: what `check_names` has given of this experiment.
     """
-    task, wanted = task_of(experiment), experiment.objective
-    if task == "classification":
-        metric = wanted.metric or default_metric(task)
-        test = wanted.test_metric or (default_metric(task) if metric == VALIDATION_LOSS else metric)
-        remarks = []
-        if experiment.data.normal is not None:
-            remarks.append("data.normal changes nothing: these families classify.")
-        return Goal(task, None, metric, wanted.mode or metric_mode(metric), test, (), False), remarks
-    normal = _normal_class(experiment, listing)
-    anomalies = has_validation_anomalies(experiment, listing, normal)
-    strategies, remarks = _strategies(experiment, anomalies), list[str]()
-    default = "balanced_accuracy" if experiment.threshold.search else default_metric(task)
-    metric = wanted.metric or (default if anomalies else VALIDATION_LOSS)
-    if metric != VALIDATION_LOSS and not anomalies:
+    task, wanted, remarks = task_of(experiment), experiment.objective, list[str]()
+    names = {one.own: one.name for one in own}
+    given, given_test = (names.get(name, name) for name in (wanted.metric, wanted.test_metric))
+    normal: str | None = None
+    strategies: tuple[str, ...] = ()
+    anomalies, default = False, default_metric(task)
+    if task == "detection":
+        normal = _normal_class(experiment, listing)
+        anomalies = has_validation_anomalies(experiment, listing, normal)
+        strategies = _strategies(experiment, anomalies)
+        default = "balanced_accuracy" if experiment.threshold.search else default
+    elif experiment.data.normal is not None:
+        remarks.append("data.normal changes nothing: these families classify.")
+    metric = given or (default if task == "classification" or anomalies else VALIDATION_LOSS)
+    if task == "detection" and metric != VALIDATION_LOSS and not anomalies:
         raise InputError(f"objective.metric is {metric}, and validation holds normal pictures only. {WAYS_OUT}")
-    if wanted.metric is None and metric == VALIDATION_LOSS:
+    if task == "detection" and given is None and metric == VALIDATION_LOSS:
         remarks.append(
             f"Validation holds normal pictures only: trials are judged by {VALIDATION_LOSS}, and the threshold is "
             f"{strategies[0]} of normals. No detection metric chooses anything."
         )
-    test = wanted.test_metric or (default_metric(task) if metric == VALIDATION_LOSS else metric)
+    test = given_test or (default_metric(task) if metric == VALIDATION_LOSS else metric)
+    found = Goal(task, normal, metric, "max", test, strategies, anomalies, own)
+    row = found.row(metric)
+    found = replace(found, mode=wanted.mode or (metric_mode(metric) if row is None else row.mode))
     masks = any(file.mask is not None for file in listing.files)
     for key, name in (("objective.metric", metric), ("objective.test_metric", test)):
-        if needs_masks(name) and not masks:
+        row = found.row(name)
+        if row is not None and row.pixel and not masks:
             raise InputError(f"{key} is {name}, which needs masks of the defects, and {listing.root} has none.")
-    return Goal(task, normal, metric, wanted.mode or metric_mode(metric), test, strategies, anomalies), remarks
+    return found, remarks
 
 
 def has_validation_anomalies(experiment: Experiment, listing: Listing, normal: str) -> bool:
@@ -143,7 +184,3 @@ def _strategies(experiment: Experiment, anomalies: bool) -> tuple[str, ...]:
             "validation (data.split.anomalies_to_validation: 0.3)."
         )
     return fitting
-
-
-def _unknown_metric(name: str, known: list[str]) -> str:
-    return unknown_key(name, known, noun=("metric", "metrics"))

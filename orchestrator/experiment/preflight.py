@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from orchestrator.data.fill.render_tree import column_remarks
 from orchestrator.data.layouts.table import find_files
+from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import check_variants, frame_of, trials_at_once
@@ -40,11 +41,12 @@ def settle(
     `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
     settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
     """
-    check_names(experiment)
+    own = check_names(experiment)
+    style_row(experiment.data.style)
     if resources is not None:
         trials_at_once(experiment, **resources)
     listing = find_files(experiment.data.path, experiment.data.layout)
-    goal, said = goal_of(experiment, listing)
+    goal, said = goal_of(experiment, listing, own)
     experiment = goal.settle(experiment)
     frame = frame_of(experiment, goal, listing)
     claim(experiment)

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from pydantic import BaseModel, ConfigDict
 
-from orchestrator.artifacts.provenance import code_version, device_name, package_versions
+from orchestrator.artifacts.provenance import device_name, package_version, package_versions
 from orchestrator.machine.engine import Engine, available
 from orchestrator.machine.resources import local_resources
 from trainables.parts.pretrained import checkpoint_folder, find_weights
@@ -86,7 +86,7 @@ def doctor() -> Findings:
     if not os.access(Path.cwd(), os.W_OK):
         problems.append(f"{Path.cwd()} can't be written: give --out a folder where you may write.")
     return Findings(
-        version=code_version(),
+        version=package_version(),
         packages=package_versions(),
         processor=device_name("cpu"),
         cpus=int(resources["cpus"]),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.report.document.formatting import labelled
 from orchestrator.report.figures.svg import drawing
 from orchestrator.report.folder import write_folder
 from orchestrator.report.numbers.run_data import read_run
@@ -18,7 +19,7 @@ def write_report(run: RunFolder, figures: bool = True) -> Path:
     no record, a record that can't be read, or no room to write.
     """
     data = read_run(run)
-    with drawing():
+    with drawing(), labelled(data.own_metrics):
         report = build_report(data)
     try:
         return write_folder(report, run.report, figures=figures, ours=True)

@@ -6,8 +6,9 @@ import pandas as pd
 
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.document.formatting import label, printable, shorten
+from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
+from orchestrator.scoring.own_metrics import read_own
 
 COLUMNS = {
     "variant": "variant", "seeds": "seeds", "mean": "mean", "half_width": "± (95 %)", "delta": "Δ to baseline",
@@ -34,6 +35,11 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
 
 def result_text(folder: RunFolder) -> str:
     """The leaderboard, the ablation by its first metric, and where the report lies."""
+    with labelled(read_own(folder.own_metrics)):
+        return _text(folder)
+
+
+def _text(folder: RunFolder) -> str:
     result = result_json(folder)
     parts = []
     if result["ablation"]:

@@ -21,6 +21,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, run_folder, storage_told
+from orchestrator.scoring.own_metrics import save_own
 
 if TYPE_CHECKING:
     from orchestrator.stages.context import Context
@@ -171,6 +172,8 @@ def working(
 
         for remark in settled.remarks:
             reporter.say(remark)
+        if settled.goal.own:
+            save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
         concurrent = trials_at_once(settled.experiment, **available())
         yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)

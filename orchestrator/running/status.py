@@ -17,6 +17,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.machine.progress import duration
 from orchestrator.running.claim import experiment_of, run_folder
 from orchestrator.scoring.metric_table import metric_mode
+from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
 
 RECENT = 50
@@ -55,7 +56,8 @@ def status(out: str | Path) -> dict[str, Any]:
 def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
     goal = experiment.objective
-    metric = goal.metric or "macro_f1"
+    given = goal.metric or "macro_f1"
+    metric = next((one.name for one in read_own(folder.own_metrics) if one.own == given), given)
     mode = goal.mode or metric_mode(metric)
     better = max if mode == "max" else min
     variants = {

@@ -13,7 +13,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from orchestrator.scoring.confusion_counts import check_detection, check_threshold
 from orchestrator.scoring.defects import countable, pixel_ranks, pixels
 from orchestrator.scoring.judged import Detected
-from orchestrator.scoring.metric_table import graded
+from orchestrator.scoring.metric_table import Metric, graded
 
 if TYPE_CHECKING:
     from trainables.interface import Pictures
@@ -28,8 +28,10 @@ def grade_detection(
     maps: NDArray[np.floating] | None = None,
     masks: Pictures | None = None,
     masked: NDArray[np.bool_] | None = None,
+    *,
+    own: Sequence[Metric] = (),
 ) -> dict[str, float]:
-    """Every metric of detection that is defined, by name, in the order of tables.
+    """Every metric of detection, and one's `own`, that is defined, by name, in the order of tables.
 
     `scores` (N,), higher is stranger; `labels` (N,), 0 normal and 1 anomalous; a score above `threshold` is called an
     anomaly. ROC-AUC and average precision (both scikit-learn's) need both classes; the others at a threshold as in
@@ -42,7 +44,7 @@ def grade_detection(
     if maps is not None and masks is not None:
         maps = _one_a_score(maps, scores)
         ranks = pixel_ranks(pixels(maps, masks, countable(maps, masks, masked, labels).rows))
-    return graded("detection", Detected(scores, labels, threshold, maps, masks, masked, ranks))
+    return graded("detection", Detected(scores, labels, threshold, maps, masks, masked, ranks), own)
 
 
 def per_kind(
@@ -53,6 +55,8 @@ def per_kind(
     maps: NDArray[np.floating] | None = None,
     masks: Pictures | None = None,
     masked: NDArray[np.bool_] | None = None,
+    *,
+    own: Sequence[Metric] = (),
 ) -> dict[str, dict[str, float]]:
     """The metrics of each kind of anomaly against all normals, and `pictures`, how many of the kind there are.
 
@@ -72,14 +76,14 @@ def per_kind(
         background = pixels(maps, masks, counted[normal[counted]])
     found: dict[str, dict[str, float]] = {}
     for kind in sorted({str(name) for name in names[~normal]}):
-        own = ~normal & (names == kind)
-        rows = np.flatnonzero(normal | own)
+        of_kind = ~normal & (names == kind)
+        rows = np.flatnonzero(normal | of_kind)
         judged = Detected(scores[rows], labels[rows], threshold)
         if maps is not None and masks is not None and counted is not None:
-            ranks = pixel_ranks(pixels(maps, masks, counted[own[counted]]), background)
+            ranks = pixel_ranks(pixels(maps, masks, counted[of_kind[counted]]), background)
             known = None if masked is None else masked[rows]
             judged = replace(judged, maps=maps[rows], masks=masks[rows], masked=known, pixels=ranks)
-        found[kind] = {"pictures": float(own.sum()), **graded("detection", judged)}
+        found[kind] = {"pictures": float(of_kind.sum()), **graded("detection", judged, own)}
     return found
 
 

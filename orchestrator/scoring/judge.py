@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.records import ThresholdChoice
+from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import grade
 from orchestrator.scoring.thresholds import choose
 
@@ -26,6 +27,8 @@ class Judge:
     """Detection: the threshold strategies that are compared."""
     metric: Literal["balanced_accuracy", "f1"] = "balanced_accuracy"
     """By which the best strategy is chosen."""
+    own: tuple[Metric, ...] = ()
+    """Metrics of one's own."""
 
     def __call__(self, prediction: Prediction, samples: Samples, strategy: str | None = None) -> dict[str, float]:
         """Every metric that is defined here; those with a threshold at `strategy`'s, or else at the best one's."""
@@ -38,6 +41,7 @@ class Judge:
             threshold=None if threshold is None else threshold.value,
             masks=None if samples.masks is None else samples.masks[np.arange(len(samples))],
             masked=samples.masked,
+            own=self.own,
         )
 
     def threshold(

@@ -6,15 +6,16 @@ A row says all of a metric. `value` is computed from pictures as they are, `resa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trainables.errors import InputError
 from trainables.interface import Mode, Task
-from trainables.own_code import OwnRow
+from trainables.own_code import OwnRow, absolute_callable, installed, is_own
 
 if TYPE_CHECKING:
     from orchestrator.scoring.defects import BinnedRanks
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Needs = Literal["scores", "threshold", "masks"]
+GROUP = "anomaly_orchestrator.metrics"
+"""The entry points by which an installed package offers metrics."""
 
 
 @dataclass(frozen=True)
@@ -209,14 +212,23 @@ def default_metric(task: Task) -> str:
     return metrics_of(task)[0].name
 
 
-def needs_threshold(name: str) -> bool:
-    """Whether what is sought by this name depends on where the line is drawn; of a loss, no."""
-    return name in METRICS and METRICS[name].thresholded
+def metric_row(name: str) -> Metric:
+    """The metric of the table, of an installed package, or of one's own; InputError where there is none.
 
-
-def needs_masks(name: str) -> bool:
-    """Whether what is sought by this name is of pixels."""
-    return name in METRICS and METRICS[name].pixel
+    The code of one's own is run.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    points = {} if is_own(name) else installed(GROUP)
+    if not is_own(name) and name not in points:
+        raise InputError(f"Unknown metric {name!r}. Known metrics: {', '.join([*METRICS, *points])}.")
+    row = Metric.load(points[name].value if name in points else absolute_callable(name))
+    if row.name in METRICS or not row.name.isidentifier():
+        raise InputError(
+            f"{name!r} is a metric called {row.name!r}; it must be called otherwise than those of the package, by "
+            "letters, digits and underscores."
+        )
+    return replace(row, own=name)
 
 
 def metric_mode(name: str) -> Mode:
@@ -226,12 +238,8 @@ def metric_mode(name: str) -> Mode:
     return "min" if "loss" in name or "error" in name else "max"
 
 
-def metric_bounds(name: str) -> tuple[float, float]:
-    """What values a metric can take; of an unknown one, any."""
-    return METRICS[name].bounds if name in METRICS else (-math.inf, math.inf)
-
-
-def graded(task: Task, judged: Classified | Detected) -> dict[str, float]:
-    """Every metric of a task that is defined, by name, in the order of tables."""
-    found = {metric.name: metric.value(judged) for metric in metrics_of(task) if metric.value is not None}
+def graded(task: Task, judged: Classified | Detected, own: Sequence[Metric] = ()) -> dict[str, float]:
+    """Every metric of a task, and one's `own`, that is defined, by name, in the order of tables."""
+    rows = [*metrics_of(task), *own]
+    found = {metric.name: metric.value(judged) for metric in rows if metric.value is not None}
     return {name: float(value) for name, value in found.items() if value is not None}

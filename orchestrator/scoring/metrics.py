@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from orchestrator.artifacts.records import ClassScores
 from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.judged import Classified
-from orchestrator.scoring.metric_table import METRICS, graded
+from orchestrator.scoring.metric_table import METRICS, Metric, graded
 
 if TYPE_CHECKING:
     # Only for the types: a report is written without torch.
@@ -31,8 +31,9 @@ def grade(
     threshold: float | None = None,
     masks: Pictures | None = None,
     masked: NDArray[np.bool_] | None = None,
+    own: Sequence[Metric] = (),
 ) -> dict[str, float]:
-    """The metrics of `task` by name, as plain floats; the same input gives the same numbers.
+    """The metrics of `task` by name, and one's `own`, as plain floats; the same input gives the same numbers.
 
     Classification: every metric. `labels` (N,) index into `classes`. The predicted class is the most probable one, the
     first of equals. Macro averages run over all of `classes`; a class that is neither present nor predicted counts 0
@@ -41,12 +42,12 @@ def grade(
     see `grade_detection`. Raises ValueError where scores or labels break a rule.
     """
     if task == "detection":
-        return grade_detection(prediction.scores, labels, threshold, prediction.maps, masks, masked)
+        return grade_detection(prediction.scores, labels, threshold, prediction.maps, masks, masked, own=own)
     if task != "classification":
         known = ", ".join(sorted({metric.task for metric in METRICS.values()}))
         raise ValueError(f"Task {task!r} has no metrics. Tasks with metrics: {known}.")
     scores = check_scores(prediction.scores, labels, classes)
-    return graded("classification", Classified(scores, labels, classes))
+    return graded("classification", Classified(scores, labels, classes), own)
 
 
 def per_class(prediction: Prediction, labels: NDArray[np.int64], classes: Sequence[str]) -> dict[str, ClassScores]:

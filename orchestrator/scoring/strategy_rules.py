@@ -130,10 +130,15 @@ midway between neighbouring distinct scores; of equally good ones the highest is
 seed 004's; they lie a float below their value, because only a score above a threshold is an anomaly."""
 
 
+def written(name: str) -> str:
+    """How to write a strategy, such as percentile(q)."""
+    return f"{name}({RULES[name].argument})" if RULES[name].argument else name
+
+
 def strategies_for(has_anomalies: bool, has_normals: bool = True) -> list[str]:
-    """How to write each strategy that can be used, such as percentile(q)."""
+    """How to write each strategy that can be used."""
     return [
-        f"{name}({rule.argument})" if rule.argument else name
+        written(name)
         for name, rule in RULES.items()
         if (has_anomalies or not rule.needs_anomalies) and (has_normals or not rule.needs_normals)
     ]

@@ -51,11 +51,6 @@ class Strategy:
         """Whether validation must hold anomalies."""
         return RULES[self.name].needs_anomalies
 
-    @property
-    def meaning(self) -> str:
-        """What the threshold is, in words."""
-        return RULES[self.name].meaning
-
     def fit(self, scores: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
         """The finite threshold of scores (N,) with labels (N,), 0 normal and 1 anomalous.
 

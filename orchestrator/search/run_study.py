@@ -12,10 +12,10 @@ from ray.tune.error import TuneError
 
 from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP, first_line
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.experiment.search_methods import SCHEDULERS
 from orchestrator.families import family_row
 from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.ledger import Ledger
-from orchestrator.search.scheduler import scheduler
 from orchestrator.search.searcher import OptunaSearcher, agrees, rebuild, reconcile
 from orchestrator.search.study import Study
 from trainables.training.trainable import run_trial
@@ -39,7 +39,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
     variant, experiment = study.variant, study.experiment
     earlier = (*study.earlier, *ledger.records)
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more)
-    given_back = ledger.given_back
+    given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
@@ -47,7 +47,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             metric="objective",
             mode=job.mode,
             search_alg=ledger.searcher,
-            scheduler=scheduler(experiment.scheduler, experiment.epochs_of(variant), job.metric, job.mode, earlier),
+            scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier),
             num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
             max_concurrent_trials=study.concurrent,
             reuse_actors=True,
@@ -117,6 +117,7 @@ def open_searcher(
             space=variant.space,
             seed=experiment.seeds[0],
             training_seed=experiment.seeds[0],
+            sampler=experiment.sampler,
             strategies=experiment.threshold.strategies if experiment.threshold.search else (),
             ended=ended,
         )

@@ -10,7 +10,8 @@ from ray.tune.search import Searcher
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord
-from orchestrator.search.sampler import SeededTPE
+from orchestrator.experiment.search_methods import SAMPLERS, SamplerName
+from orchestrator.search.sampler import Seeded
 from search_spaces.overrides import Suggest, draw_config
 from trainables.interface import FamilyConfig
 from trainables.training.reports import Suggestion
@@ -39,6 +40,7 @@ class OptunaSearcher(Searcher):
         space: dict[str, Any],
         seed: int,
         training_seed: int,
+        sampler: SamplerName = "tpe",
         strategies: tuple[str, ...] = (),
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -48,7 +50,7 @@ class OptunaSearcher(Searcher):
         """
         super().__init__(metric="objective", mode="max")
         self.study = study
-        study.sampler = SeededTPE(seed)
+        study.sampler = Seeded(SAMPLERS[sampler].make, seed)
         self._suggest = suggest
         self._config = config
         self._fixed = fixed

@@ -45,9 +45,14 @@ class Context:
         return self.settled.goal
 
     @cached_property
+    def own_code(self) -> tuple[str, ...]:
+        """What of the code is the user's, as it was when the run began."""
+        return self.experiment.own_code
+
+    @cached_property
     def judge(self) -> Judge:
         """How validation scores are graded."""
-        return Judge(self.goal.task, self.goal.strategies, self.experiment.threshold.metric)
+        return Judge(self.goal.task, self.goal.strategies, self.experiment.threshold.metric, self.goal.own)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from orchestrator.evaluation.cells import Cell, standing
 from orchestrator.evaluation.evaluate_cell import Grading, TestPart, failed_cell, remote_evaluate_cell, state_of
 from orchestrator.evaluation.rejudging import Unusable, rejudge
 from orchestrator.machine.progress import Line
-from orchestrator.scoring.metric_table import needs_threshold
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.handed_to_workers import job_of, origin
 from trainables.errors import storage_error
@@ -30,7 +29,7 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
     if not waiting:
         return
     # Where trials are judged at a threshold, each strategy chooses an epoch of its own.
-    apart = needs_threshold(context.goal.metric)
+    apart = context.goal.thresholded
     known = Known(context, apart)
     first: dict[tuple[str, int], Cell] = {}
     later: list[Cell] = []
@@ -132,7 +131,7 @@ def judge_again(
         done(failed_cell(cell, reason, 0.0, 0.0, made))
         return True
     try:
-        record = rejudge(cell, source, folder, folder.test_reads, made)
+        record = rejudge(cell, source, folder, made, context.judge.own)
     except Unusable as error:
         context.reporter.say(
             f"{cell.variant}, seed {cell.seed}, is trained: the model of {source.variant} can't be used ({error})."
@@ -156,7 +155,7 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
         classes=job.problem.classes,
         shape=job.problem.shape,
         preprocessing={"layout": data.layout, "column": data.column, "style": data.style, "size": list(setting.size)},
-        code=code_version(),
+        code=code_version(context.own_code),
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.folder.test_reads)

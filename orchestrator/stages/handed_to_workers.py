@@ -8,9 +8,9 @@ from orchestrator.evaluation.cells import Cell
 from orchestrator.experiment.checks import CHANNELS
 from orchestrator.experiment.settings import Setting
 from orchestrator.families import family_row
-from orchestrator.scoring.metric_table import needs_masks
 from orchestrator.stages.context import Context, Prepared
 from trainables.interface import Problem
+from trainables.own_code import OwnFiles
 from trainables.training.trial import Job
 
 
@@ -52,14 +52,15 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
             data=f"{split.fingerprint} {store.folder.name}",
         ),
         train=train,
-        validation=prepared.samples(size, split.validation, masks=needs_masks(goal.metric)),
+        validation=prepared.samples(size, split.validation, masks=goal.pixel),
         grade=context.judge,
         metric=goal.metric,
         mode=goal.mode,
         patience=experiment.budget.patience,
         threads=max(1, int(experiment.resources.cpus)),
         states=context.folder.states,
-        code=code_version(),
+        code=code_version(context.own_code),
+        own_files=OwnFiles(),
         epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
         stop=context.folder.stop,
     )
@@ -67,4 +68,5 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
 
 def origin(context: Context, prepared: Prepared) -> Provenance:
     """The provenance of a record that ends now."""
-    return provenance(context.experiment.fingerprint, prepared.data, prepared.split.fingerprint, context.settled.device)
+    split, device = prepared.split.fingerprint, context.settled.device
+    return provenance(context.experiment.fingerprint, prepared.data, split, device, context.own_code)

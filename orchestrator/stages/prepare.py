@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
 from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.data.split.make_split import make_split
 from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import Store
@@ -20,7 +21,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     stores: dict[tuple[int, int], Store] = {}
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
-        name = f"{data.style if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
+        name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
         filled = fill_with_line(
             context.reporter,
             context.engine,

@@ -1,5 +1,6 @@
 """A kept model, loaded: it scores new pictures, prepared as those it was trained on were."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -18,6 +19,7 @@ from orchestrator.families import family_row
 from trainables.errors import InputError
 from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
+from trainables.own_code import described, is_own
 
 AnyPath = str | PathLike[str]
 
@@ -113,7 +115,8 @@ class LoadedModel:
 def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
     """A model kept by a run, from RUN/models/<variant>/<seed>, on a torch device.
 
-    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept.
+    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. Code of
+    one's own that it was trained or drawn by is run; a UserWarning says where its file has changed since.
     """
     folder = Path(folder)
     try:
@@ -123,6 +126,13 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
     path = folder / WEIGHTS
     if not path.exists() or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
+    for part, name in (("family", kept.family), ("plot style", kept.preprocessing.get("style") or "")):
+        if is_own(name) and described(name) not in kept.code:
+            warnings.warn(
+                f"{folder.name}'s {part} is {described(name)} now, and it was trained with {kept.code}. Its scores may "
+                "differ from those kept.",
+                stacklevel=2,
+            )
     family = family_row(kept.family).family
     problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
     model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)

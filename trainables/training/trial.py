@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
+from trainables.own_code import OwnFiles
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory
 
@@ -48,6 +49,8 @@ class Job:
     """The version of the code: a training that another version began starts again."""
     epoch_seconds: float | None = None
     """A training that gives no epoch for so long hangs; None: no limit."""
+    own_files: OwnFiles | None = None
+    """The files of the user's own code: a worker that does not see them has them by this."""
     stop: Path | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""
 

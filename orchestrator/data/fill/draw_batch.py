@@ -13,6 +13,7 @@ from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeEr
 from orchestrator.data.layouts.listing import ListedFile
 from orchestrator.data.store.shards import Shape, rows_per_shard, write_shard
 from orchestrator.data.store.store import Recipe
+from trainables.own_code import OwnFiles
 
 Job = tuple[str, str | None, str | None]
 """Picture, depth and mask, relative to the root."""
@@ -21,7 +22,8 @@ Job = tuple[str, str | None, str | None]
 class DrawBatch:
     """What a worker does: read and draw a batch of files, write them as one shard, and return what became of each."""
 
-    def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape) -> None:
+    def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape, own: OwnFiles | None = None) -> None:
+        """`own`: the files of the user's own code, which a worker has once it has received them."""
         here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes)
         if here != recipe:
             raise RuntimeError(

@@ -10,6 +10,7 @@ from orchestrator.data.files.picture_layers import Planes
 from orchestrator.data.files.series import SeriesError, parse_series
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
+from orchestrator.data.plotting.plot_style import style_name
 from orchestrator.data.plotting.renderer import Renderer
 from orchestrator.data.store.shards import Shape
 from orchestrator.data.store.store import Recipe
@@ -37,7 +38,7 @@ def recipe_of(
     """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
     if not LAYOUTS[layout].plots:
         return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
-    return Recipe(layout, style, size, column, Renderer(style, size).identity)
+    return Recipe(layout, style_name(style), size, column, Renderer(style, size).identity)
 
 
 class Drawer:

@@ -26,6 +26,7 @@ from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
 from orchestrator.data.store.upkeep import claimed, finish, is_current, unwritable
 from trainables.errors import InputError
+from trainables.own_code import OwnFiles
 
 BATCHES_A_WORKER = 8
 """Where the files are few: so many shards a worker, for an even end and for progress that moves."""
@@ -95,7 +96,8 @@ def fill_store(
             index, rendered, remarks = before, 0, ()
         else:
             filling = Filling(listing, looks, folder, recipe, shape, before)
-            _render(crew, filling, folder, (str(root.absolute()), str(folder.absolute() / "shards"), recipe, shape))
+            where = (str(root.absolute()), str(folder.absolute() / "shards"))
+            _render(crew, filling, folder, (*where, recipe, shape, OwnFiles()))
             index, rendered, remarks = filling.index(), filling.rendered, tuple(sorted(filling.remarks))
         if strict:
             refuse_failures(index, root)
@@ -119,7 +121,7 @@ def _refuse_overlap(png: Path, store: Path, pictures: Path | None) -> None:
             )
 
 
-def _render(crew: Workers, filling: Filling, folder: Path, arguments: tuple[str, str, Recipe, Shape]) -> None:
+def _render(crew: Workers, filling: Filling, folder: Path, arguments: tuple[str, str, Recipe, Shape, OwnFiles]) -> None:
     """Draw what is missing. What was drawn before an error stays for the next run."""
     for result in work(crew, "render", DrawBatch, arguments, filling.missing(), rows_per_shard(arguments[3])):
         if "error" in result:

@@ -59,6 +59,8 @@ def styled_figure(style: PlotStyle, values: NDArray[np.float64], *, tight: bool 
         axes.grid(True, alpha=style.grid_alpha)
     for side in style.hidden_spines:
         axes.spines[side].set_visible(False)
+    if style.decorate is not None:
+        style.decorate(axes, values)
     if style.tight and tight:
         figure.tight_layout()
     return figure

@@ -1,11 +1,20 @@
-"""The looks a plot can have."""
+"""The looks a plot can have, and the door for those of one's own."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
+
+from trainables.errors import InputError
+from trainables.own_code import OwnRow, absolute_callable, digest_of, installed, is_own
+
+GROUP = "anomaly_orchestrator.styles"
+"""The entry points by which an installed package offers plot styles."""
 
 
 @dataclass(frozen=True)
-class PlotStyle:
+class PlotStyle(OwnRow):
     """How a series is drawn."""
 
     name: str
@@ -23,6 +32,18 @@ class PlotStyle:
     hidden_spines: tuple[str, ...] = ()
     tight: bool = False
     """`tight_layout`, then `bbox_inches="tight"`: the picture's size then depends on the values."""
+    decorate: Callable[[Any, Any], object] | None = None
+    """(matplotlib's Axes, the values (n,)) -> anything: what else is drawn, before the layout is made."""
+
+    @property
+    def identity(self) -> str:
+        """What its plots depend on beside matplotlib: its name, or the content of its own file."""
+        return self.name if self.own is None else f"{self.name}-{digest_of(self.own)[:16]}"
+
+    @property
+    def folder(self) -> str:
+        """How a store's folder is called after it."""
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.identity)
 
 
 STYLES: dict[str, PlotStyle] = {
@@ -37,3 +58,27 @@ STYLES: dict[str, PlotStyle] = {
     ),
     "plain": PlotStyle(name="plain", summary="matplotlib's defaults at 8 × 6 inches and 100 dots an inch"),
 }
+
+
+def style_row(name: str) -> PlotStyle:
+    """The style of the table, of an installed package, or of one's own; InputError where there is none.
+
+    The code of one's own is run.
+    """
+    if name in STYLES:
+        return STYLES[name]
+    return PlotStyle.load(absolute_callable(name) if is_own(name) else installed(GROUP)[style_name(name)].value)
+
+
+def style_name(name: str) -> str:
+    """A style's name as an experiment keeps it; InputError where there is none. Runs no code of one's own."""
+    if is_own(name):
+        return absolute_callable(name)
+    if name in STYLES or name in installed(GROUP):
+        return name
+    known = sorted([*STYLES, *installed(GROUP)])
+    near = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"Unknown plot style {name!r}.{hint} Known styles: {', '.join(known)}. One of your own: path/to/file.py:STYLE."
+    )

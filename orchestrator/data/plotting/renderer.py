@@ -9,10 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator.data.plotting.matplotlib_plot import draw_with_matplotlib
-from orchestrator.data.plotting.plot_style import STYLES, PlotStyle
+from orchestrator.data.plotting.plot_style import PlotStyle, style_row
 from trainables.errors import InputError
-
-__all__ = ["RENDERER_VERSION", "STYLES", "PlotStyle", "Renderer"]
 
 RENDERER_VERSION = 1
 """Rises whenever the pixels change for the same values, style and matplotlib."""
@@ -28,16 +26,13 @@ class Renderer:
     which draws the same pixels many times faster, and turns to matplotlib only for what that can't draw.
     """
 
-    def __init__(self, style: str, size: tuple[int, int] | None, *, fast: bool = True) -> None:
-        """`style` is a key of STYLES; `size` is (height, width) of `picture`, or None for the plot's own size.
-
-        `fast=False` leaves everything to matplotlib.
+    def __init__(self, style: str | PlotStyle, size: tuple[int, int] | None, *, fast: bool = True) -> None:
+        """`style`: as an experiment names it, or itself; `size` is (height, width) of `picture`, or None for the plot's
+        own size. `fast=False` leaves everything to matplotlib.
         """
-        if style not in STYLES:
-            raise InputError(f"Unknown plot style {style!r}. Known styles: {', '.join(sorted(STYLES))}.")
         if size is not None and min(size) < 1:
             raise InputError(f"A picture's size must be at least 1 × 1 pixels; given: {size[0]} × {size[1]}.")
-        self.style = STYLES[style]
+        self.style = style if isinstance(style, PlotStyle) else style_row(style)
         self.size = size
         self._wants_fast = fast
         self._drawn = 0
@@ -45,7 +40,7 @@ class Renderer:
         self._remark = "" if fast else "The fast way was not asked for."
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"style": self.style.name, "size": self.size, "fast": self._wants_fast}
+        return {"style": self.style, "size": self.size, "fast": self._wants_fast}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
@@ -54,7 +49,7 @@ class Renderer:
     def identity(self) -> str:
         """What the pixels depend on besides values and size: part of a store's keys."""
         freetype = ft2font.__freetype_version__
-        return f"{self.style.name}/renderer-{RENDERER_VERSION}/matplotlib-{mpl.__version__}/freetype-{freetype}"
+        return f"{self.style.identity}/renderer-{RENDERER_VERSION}/matplotlib-{mpl.__version__}/freetype-{freetype}"
 
     @property
     def remark(self) -> str:

@@ -3,9 +3,12 @@
 import math
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.metric_table import METRICS, Metric
 
 NONE = "–"
 
@@ -113,9 +116,23 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+_OWN_METRICS: ContextVar[tuple[Metric, ...]] = ContextVar("own metrics", default=())
+
+
+@contextmanager
+def labelled(own: Iterable[Metric]) -> Iterator[None]:
+    """Within, `label` knows these metrics of the user's own, too."""
+    token = _OWN_METRICS.set(tuple(own))
+    try:
+        yield
+    finally:
+        _OWN_METRICS.reset(token)
+
+
 def label(name: str) -> str:
     """A metric's name as prose: `macro_f1` is `macro F1`."""
-    return printable(METRICS[name].label if name in METRICS else name.replace("_", " "))
+    row = next((one for one in _OWN_METRICS.get() if one.name == name), METRICS.get(name))
+    return printable(name.replace("_", " ") if row is None else row.label)
 
 
 def on_validation(name: str, axis: bool = False) -> str:

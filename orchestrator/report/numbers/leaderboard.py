@@ -23,9 +23,7 @@ from orchestrator.report.document.formatting import (
 )
 from orchestrator.report.numbers.predictions import Draws, VariantScores, read_scores, resample
 from orchestrator.report.numbers.run_data import RunData, read_run
-from orchestrator.scoring.metric_table import metric_bounds, metric_mode
 from orchestrator.scoring.statistics import Comparison, Estimate, compare, estimate
-from trainables.interface import Mode
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
             by_seed = metric_by_seed(cells, metric)
             resampled = known_draws(ours.draws[metric].mean(axis=1)) if metric in ours.draws else None
             if by_seed:
-                estimates[metric] = estimate(list(by_seed.values()), resampled, metric_bounds(metric))
+                estimates[metric] = estimate(list(by_seed.values()), resampled, data.bounds_of(metric))
                 if name != lineup.baseline:
                     pairs[metric][name] = by_seed, difference_draws(ours, baseline, metric)
         rows.append(
@@ -130,7 +128,7 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
     found: dict[str, dict[str, Comparison]] = {name: {} for name in lineup.cells}
     for metric, variants in pairs.items():
         base = metric_by_seed(baseline.cells, metric)
-        for name, comparison in (compare(variants, base, mode_of(data, metric)) if base else {}).items():
+        for name, comparison in (compare(variants, base, data.mode_of(metric)) if base else {}).items():
             found[name][metric] = comparison
     return [replace(row, comparisons=found[row.variant]) for row in rows]
 
@@ -161,11 +159,6 @@ def _mean(values: list[float]) -> float | None:
 
 def metric_by_seed(cells: Sequence[TrialRecord], metric: str) -> dict[int, float]:
     return {cell.seed: cell.metrics[metric] for cell in cells if metric in cell.metrics}
-
-
-def mode_of(data: RunData, metric: str) -> Mode:
-    """Which way a metric is better: as the experiment says of its objective, else as the metric is."""
-    return data.mode if metric == data.metric else metric_mode(metric)
 
 
 def leaderboard_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:

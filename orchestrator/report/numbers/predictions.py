@@ -148,14 +148,39 @@ def resample(data: RunData, records: Sequence[TrialRecord], kept: VariantScores)
     """
     try:
         if data.task == "classification":
-            return resample_metrics(kept.scores, kept.labels, kept.classes, kept.groups), ""
-        lines = thresholds(records)
-        known = lines if np.isfinite(lines).all() else None
-        draws = resample_detection(kept.scores, kept.labels, kept.groups, known)
+            draws, reason = resample_metrics(kept.scores, kept.labels, kept.classes, kept.groups), ""
+        else:
+            lines = thresholds(records)
+            known = lines if np.isfinite(lines).all() else None
+            draws = resample_detection(kept.scores, kept.labels, kept.groups, known)
+            pixels, reason = _resample_pixels(data, records, kept)
+            draws |= pixels
     except ValueError as error:
         return {}, f"the test scores break a rule: {error}"
-    pixels, reason = _resample_pixels(data, records, kept)
-    return draws | pixels, reason
+    own, wrong = _own_draws(data, records)
+    return draws | own, reason or wrong
+
+
+def _own_draws(data: RunData, records: Sequence[TrialRecord]) -> tuple[Draws, str]:
+    """Metrics of the user's own on draws, as the evaluation kept them; and what is wrong, in words."""
+    parts: list[Draws] = []
+    for record in records if data.own_metrics else ():
+        path = data.run.draws(record.variant, record.seed)
+        if path.name not in record.files:
+            return {}, ""
+        try:
+            check_file(record, path)
+            with np.load(path, allow_pickle=False) as kept:
+                parts.append({name: np.asarray(kept[name], dtype=np.float64) for name in kept.files})
+        except UNREADABLE as error:
+            return {}, f"the draws of seed {record.seed} can't be read ({error})"
+    return _by_seed(parts), ""
+
+
+def _by_seed(parts: Sequence[Draws]) -> Draws:
+    """The draws (draws,) of each seed, of the metrics that all have, side by side: (draws, S)."""
+    names = set.intersection(*(set(part) for part in parts)) if parts else set()
+    return {name: np.stack([part[name] for part in parts], axis=1) for name in sorted(names)}
 
 
 def pixel_histograms(data: RunData, records: Sequence[TrialRecord]) -> tuple[list[PixelHistograms], str]:
@@ -185,5 +210,4 @@ def _resample_pixels(data: RunData, records: Sequence[TrialRecord], kept: Varian
             parts.append(resample_pixels(found, groups))
         except (ValueError, IndexError) as error:
             return {}, f"the pixel histograms break a rule: {error}"
-    names = set.intersection(*(set(part) for part in parts)) if parts else set()
-    return {name: np.stack([part[name] for part in parts], axis=1) for name in sorted(names)}, reason
+    return _by_seed(parts), reason

@@ -15,9 +15,11 @@ from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.families import FAMILIES
-from orchestrator.scoring.metric_table import METRICS, default_metric, metric_mode
+from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
+from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
+from trainables.own_code import short
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class RunData:
     records: tuple[TrialRecord, ...]
     remarks: list[str] = field(default_factory=list)
     ablation: AblationPlan | None = None
+    own_metrics: tuple[Metric, ...] = ()
+    """The user's, as far as they are described: their code is not run."""
 
     @cached_property
     def task(self) -> Task:
@@ -43,25 +47,49 @@ class RunData:
     @cached_property
     def search_metric(self) -> str:
         """What trials were judged by on validation: a metric's name, or `validation_loss`."""
-        return str(_section(self.experiment, "objective").get("metric") or default_metric(self.task))
+        given = _section(self.experiment, "objective").get("metric")
+        return self._named(given) if given else default_metric(self.task)
 
     @cached_property
     def search_mode(self) -> Mode:
         """Which way the search's objective is better."""
         given = _section(self.experiment, "objective").get("mode")
-        return given if given in ("max", "min") else metric_mode(self.search_metric)
+        return given if given in ("max", "min") else self._own_mode(self.search_metric)
 
     @cached_property
     def metric(self) -> str:
         """What tables rank by on the test part."""
         given = _section(self.experiment, "objective").get("test_metric")
         by_loss = self.search_metric == "validation_loss"
-        return str(given or (default_metric(self.task) if by_loss else self.search_metric))
+        if given:
+            return self._named(given)
+        return default_metric(self.task) if by_loss else self.search_metric
+
+    def _named(self, given: Any) -> str:
+        """The name that records have for a metric as the experiment has it."""
+        return next((one.name for one in self.own_metrics if one.own == given), str(given))
+
+    def metric_row(self, name: str) -> Metric | None:
+        """What is known of a metric; None where nothing is, and of a loss."""
+        return next((one for one in self.own_metrics if one.name == name), METRICS.get(name))
+
+    def bounds_of(self, metric: str) -> tuple[float, float]:
+        """What values a metric can take; of an unknown one, any."""
+        row = self.metric_row(metric)
+        return (-math.inf, math.inf) if row is None else row.bounds
+
+    def mode_of(self, metric: str) -> Mode:
+        """Which way a metric is better: as the experiment says of its objective, else as the metric is."""
+        return self.mode if metric == self.metric else self._own_mode(metric)
+
+    def _own_mode(self, metric: str) -> Mode:
+        row = self.metric_row(metric)
+        return metric_mode(metric) if row is None else row.mode
 
     @cached_property
     def mode(self) -> Mode:
         """Which way `metric` is better."""
-        return self.search_mode if self.metric == self.search_metric else metric_mode(self.metric)
+        return self.search_mode if self.metric == self.search_metric else self._own_mode(self.metric)
 
     @cached_property
     def moved_anomalies(self) -> float:
@@ -80,9 +108,9 @@ class RunData:
     def variants(self) -> dict[str, str]:
         """Variant -> family: the experiment's in its order, then any others that records name."""
         listed = [one for one in self.experiment.get("families") or [] if isinstance(one, dict) and one.get("name")]
-        found = {str(one["name"]): str(one.get("family", "")) for one in listed}
+        found = {str(one["name"]): short(str(one.get("family", ""))) for one in listed}
         others = [one for one in self.records if one.stage in ("search", "evaluation") and one.variant not in found]
-        return found | {record.variant: record.family for record in others}
+        return found | {record.variant: short(record.family) for record in others}
 
     @cached_property
     def baseline(self) -> str | None:
@@ -213,7 +241,8 @@ def read_run(run: RunFolder) -> RunData:
         )
     experiment = _mapping(run.experiment, remarks)
     split = _mapping(run.split, remarks)
-    return RunData(run, experiment, split, tuple(records), remarks, _ablation(run.ablation, remarks))
+    ablation, own = _ablation(run.ablation, remarks), _own_metrics(run.own_metrics, remarks)
+    return RunData(run, experiment, split, tuple(records), remarks, ablation, own)
 
 
 def _finite(record: TrialRecord) -> TrialRecord:
@@ -237,6 +266,15 @@ def _ablation(path: Path, remarks: list[str]) -> AblationPlan | None:
         remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
         return None
     return plan
+
+
+def _own_metrics(path: Path, remarks: list[str]) -> tuple[Metric, ...]:
+    """What describes the user's own metrics; nothing, with a remark, where it is broken."""
+    try:
+        return read_own(path)
+    except InputError as error:
+        remarks.append(f"The user's own metrics are not described: {error}")
+        return ()
 
 
 def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.report.document.document import Cell, Table
 from orchestrator.report.document.formatting import label, number, p_value, plural, printable, sentence, setting, words
 from orchestrator.report.numbers.conclusions import conclusion, tests_made
-from orchestrator.report.numbers.leaderboard import Lineup, Standing, mode_of
+from orchestrator.report.numbers.leaderboard import Lineup, Standing
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.scoring.metric_table import metrics_of
 
@@ -103,7 +103,7 @@ def _best(data: RunData, rows: Sequence[Standing], metric: str) -> str | None:
     means = [row.estimates[metric].mean for row in rows if metric in row.estimates]
     if len(means) < 2:
         return None
-    return number(max(means) if mode_of(data, metric) == "max" else min(means))
+    return number(max(means) if data.mode_of(metric) == "max" else min(means))
 
 
 def _of_seeds(found: int, plan: AblationPlan) -> str:

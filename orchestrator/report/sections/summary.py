@@ -19,7 +19,6 @@ from orchestrator.report.document.formatting import (
 from orchestrator.report.numbers.leaderboard import Standing
 from orchestrator.report.numbers.run_data import RunData, superseded
 from orchestrator.report.sections.detection_summary import losing_sentences, threshold_sentence
-from orchestrator.scoring.metric_table import METRICS
 
 MOST_LINES = 6
 """Sentences on single variants in one summary."""
@@ -91,7 +90,8 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
     lines += _comparison_lines(data, data.baseline, ranked)
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
-    if data.classes and data.metric in METRICS and METRICS[data.metric].guessed:
+    row = data.metric_row(data.metric)
+    if data.classes and row is not None and row.guessed:
         lines.append(
             f"Guessing among {plural(len(data.classes), 'class', 'classes')} would score about "
             f"{number(1 / len(data.classes))}."

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, roc_curve
 
 from orchestrator.scoring.confusion_counts import just_below
+from orchestrator.scoring.strategy_rules import RULES
 from orchestrator.scoring.thresholds import (
     DEFAULT_STRATEGIES,
     Strategy,
@@ -142,7 +143,7 @@ def test_every_rule_of_the_protocol_is_compared_by_default() -> None:
         *("percentile", "mean_std", "max_normal", "midpoint_of_means", "min_anomaly", "mean_anomaly", "max_anomaly"),
         *("youden", "f1_optimal", "tpr_at_least"),
     }
-    assert all(parse_strategy(text).meaning for text in DEFAULT_STRATEGIES)
+    assert all(RULES[parse_strategy(text).name].meaning for text in DEFAULT_STRATEGIES)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from PIL import Image
 from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of, shape_of
 from orchestrator.data.layouts.table import find_files
-from orchestrator.data.plotting.renderer import STYLES, Renderer
+from orchestrator.data.plotting.plot_style import STYLES
+from orchestrator.data.plotting.renderer import Renderer
 from trainables.errors import InputError
 
 SERIES = Sources(b"value\n1\n3\n2\n")

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from orchestrator.data.plotting.renderer import STYLES, Renderer
+from orchestrator.data.plotting.plot_style import STYLES
+from orchestrator.data.plotting.renderer import Renderer
 from trainables.errors import InputError
 
 GENERATOR = np.random.default_rng(7)

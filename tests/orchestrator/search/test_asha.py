@@ -8,7 +8,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from orchestrator.artifacts.records import TrialRecord
-from orchestrator.search.scheduler import scheduler
+from orchestrator.experiment.search_methods import SCHEDULERS
+from orchestrator.search.asha import asha
 
 EPOCHS = 12
 
@@ -25,16 +26,16 @@ def curves(count: int, seed: int) -> list[np.ndarray]:
     return [random.uniform(0.2, 1) * np.linspace(0.3, 1, EPOCHS) + random.normal(0, 0.05, EPOCHS) for _ in range(count)]
 
 
-def play(asha: Any, numbers: range, values: list[np.ndarray], mode: str) -> dict[int, int]:
+def play(scheduler: Any, numbers: range, values: list[np.ndarray], mode: str) -> dict[int, int]:
     """One trial after the other; after how many epochs each is stopped."""
     best = np.maximum if mode == "max" else np.minimum
     stopped = {}
     for number in numbers:
         trial: Trial = Reporting(number)  # type: ignore[assignment]
-        asha.on_trial_add(None, trial)
+        scheduler.on_trial_add(None, trial)
         told = best.accumulate(values[number])
         for epoch in range(1, EPOCHS + 1):
-            decision = asha.on_trial_result(None, trial, {"epoch": epoch, "objective": told[epoch - 1]})
+            decision = scheduler.on_trial_result(None, trial, {"epoch": epoch, "objective": told[epoch - 1]})
             stopped[number] = epoch
             if decision == ASHAScheduler.STOP:
                 break
@@ -59,9 +60,9 @@ def test_a_resumed_search_stops_what_the_undisturbed_one_stops(mode: Any, killed
     values = curves(16, 3)
 
     def fresh(earlier: tuple[TrialRecord, ...] = ()) -> Any:
-        asha = scheduler("asha", EPOCHS, "roc_auc", mode, earlier)
-        asha.set_search_properties("objective", mode)
-        return asha
+        found = asha(EPOCHS, "roc_auc", mode, earlier)
+        found.set_search_properties("objective", mode)
+        return found
 
     whole = play(fresh(), range(16), values, mode)
     assert len(set(whole.values())) > 1, "some are stopped and some are not"
@@ -71,5 +72,5 @@ def test_a_resumed_search_stops_what_the_undisturbed_one_stops(mode: Any, killed
 
 
 def test_one_epoch_is_never_stopped() -> None:
-    assert isinstance(scheduler("asha", 1, "roc_auc", "max"), FIFOScheduler)
-    assert isinstance(scheduler("none", 30, "roc_auc", "max"), FIFOScheduler)
+    assert isinstance(SCHEDULERS["asha"].make(1, "roc_auc", "max", ()), FIFOScheduler)
+    assert isinstance(SCHEDULERS["none"].make(30, "roc_auc", "max", ()), FIFOScheduler)

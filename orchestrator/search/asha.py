@@ -1,7 +1,6 @@
-"""ASHA whose rungs are rebuilt from the records, so that a resumed search stops what the undisturbed one would have."""
+"""What may stop a trial before its last epoch: ASHA whose rungs are rebuilt from the records, or nothing."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
@@ -14,28 +13,27 @@ REDUCTION = 3
 """One trial in so many goes on from each rung."""
 
 
-def scheduler(
-    kind: Literal["asha", "none"],
-    epochs: int,
-    metric: str,
-    mode: Mode,
-    earlier: Iterable[TrialRecord] = (),
-) -> TrialScheduler:
-    """ASHA by epochs (Li et al. 2020, arXiv 1810.05934) that knows the `earlier` trials, or none.
+def asha(epochs: int, metric: str, mode: Mode, earlier: Iterable[TrialRecord]) -> TrialScheduler:
+    """ASHA by epochs (Li et al. 2020, arXiv 1810.05934) that knows the `earlier` trials.
 
-    A one-epoch family is never stopped by it.
+    So a resumed search stops what the undisturbed one would have.
     """
-    if kind == "none" or epochs < 2:
-        return FIFOScheduler()  # type: ignore[no-untyped-call]
-    asha = ASHAScheduler(
+    if epochs < 2:
+        return no_scheduler(epochs, metric, mode, earlier)  # what is done after one epoch can't be stopped before
+    scheduler = ASHAScheduler(
         time_attr="epoch", max_t=epochs, grace_period=max(1, epochs // GRACE_SHARE), reduction_factor=REDUCTION
     )
     sign = 1.0 if mode == "max" else -1.0
-    for bracket in asha._brackets:
+    for bracket in scheduler._brackets:
         for milestone, recorded in bracket._rungs:
             for record in earlier:
                 values = [row[metric] for row in record.history[: int(milestone)] if metric in row]
                 if len(record.history) >= milestone and values:
                     # What a trial reports is its best value so far.
                     recorded[f"record {record.trial}"] = max(sign * value for value in values)
-    return asha
+    return scheduler
+
+
+def no_scheduler(epochs: int, metric: str, mode: Mode, earlier: Iterable[TrialRecord]) -> TrialScheduler:
+    """Every trial runs to its end."""
+    return FIFOScheduler()  # type: ignore[no-untyped-call]

@@ -1,0 +1,133 @@
+"""Runs that the release before the rooms made: resumed, reported, ablated further, compared, their models loaded.
+
+`tests/fixtures/before_rooms.tar.xz` holds what commit a9cba29 left of three runs and the data that they were made of,
+by relative paths: a whole one (`whole`), the same one after its search (`searched`), and one of detection with masks,
+known anomalies and an ablation (`detection`).
+"""
+
+import csv
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from orchestrator import (
+    Experiment,
+    RunFolder,
+    ablate,
+    compare_runs,
+    load_model,
+    read_records,
+    run,
+    status,
+    write_report,
+)
+from orchestrator.artifacts.records import TrialRecord
+from orchestrator.data.store.store import open_store
+from orchestrator.machine.progress import Reporter
+from orchestrator.running.claim import experiment_of
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
+QUIET = Reporter(quiet=True)
+RUNS = ("whole", "searched", "detection")
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("before")
+    with tarfile.open(FIXTURE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to work on, as the current folder."""
+    shutil.copytree(unpacked, tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "old")
+    return tmp_path / "old"
+
+
+def told(record: TrialRecord) -> dict[str, Any]:
+    """What does not change from one time to the next."""
+    left_out = {"seconds", "peak_memory", "provenance", "files", "history", "metrics", "per_kind", "threshold"}
+    return record.model_dump(exclude=left_out)
+
+
+def rows(run_folder: Path, table: str) -> list[dict[str, str]]:
+    with (run_folder / "report" / "tables" / table).open(encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_experiment_is_the_one_that_its_records_are_of(old: Path, name: str) -> None:
+    folder = RunFolder(old / name)
+    prints = {record.provenance.experiment for record in read_records(folder.records)}
+    assert prints == {experiment_of(folder).fingerprint}
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_searched_run_is_evaluated_as_it_would_have_been(old: Path) -> None:
+    before = list(read_records(old / "searched" / "records.jsonl"))
+    found = run(experiment_of(RunFolder(old / "searched")), "searched", resume=True, reporter=QUIET)
+    records, whole = (
+        {(one.stage, one.variant, one.trial, one.seed): one for one in read_records(folder / "records.jsonl")}
+        for folder in (found.root, old / "whole")
+    )
+    assert list(read_records(found.records))[: len(before)] == before, "nothing is run twice"
+    assert records.keys() == whole.keys()
+    for place, record in records.items():
+        assert told(record) == told(whole[place])
+        assert record.metrics == pytest.approx(whole[place].metrics)
+    for mine, theirs in zip(rows(found.root, "leaderboard.csv"), rows(old / "whole", "leaderboard.csv"), strict=True):
+        assert mine.keys() == theirs.keys()
+        for column in mine.keys() - {"seconds"}:
+            assert mine[column] == theirs[column] or float(mine[column]) == pytest.approx(float(theirs[column]))
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_an_ablation_goes_on_with_a_level_more(old: Path) -> None:
+    before = list(read_records(old / "detection" / "records.jsonl"))
+    table = rows(old / "detection", "ablation.csv")
+    values = experiment_of(RunFolder(old / "detection")).model_dump(mode="json")
+    values["ablation"]["factors"]["blur"].append(2.0)
+    found = ablate(Experiment.from_mapping(values), "detection", reporter=QUIET)
+    added = list(read_records(found.records))[len(before) :]
+    assert [(record.stage, record.config["blur"], record.seed) for record in added] == [
+        ("ablation", 2.0, 0),
+        ("ablation", 2.0, 1),
+    ]
+    grown = {(row["variant"], row["metric"]): row["mean"] for row in rows(found.root, "ablation.csv")}
+    assert {(row["variant"], row["metric"]): row["mean"] for row in table}.items() <= grown.items()
+
+
+def test_its_report_says_the_same(old: Path) -> None:
+    for name, table in (("whole", "leaderboard.csv"), ("detection", "ablation.csv")):
+        before = rows(old / name, table)
+        write_report(name, figures=False)
+        assert rows(old / name, table) == before
+        assert status(name)["state"] == "finished"
+
+
+def test_runs_of_before_and_after_are_compared(old: Path) -> None:
+    shutil.copytree(old / "whole", old / "again")
+    records = old / "again" / "records.jsonl"
+    records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:-1]))
+    found = compare_runs(["whole", "again"])
+    assert {move["outcome"] for move in found.values["others"][0]["moves"]} == {"unchanged"}
+
+
+@pytest.mark.parametrize(("name", "variant"), [("whole", "tiny"), ("whole", "pca_logistic"), ("detection", "pca")])
+def test_its_models_give_the_scores_that_they_gave(old: Path, name: str, variant: str) -> None:
+    folder = RunFolder(old / name)
+    (store,) = (open_store(path) for path in folder.stores.iterdir() if (path / "store.json").exists())
+    model = load_model(folder.model(variant, 1))
+    with np.load(folder.predictions(variant, 1)) as kept:
+        paths = [path.decode() for path in kept["paths"]]
+        rows = np.array([store.paths.index(path) for path in paths])
+        np.testing.assert_allclose(model.predict(store.pictures[rows]).scores, kept["scores"], rtol=1e-9)
+        data = experiment_of(folder).data.path
+        np.testing.assert_allclose(model.predict([data / path for path in paths]).scores, kept["scores"], rtol=1e-9)
