@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
     from orchestrator.data.fill.render_tree import Rendered, render
     from orchestrator.data.inspect.inspection import Inspection, inspect
+    from orchestrator.data.store.store import Store, open_store
     from orchestrator.experiment.experiment import Experiment, schema
     from orchestrator.experiment.lists import list_families, list_metrics
     from orchestrator.experiment.starter import write_starter
     from orchestrator.machine.doctor import doctor
+    from orchestrator.machine.progress import Reporter
     from orchestrator.running.demo import demo
+    from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
     from orchestrator.using.loaded_model import LoadedModel, load_model
@@ -30,7 +33,9 @@ _HOMES = {
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
     "Rendered": "orchestrator.data.fill.render_tree",
+    "Reporter": "orchestrator.machine.progress",
     "RunFolder": "orchestrator.artifacts.run_folder",
+    "Store": "orchestrator.data.store.store",
     "TrialRecord": "orchestrator.artifacts.records",
     "ablate": "orchestrator.running.run",
     "compare_runs": "orchestrator.comparing.compared",
@@ -42,8 +47,10 @@ _HOMES = {
     "list_families": "orchestrator.experiment.lists",
     "list_metrics": "orchestrator.experiment.lists",
     "load_model": "orchestrator.using.loaded_model",
+    "open_store": "orchestrator.data.store.store",
     "read_records": "orchestrator.artifacts.records",
     "render": "orchestrator.data.fill.render_tree",
+    "results": "orchestrator.running.results",
     "run": "orchestrator.running.run",
     "schema": "orchestrator.experiment.experiment",
     "status": "orchestrator.running.status",
@@ -57,7 +64,9 @@ __all__ = [
     "Inspection",
     "LoadedModel",
     "Rendered",
+    "Reporter",
     "RunFolder",
+    "Store",
     "TrialRecord",
     "ablate",
     "compare_runs",
@@ -69,8 +78,10 @@ __all__ = [
     "list_families",
     "list_metrics",
     "load_model",
+    "open_store",
     "read_records",
     "render",
+    "results",
     "run",
     "schema",
     "status",

@@ -31,6 +31,14 @@ class Ended:
     err: str
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the suite runs in two processes, what needs Ray stays together in one, and so does each file."""
+    for item in items:
+        with_ray = "ray_session" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("ray" if with_ray else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[None]:
     """One local Ray of two CPUs, shared by all tests that need one."""

@@ -4,7 +4,6 @@ import hashlib
 import re
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,6 +19,8 @@ LONGEST_NAME = 120
 
 def heat_picture(anomaly_map: NDArray[np.float32], scale: tuple[float, float]) -> NDArray[np.uint8]:
     """A map (H, W) -> colours (H, W, 3): `scale` (low, high) from the darkest to the brightest, clipped beyond."""
+    import matplotlib  # half a second, which a worker without maps should not cost
+
     table = (matplotlib.colormaps[COLOURS](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
     coloured: NDArray[np.uint8] = table[(_share(anomaly_map, scale) * 255).round().astype(np.uint8)]
     return coloured

@@ -97,11 +97,11 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write the report of a run as it stands."""
-    from orchestrator.running.claim import run_folder as folder_of
+    from orchestrator.running.claim import open_run
     from orchestrator.running.run import write_report
 
     write_report(run_folder, figures=figures)
-    _print_result(folder_of(run_folder), as_json)
+    _print_result(open_run(run_folder), as_json)
 
 
 def status(run_folder: RunArgument, as_json: Json = False) -> None:

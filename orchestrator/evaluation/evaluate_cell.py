@@ -30,9 +30,9 @@ from orchestrator.scoring.metrics import check_scores, confusion, grade, per_cla
 from orchestrator.scoring.pixels import histograms
 from trainables.files import append_line_beside_others, file_sha256, whole
 from trainables.interface import Model, Prediction, Samples
-from trainables.training.trainable import watched
 from trainables.training.trial import Graded, Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
+from trainables.training.watching import watched
 
 
 @dataclass(frozen=True)

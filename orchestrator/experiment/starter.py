@@ -11,12 +11,12 @@ def starter_text() -> str:
     return (files("orchestrator.experiment") / "starter.yaml").read_text(encoding="utf-8")
 
 
-def write_starter(path: Path) -> None:
+def write_starter(file: str | Path) -> None:
     """Write the starter file; InputError where something is there already or can't be written."""
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(starter_text())
+        with Path(file).open("x", encoding="utf-8") as opened:
+            opened.write(starter_text())
     except FileExistsError:
-        raise InputError(f"{path} exists, and nothing is overwritten. Give another name, or remove it.") from None
+        raise InputError(f"{file} exists, and nothing is overwritten. Give another name, or remove it.") from None
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}. Give a path in a folder that exists.") from None
+        raise InputError(f"{file} can't be written: {error.strerror}. Give a path in a folder that exists.") from None

@@ -17,7 +17,7 @@ from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
 
-def run_folder(path: str | Path) -> RunFolder:
+def open_run(path: str | Path) -> RunFolder:
     """The run at a path, which is made absolute: a trial's working folder is elsewhere."""
     return RunFolder(Path(path).expanduser().absolute())
 

@@ -1,5 +1,6 @@
 """What a command prints of a run: for a person, or as JSON."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
+from orchestrator.running.claim import open_run
 from orchestrator.scoring.own_metrics import read_own
 
 COLUMNS = {
@@ -15,6 +17,15 @@ COLUMNS = {
     "p": "p (Holm)", "significant": "significantly",
 }  # fmt: skip
 """Of the ablation's table, and what the terminal calls them."""
+
+
+def results(run_folder: str | Path) -> dict[str, Any]:
+    """What the run in `run_folder` holds, as plain JSON values.
+
+    `leaderboard` and `ablation` are their tables, a dict a row, empty where nothing is evaluated; `records` counts by
+    stage and status; `report` is the page's path, or None. InputError where the folder holds no run.
+    """
+    return result_json(open_run(run_folder))
 
 
 def result_json(folder: RunFolder) -> dict[str, Any]:

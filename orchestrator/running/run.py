@@ -20,7 +20,7 @@ from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
-from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, run_folder, storage_told
+from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, open_run, storage_told
 from orchestrator.scoring.own_metrics import save_own
 
 if TYPE_CHECKING:
@@ -118,20 +118,20 @@ def ablate(
     return context.folder
 
 
-def evaluate(out: str | Path, *, reporter: Reporter | None = None) -> RunFolder:
-    """Train the winners of the searched run in `out` with every seed, and score each on the test part once.
+def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> RunFolder:
+    """Train the winners of the searched run in `run_folder` with every seed, and score each on the test part once.
 
     What is evaluated already is left alone. InputError where the folder holds no run; `reporter` as in `run`.
     """
-    return run(experiment_of(run_folder(out)), out, resume=True, until="evaluate", reporter=reporter)
+    return run(experiment_of(open_run(run_folder)), run_folder, resume=True, until="evaluate", reporter=reporter)
 
 
-def write_report(out: str | Path, *, figures: bool = True) -> Path:
-    """Write the report of what the records of the run in `out` hold so far; returns the path of its page.
+def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
+    """Write the report of what the records of the run in `run_folder` hold so far; returns the path of its page.
 
     `figures`: every figure also as PDF, PNG and SVG. InputError where the folder holds no run, no record, or no room.
     """
-    folder = run_folder(out)
+    folder = open_run(run_folder)
     check_run(folder)
     from orchestrator.report.page import write_report as write
 
@@ -149,7 +149,7 @@ def working(
     ablation: bool = False,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
-    folder = run_folder(out)
+    folder = open_run(out)
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))

@@ -15,7 +15,7 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.machine.progress import duration
-from orchestrator.running.claim import experiment_of, run_folder
+from orchestrator.running.claim import experiment_of, open_run
 from orchestrator.scoring.metric_table import metric_mode
 from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
@@ -43,13 +43,13 @@ class VariantStatus:
         return sum(count for status, count in self.trials.items() if status not in RUN_AGAIN)
 
 
-def status(out: str | Path) -> dict[str, Any]:
-    """How the run in `out` stands, as plain JSON values: while it works, after it died, from another machine.
+def status(run_folder: str | Path) -> dict[str, Any]:
+    """How the run in `run_folder` stands, as plain JSON values: while it works, after it died, from another machine.
 
     `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
     each, `errors` the last failures, `seconds_left` an estimate. InputError where the folder holds no run.
     """
-    folder = run_folder(out)
+    folder = open_run(run_folder)
     return status_of(folder, experiment_of(folder))
 
 

@@ -1,4 +1,4 @@
-"""Anomaly scores, maps and a threshold to metrics, over all pictures and for each kind of anomaly, and to curves."""
+"""Anomaly scores, maps and a threshold to metrics, over all pictures and for each kind of anomaly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve, roc_curve
 
 from orchestrator.scoring.confusion_counts import check_detection, check_threshold
 from orchestrator.scoring.defects import countable, pixel_ranks, pixels
@@ -17,8 +16,6 @@ from orchestrator.scoring.metric_table import Metric, graded
 
 if TYPE_CHECKING:
     from trainables.interface import Pictures
-
-Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def grade_detection(
@@ -87,46 +84,7 @@ def per_kind(
     return found
 
 
-def roc_curve_points(scores: NDArray[np.floating], labels: NDArray[np.int64], most: int = 512) -> Curve:
-    """The ROC curve from (0, 0) to (1, 1) as (false-positive rates, true-positive rates), at most `most` points.
-
-    Raises ValueError without both classes.
-    """
-    scores, labels = _both_classes(scores, labels)
-    false_positives, true_positives, _ = roc_curve(labels, scores)
-    return _thinned(false_positives, true_positives, most)
-
-
-def precision_recall_points(scores: NDArray[np.floating], labels: NDArray[np.int64], most: int = 512) -> Curve:
-    """The precision-recall curve as (recalls, precisions), recall rising from 0 to 1, at most `most` points.
-
-    Raises ValueError without both classes.
-    """
-    scores, labels = _both_classes(scores, labels)
-    precisions, recalls, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
-    return _thinned(recalls[::-1], precisions[::-1], most)
-
-
 def _one_a_score(maps: NDArray[np.floating], scores: NDArray[np.float64]) -> NDArray[np.floating]:
     if len(maps) != len(scores):
         raise ValueError(f"There must be one map a score, {len(scores)}; got {len(maps)}.")
     return np.asarray(maps)
-
-
-def _both_classes(
-    scores: NDArray[np.floating], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    scores, labels = check_detection(scores, labels)
-    if not 0 < labels.sum() < len(labels):
-        raise ValueError("A curve needs the scores of both normals and anomalies.")
-    return scores, labels
-
-
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64], most: int) -> Curve:
-    """At most `most` of the points, both ends among them, spread evenly along the curve."""
-    if len(x) > most:
-        along = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))]
-        keep = np.searchsorted(along, np.linspace(0, along[-1], most))
-        keep[-1] = len(x) - 1
-        x, y = (part[np.unique(keep)] for part in (x, y))
-    return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -71,7 +71,7 @@ def rank_test(figures: Mapping[str, Sequence[float]], mode: Mode) -> RankTest:
     f, p = iman_davenport(chi2, blocks, k)
     difference = critical_difference(k, blocks)
     return RankTest(
-        tuple(names), blocks, ranks, chi2, f, p, difference, _nemenyi(ranked[order].T), _groups(ranks, difference)
+        tuple(names), blocks, ranks, chi2, f, p, difference, _nemenyi(means[order], blocks), _groups(ranks, difference)
     )
 
 
@@ -92,12 +92,14 @@ def critical_difference(methods: int, blocks: int) -> float:
     return quantile * math.sqrt(methods * (methods + 1) / (6 * blocks))
 
 
-def _nemenyi(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(k, k) p-values of ranks (N, k)."""
-    # It brings seaborn along, which takes seconds that only a test of ranks is worth.
-    from scikit_posthocs import posthoc_nemenyi_friedman
-
-    return np.asarray(posthoc_nemenyi_friedman(ranked), dtype=np.float64)
+def _nemenyi(means: NDArray[np.float64], blocks: int) -> NDArray[np.float64]:
+    """(k, k) p-values of average ranks (k,) over N data sets: of the studentized range of k means, as the critical
+    difference is its quantile."""
+    k = len(means)
+    apart = np.abs(means[:, None] - means) / math.sqrt(k * (k + 1) / (6 * blocks))
+    p = np.asarray(stats.studentized_range.sf(apart * math.sqrt(2), k, np.inf), dtype=np.float64)
+    np.fill_diagonal(p, 1.0)
+    return p
 
 
 def _groups(ranks: Mapping[str, float], difference: float) -> tuple[tuple[str, ...], ...]:

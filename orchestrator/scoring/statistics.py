@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from trainables.interface import Mode
 
@@ -120,8 +119,15 @@ def compare(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values after Holm's correction (1979) for their number, in the same order."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+    """The p-values after Holm's correction (1979) for their number, in the same order.
+
+    The smallest of m is multiplied by m, the next by m − 1, and so on; none becomes smaller than one before it.
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    corrected = np.empty_like(given)
+    corrected[order] = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)).clip(max=1.0)
+    return [float(p) for p in corrected]
 
 
 def sign_test_floor(pairs: int) -> float:

@@ -1,10 +1,13 @@
+import pickle
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from trainables.errors import InputError
-from trainables.own_code import absolute_callable, call, described, is_own
+from trainables.interface import Family
+from trainables.own_code import OwnFiles, absolute_callable, call, described, is_own
 
 CODE = """
 from __future__ import annotations
@@ -107,3 +110,38 @@ def test_a_record_names_the_content_of_a_file(file: Path) -> None:
     assert described("package.module:count") == "package.module:count"
     assert is_own("package.module:count")
     assert not is_own("resnet18")
+
+
+def test_another_process_gets_the_files_that_it_does_not_see(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from trainables.interface import Family, FamilyConfig\n"
+        "FAMILY = Family('own', 'detection', FamilyConfig, build=lambda *_: 3)\n"
+        "def count():\n    return 5\n",
+        encoding="utf-8",
+    )
+    row = Family.load(f"{file}:FAMILY")
+    told, name = described(f"{file}:FAMILY"), f"{file}:count"
+    sent = pickle.dumps((OwnFiles(), row))
+    file.unlink()
+    script = (
+        "import pickle, sys; files, row = pickle.load(sys.stdin.buffer)\n"
+        "from trainables.own_code import call, described\n"
+        "print(call(sys.argv[1]), row.name, row.build(0, 0, 0), row.own, described(row.own), sep='|')\n"
+    )
+    command = [sys.executable, "-c", script, name]
+    ended = subprocess.run(command, input=sent, capture_output=True, timeout=60, check=True, cwd="/")
+    assert ended.stdout.decode().strip() == f"5|own|3|{file}:FAMILY|{told}"
+
+
+def test_what_comes_from_elsewhere_does_not_replace_what_was_read_here(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("def count():\n    return 1\n", encoding="utf-8")
+    name = f"{file}:count"
+    assert call(name) == 1
+    sent = pickle.dumps(
+        OwnFiles({file: "def count():\n    return 2\n", tmp_path / "new.py": "def count():\n    return 3\n"})
+    )
+    pickle.loads(sent)
+    assert call(name) == 1
+    assert call(f"{tmp_path / 'new.py'}:count") == 3

@@ -23,8 +23,6 @@ class PrincipalComponents(NamedTuple):
     """(D,)"""
     components: NDArray[np.float64]
     """(K, D), orthonormal, by falling variance. K may be smaller than asked: directions without spread are left out."""
-    variances: NDArray[np.float64]
-    """(K,), divided by N - 1."""
 
 
 def principal_components(batches: Batches, count: int) -> PrincipalComponents:
@@ -56,4 +54,4 @@ def principal_components(batches: Batches, count: int) -> PrincipalComponents:
     variances, vectors = variances[::-1][:count], vectors[:, ::-1][:, :count]
     spread = np.sqrt(variances.clip(min=0))
     kept = spread > SMALLEST_SPREAD * max(spread[0], 1.0)
-    return PrincipalComponents(mean, np.ascontiguousarray((basis @ vectors[:, kept]).T), variances[kept])
+    return PrincipalComponents(mean, np.ascontiguousarray((basis @ vectors[:, kept]).T))

@@ -31,6 +31,8 @@ from trainables.own_code import OwnFiles
 BATCHES_A_WORKER = 8
 """Where the files are few: so many shards a worker, for an even end and for progress that moves."""
 LEAST_ROWS = 16
+WORTH_A_WORKER = 64
+"""Jobs below which another worker costs more than it saves: it starts for some five seconds."""
 PNG_ROWS = 64
 """The most PNG files that one batch writes."""
 
@@ -152,7 +154,7 @@ def work(
     cpus = max(1, int(resources.get("CPU", 1)))
     pool = min(crew.most or cpus, cpus)
     batches = divided(jobs, most, pool)
-    pool = min(pool, len(batches))
+    pool = min(pool, math.ceil(len(jobs) / WORTH_A_WORKER))
     # One item a block, so one task a batch. JSON, as names may hold bytes that Arrow's text can't.
     items = [{"job": json.dumps(batch).encode("ascii")} for batch in batches]
     results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(

@@ -92,8 +92,13 @@ class Store:
         return tuple(mask_remarks(states))
 
 
-def open_store(folder: Path) -> Store:
-    """The store in a folder. InputError where it is none, isn't finished, or has a shard of wrong size or header."""
+def open_store(folder: str | Path) -> Store:
+    """The store in a folder; pictures are read when they are asked for.
+
+    `pictures[rows]` gives uint8 RGB (n, H, W, 3) of an array of rows. InputError where the folder holds no store, one
+    that isn't finished, or a shard of wrong size or header.
+    """
+    folder = Path(folder)
     recipe = read_recipe(folder)
     if recipe is None:
         raise InputError(f"{str(folder)!r} is no store of pictures. Make one with: orchestrate render")

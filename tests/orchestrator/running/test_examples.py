@@ -10,7 +10,7 @@ from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation, changed, given_baseline, rows, values
 from orchestrator.experiment.checks import Frame, check_variants
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.goal import Goal, goal_of
+from orchestrator.experiment.goal import Goal, check_names, goal_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
@@ -19,7 +19,7 @@ FILES = sorted(path.name for path in EXAMPLES.glob("*.yaml"))
 def listing(experiment: Experiment) -> Listing:
     """The barest data that lie as the example's: only spill has known anomalies in validation."""
     layout = LAYOUTS[experiment.data.layout]
-    rows: list[tuple[str, Part | None]] = [("a", None), ("b", None)]
+    rows: list[tuple[str, Part | None]] = [("normal", None), ("b", None)]
     if layout.normal is not None:
         rows = [(layout.normal, "train"), (layout.normal, "test"), ("crack", "test")]
     if layout.name == "spill":
@@ -31,14 +31,14 @@ def frame(experiment: Experiment, goal: Goal) -> Frame:
     return Frame(goal, ("normal", "anomaly"), "cpu", LAYOUTS[experiment.data.layout].depth)
 
 
-def test_all_four_are_there() -> None:
-    assert FILES == ["plots.yaml", "rgbd_ablation.yaml", "spill.yaml", "tile.yaml"]
+def test_all_five_are_there() -> None:
+    assert FILES == ["own_parts.yaml", "plots.yaml", "rgbd_ablation.yaml", "spill.yaml", "tile.yaml"]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_can_be_run(name: str) -> None:
     experiment = Experiment.load(EXAMPLES / name, ("data.path=anywhere",))
-    goal, _ = goal_of(experiment, listing(experiment))
+    goal, _ = goal_of(experiment, listing(experiment), check_names(experiment))
     remarks = check_variants(goal.settle(experiment), experiment.families, frame(experiment, goal))
     assert not any("changes nothing" in remark for remark in remarks)
     assert experiment.baseline == experiment.baseline_name

@@ -2,9 +2,14 @@
 
 import importlib
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ from trainables.testing import FamilyContract
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUIET = Reporter(quiet=True)
+CHANGES = ("data.normal=wave", "budget.trials=2", "seeds=[0, 1]", "data.size=24", "scheduler=none")
 
 
 class TestTheExamplesFamily(FamilyContract):
@@ -48,8 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def example(folder: Path, *changes: str) -> Experiment:
-    wanted = ("data.normal=wave", "budget.trials=2", "seeds=[0, 1]", "data.size=24", "scheduler=none", *changes)
-    return Experiment.load(folder / "own_parts.yaml", wanted)
+    return Experiment.load(folder / "own_parts.yaml", (*CHANGES, *changes))
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +175,40 @@ def test_other_code_trains_its_own_cells_and_is_named_beside_the_old(finished: R
     assert len({one.provenance.code for one in cells}) == 2
 
 
+@pytest.fixture
+def blind_cluster(folder: Path, tmp_path: Path) -> Iterator[str]:
+    """A cluster's address: a head without CPUs, and a node of two that does not see the example's files."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+    start = f"{sys.executable} -m ray.scripts.scripts start --block --node-ip-address=127.0.0.1 --disable-usage-stats"
+    hide = " && ".join(f"mount --bind /dev/null {folder / name}" for name in ("own_parts.py", "own_parts.yaml"))
+    commands = [
+        f"exec {start} --head --port={address.split(':')[1]} --num-cpus=0 --include-dashboard=false",
+        f"exec unshare --mount sh -c '{hide} && exec {start} --address={address} --num-cpus=2'",
+    ]
+    with ExitStack() as started, (tmp_path / "log").open("w") as log:
+        for command in commands:
+            process = subprocess.Popen(["sh", "-c", command], stdout=log, stderr=log, start_new_session=True)
+            started.callback(process.wait)
+            started.callback(os.killpg, process.pid, signal.SIGTERM)
+        yield address
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a file from a process")
+def test_workers_that_do_not_see_the_files_are_given_them(folder: Path, tmp_path: Path, blind_cluster: str) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "orchestrator.cli", "sweep", folder / "own_parts.yaml", "--out", out, "--quiet"]
+    changes = [f"--set={one}" for one in CHANGES]
+    environment = os.environ | {"RAY_ADDRESS": blind_cluster, "ORCHESTRATOR_OPEN_CLUSTER": "1"}
+    ended = subprocess.run([*command, *changes], env=environment, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    records = list(read_records(out / "records.jsonl"))
+    assert {record.status for record in records} == {"completed"}
+    assert all("fpr95" in record.metrics for record in records)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -206,7 +245,7 @@ def test_a_metric_may_not_be_called_as_one_of_the_package(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An installed package that offers the example's rows by entry points."""
     shutil.copyfile(EXAMPLES / "own_parts.py", tmp_path / "offering_rows.py")
     about = tmp_path / "offering_rows-1.0.dist-info"

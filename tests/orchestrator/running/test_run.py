@@ -122,25 +122,6 @@ def test_kept_models_give_the_recorded_scores_without_training(finished: RunFold
         assert loaded.kept.classes == ("step", "trend", "wave")
 
 
-def test_a_kept_model_refuses_pictures_of_another_shape(finished: RunFolder) -> None:
-    samples = Samples(np.zeros((2, 48, 48, 3), np.uint8), np.zeros(2, np.int64), ("a", "b"), ("x", "y"))
-    with pytest.raises(InputError, match="32, 32, 3"):
-        load_model(finished.model("cnn", 0)).predict(samples)
-
-
-def test_a_spoilt_model_is_refused(finished: RunFolder, tmp_path: Path) -> None:
-    import shutil
-
-    copy = tmp_path / "model"
-    shutil.copytree(finished.model("cnn", 0), copy)
-    with (copy / "weights.pt").open("ab") as file:
-        file.write(b"x")
-    with pytest.raises(InputError, match="not what was kept"):
-        load_model(copy)
-    with pytest.raises(InputError, match="no kept model"):
-        load_model(tmp_path / "nothing")
-
-
 def test_the_report_and_its_tables_lie_where_they_are_promised(finished: RunFolder) -> None:
     assert (finished.report / "index.html").stat().st_size > 10_000
     assert (finished.report / "report.md").read_text(encoding="utf-8").strip()

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from orchestrator.scoring.curve_bands import RATES, curve_bands
-from orchestrator.scoring.detection import precision_recall_points, roc_curve_points
 from orchestrator.scoring.draws import picture_weights
 
 
@@ -20,13 +19,13 @@ def example(seeds: int = 3, count: int = 80, ties: bool = False) -> tuple[np.nda
 def test_the_mean_is_that_of_the_seeds_own_curves(ties: bool) -> None:
     scores, labels, groups = example(ties=ties)
     ((roc, precision),) = curve_bands([scores], labels, groups, draws=20)
-    rates, found = zip(*(roc_curve_points(one, labels) for one in scores), strict=True)
+    rates, found = zip(*(roc_curve(labels, one)[:2] for one in scores), strict=True)
     # np.interp takes the last of equal rates, which is the highest.
     expected = np.mean([np.interp(RATES, x, y) for x, y in zip(rates, found, strict=True)], axis=0)
     np.testing.assert_allclose(roc.mean, expected, atol=1e-9)
     by_hand = []
     for one in scores:
-        recalls, precisions = precision_recall_points(one, labels)
+        precisions, recalls, _ = precision_recall_curve(labels, one)
         first = [recalls[recalls >= recall - 1e-9].min() for recall in RATES[1:]]
         by_hand.append([precisions[recalls == recall].max() for recall in first])
     np.testing.assert_allclose(precision.mean, np.mean(by_hand, axis=0), atol=1e-9)
@@ -38,7 +37,7 @@ def test_the_band_is_that_of_resampled_pictures() -> None:
     curves = []
     for weights in picture_weights(groups, 200, 7, [labels == 1, labels == 0]):
         for row in weights.astype(int):
-            x, y = roc_curve_points(np.repeat(scores[0], row), np.repeat(labels, row))
+            x, y, _ = roc_curve(np.repeat(labels, row), np.repeat(scores[0], row))
             curves.append(np.interp(RATES, x, y))
     low, high = np.percentile(curves, (2.5, 97.5), axis=0)
     np.testing.assert_allclose(roc.low, low, atol=1e-9)

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import auc, average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from orchestrator.scoring.detection import (
     grade_detection,
     per_kind,
-    precision_recall_points,
-    roc_curve_points,
 )
 from orchestrator.scoring.metric_table import metrics_of
 from orchestrator.scoring.thresholds import at_threshold
@@ -98,29 +96,3 @@ def test_shapes_that_do_not_fit() -> None:
     maps[3, 0, 0] = np.nan
     with pytest.raises(ValueError, match="Maps must be finite; 1 of 12 are not, row 3"):
         grade_detection(scores, LABELS, None, maps, masks)
-
-
-def test_curves_are_exact_where_they_are_short() -> None:
-    scores, _, _ = example()
-    false, true = roc_curve_points(scores, LABELS)
-    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
-    assert auc(false, true) == pytest.approx(roc_auc_score(LABELS, scores), abs=1e-12)
-    recall, precision = precision_recall_points(scores, LABELS)
-    assert (recall[0], precision[0], recall[-1]) == (0, 1, 1)
-    assert (np.diff(recall) >= 0).all()
-
-
-def test_long_curves_are_thinned_and_keep_their_area() -> None:
-    generator = np.random.default_rng(0)
-    labels = generator.integers(2, size=20_000)
-    scores = generator.normal(labels * 1.0)
-    false, true = roc_curve_points(scores, labels, most=200)
-    assert 150 < len(false) <= 200
-    assert auc(false, true) == pytest.approx(roc_auc_score(labels, scores), abs=1e-3)
-    recall, precision = precision_recall_points(scores, labels, most=300)
-    assert 150 < len(recall) <= 300
-    assert (recall[0], recall[-1]) == (0, 1)
-    assert auc(recall, precision) == pytest.approx(average_precision_score(labels, scores), abs=2e-3)
-    for curve in (roc_curve_points, precision_recall_points):
-        with pytest.raises(ValueError, match="both normals and anomalies"):
-            curve(scores, labels * 0)

@@ -1,0 +1,99 @@
+"""What `import orchestrator` offers: one function for each command, with the command's words."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+import orchestrator
+from orchestrator.cli.main import app
+
+FUNCTIONS = {
+    "ablate": orchestrator.ablate,
+    "compare": orchestrator.compare_runs,
+    "demo": orchestrator.demo,
+    "doctor": orchestrator.doctor,
+    "evaluate": orchestrator.evaluate,
+    "families": orchestrator.list_families,
+    "init": orchestrator.write_starter,
+    "inspect": orchestrator.inspect,
+    "leaderboard": orchestrator.leaderboard,
+    "metrics": orchestrator.list_metrics,
+    "render": orchestrator.render,
+    "report": orchestrator.write_report,
+    "schema": orchestrator.schema,
+    "status": orchestrator.status,
+    "sweep": orchestrator.run,
+}
+SPOKEN = {"as_json": "what is returned", "quiet": "reporter", "overrides": "Experiment.load"}
+"""Options of the terminal alone, and what gives the same from Python."""
+COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_every_command_is_here() -> None:
+    assert set(FUNCTIONS) == set(COMMANDS)
+    assert {function.__name__ for function in FUNCTIONS.values()} < set(orchestrator.__all__)
+
+
+@pytest.mark.parametrize("command", sorted(FUNCTIONS))
+def test_a_command_and_its_function_have_the_same_words_and_defaults(command: str) -> None:
+    taken = inspect.signature(FUNCTIONS[command]).parameters
+    options = {option.name: option for option in COMMANDS[command].params if option.name not in SPOKEN}
+    assert set(taken) - {"reporter"} == set(options)
+    assert "reporter" in taken or all(option.name != "quiet" for option in COMMANDS[command].params)
+    for name, option in options.items():
+        if option.required:
+            assert taken[name].default is inspect.Parameter.empty
+        else:
+            assert plain(taken[name].default) == plain(option.default)
+
+
+def plain(default: Any) -> str | None:
+    """A default as both sides can have it."""
+    return None if default in (None, ()) else str(default)
+
+
+@pytest.mark.parametrize("name", orchestrator.__all__)
+def test_all_that_is_offered_is_there_and_described(name: str) -> None:
+    found = getattr(orchestrator, name)
+    assert found.__doc__
+    assert "InputError" in found.__doc__ or name in CANNOT_FAIL
+
+
+CANNOT_FAIL = {
+    *(
+        "Compared",
+        "Experiment",
+        "InputError",
+        "Inspection",
+        "LoadedModel",
+        "Rendered",
+        "Reporter",
+        "RunFolder",
+        "Store",
+    ),
+    *("TrialRecord", "doctor", "list_families", "list_metrics", "schema"),
+}
+
+
+def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+    heavy = "import sys, orchestrator; print(*{'ray', 'torch', 'pandas', 'matplotlib'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.strip() == ""
+
+
+def test_what_is_not_offered_is_said_with_what_is() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'sweep'; it has: .*run.*"):
+        orchestrator.sweep  # noqa: B018
+
+
+def test_the_starter_is_loaded_and_its_schema_is_known(tmp_path: Path, orchestrate: Callable[..., Any]) -> None:
+    orchestrator.write_starter(str(tmp_path / "e.yaml"))
+    assert orchestrate("init", tmp_path / "f.yaml").code == 0
+    assert (tmp_path / "e.yaml").read_text() == (tmp_path / "f.yaml").read_text()
+    assert set(orchestrator.schema()["properties"]) == set(orchestrator.Experiment.model_fields)

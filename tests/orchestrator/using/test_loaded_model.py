@@ -1,0 +1,197 @@
+"""A kept model scores new pictures: arrays, or files prepared as its training's were."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from orchestrator import InputError, load_model
+from orchestrator.artifacts.models import KeptModel, keep_model
+from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.fill.drawing import Drawer, recipe_of
+from orchestrator.families import family_row
+from orchestrator.using.loaded_model import LoadedModel
+from trainables.interface import UNKNOWN, Problem, Samples
+
+SIDE = 32
+
+
+def trained(folder: Path, family: str, samples: Samples, preprocessing: dict[str, Any], **config: Any) -> LoadedModel:
+    """A model trained for one epoch, kept, and loaded."""
+    shape = (SIDE, SIDE, 3)
+    row = family_row(family).family
+    problem = Problem(samples.classes, shape, 1, depth=samples.depth is not None)
+    model = row.build(row.config(**config), problem, 0)
+    for _ in model.fit(samples, samples):
+        pass
+    kept = KeptModel(
+        family=family,
+        variant=family,
+        seed=0,
+        config=config,
+        classes=samples.classes,
+        shape=shape,
+        preprocessing={"column": None, "style": "seed", "size": [SIDE, SIDE], **preprocessing},
+        code="1",
+    )
+    keep_model(folder, model.weights(), kept, 1)
+    return load_model(folder)
+
+
+@pytest.fixture(scope="module")
+def series(series_tree: Path) -> Samples:
+    """The tree's plots, in the style `plain`."""
+    paths = sorted(series_tree.rglob("*.csv"))
+    drawer = Drawer(recipe_of("series", "plain", (SIDE, SIDE), None))
+    pictures = np.stack([drawer(Sources(path.read_bytes())) for path in paths])
+    classes = ("step", "trend", "wave")
+    labels = np.array([classes.index(path.parent.name) for path in paths])
+    return Samples(pictures, labels, classes, tuple(map(str, paths)))
+
+
+@pytest.fixture(scope="module")
+def of_series(tmp_path_factory: pytest.TempPathFactory, series: Samples) -> LoadedModel:
+    """A classifier of plots."""
+    folder = tmp_path_factory.mktemp("kept")
+    return trained(folder, "pca_logistic", series, {"layout": "series", "style": "plain"}, components=4)
+
+
+@pytest.fixture(scope="module")
+def tiles() -> Samples:
+    """Twelve normal pictures with depth, of which the second half lies a metre deeper."""
+    random = np.random.default_rng(0)
+    depth = random.uniform(1, 2, (12, SIDE, SIDE)).astype(np.float32)
+    depth[6:] += 1
+    pictures = random.integers(0, 255, (12, SIDE, SIDE, 3), dtype=np.uint8)
+    return Samples(pictures, np.zeros(12, np.int64), ("normal", "anomaly"), tuple(map(str, range(12))), depth=depth)
+
+
+@pytest.fixture(scope="module")
+def of_tiles(tmp_path_factory: pytest.TempPathFactory, tiles: Samples) -> LoadedModel:
+    """A detector of pictures with depth, which has maps."""
+    config = {"input": "rgbd", "backbone": "shufflenet_v2_x0_5", "weights": "none", "layers": [1, 2]}
+    quick = {"grid": 8, "latent_dim": 4, "batch_size": 8}
+    return trained(tmp_path_factory.mktemp("kept"), "feature_autoencoder", tiles, {"layout": "rgbd"}, **config, **quick)
+
+
+def test_csvs_are_drawn_as_the_training_s_were(of_series: LoadedModel, series: Samples) -> None:
+    scores = of_series.predict(series.paths).scores
+    assert scores.shape == (42, 3)
+    np.testing.assert_array_equal(scores, of_series.predict(series).scores)
+    assert (scores.argmax(axis=1) == series.labels).mean() > 0.9
+
+
+def test_an_array_is_taken_as_it_is(of_series: LoadedModel, series: Samples) -> None:
+    pictures = np.asarray(series.pictures)
+    np.testing.assert_array_equal(of_series.predict(pictures).scores, of_series.predict(series).scores)
+    np.testing.assert_array_equal(of_series.predict(pictures[:1]).scores, of_series.predict(series.paths[0]).scores)
+    assert of_series.predict(Path(series.paths[0])).scores.shape == (1, 3)
+
+
+@pytest.mark.parametrize("nothing", [[], np.empty((0, SIDE, SIDE, 3), np.uint8)])
+def test_of_nothing_nothing_comes(of_series: LoadedModel, nothing: Any) -> None:
+    assert of_series.predict(nothing).scores.shape == (0, 3)
+
+
+def test_labels_are_not_made_up(of_series: LoadedModel, series: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Samples] = []
+    predict = of_series.model.predict
+    monkeypatch.setattr(of_series.model, "predict", lambda samples: seen.append(samples) or predict(samples))
+    of_series.predict(series.paths[:3])
+    (samples,) = seen
+    assert list(samples.labels) == [UNKNOWN] * 3
+    assert samples.paths == series.paths[:3]
+
+
+def test_pictures_are_resized(tmp_path: Path, of_series: LoadedModel, series: Samples) -> None:
+    model = trained(tmp_path / "model", "pca_logistic", series, {"layout": "images"}, components=4)
+    large = np.asarray(series.pictures)[0].repeat(3, axis=0).repeat(3, axis=1)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    small = np.asarray(Image.fromarray(large).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(model.predict(tmp_path / "large.png").scores, model.predict(small[None]).scores)
+
+
+def test_depth_goes_along(tmp_path: Path, of_tiles: LoadedModel, tiles: Samples) -> None:
+    expected = of_tiles.predict(tiles)
+    pictures, depth = np.asarray(tiles.pictures), np.asarray(tiles.depth)
+    found = of_tiles.predict(pictures, depth=depth)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert found.maps is not None
+    assert found.maps.shape == (12, SIDE, SIDE)
+    assert not np.array_equal(of_tiles.predict(pictures, depth=depth[::-1].copy()).scores, expected.scores)
+    files = []
+    for row in range(2):
+        colour, deep = tmp_path / f"{row}.png", tmp_path / f"{row}_depth.png"
+        Image.fromarray(pictures[row]).save(colour)
+        Image.fromarray((depth[row] * 1000).astype(np.uint16)).save(deep)
+        files.append((colour, deep))
+    as_read = of_tiles.predict(pictures[:2], depth=(depth[:2] * 1000).astype(np.uint16).astype(np.float32)).scores
+    read = of_tiles.predict([colour for colour, _ in files], depth=[deep for _, deep in files]).scores
+    np.testing.assert_array_equal(read, as_read)
+
+
+Spoil = Callable[[Path], Any]
+
+
+def _text(name: str, content: str) -> Spoil:
+    def spoil(folder: Path) -> Path:
+        (folder / name).write_text(content)
+        return folder / name
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        (
+            lambda _: np.zeros((2, 48, 48, 3), np.uint8),
+            r"takes pictures of shape \(32, 32, 3\); these are \(48, 48, 3\)",
+        ),
+        (lambda _: np.zeros((SIDE, SIDE, 3), np.uint8), r"these are \(32, 3\)"),
+        (lambda _: np.zeros((2, SIDE, SIDE, 3)), "uint8, 0 to 255; these are float64"),
+        (lambda folder: folder / "gone.csv", "gone.csv' can't be used: No such file"),
+        (_text("words.csv", "value\nno\nnumbers\n"), "words.csv' can't be used: "),
+        (_text("empty.csv", ""), "empty.csv' can't be used: "),
+    ],
+)
+def test_what_can_t_be_used_is_said(of_series: LoadedModel, tmp_path: Path, pictures: Spoil, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        of_series.predict(pictures(tmp_path))
+
+
+def depth_of(rows: int, side: int = SIDE) -> NDArray[np.float32]:
+    """Some depth."""
+    return np.ones((rows, side, side), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("depth", "words"),
+    [
+        (None, "needs depth"),
+        (depth_of(3), r"for each of the 2 pictures; got \(3, 32, 32\)"),
+        (depth_of(2, 48), r"a depth map of 32x32 for each of the 2 pictures; got \(2, 48, 48\)"),
+        (["gone.png", "gone.png"], "gone.png' can't be used: No such file"),
+    ],
+)
+def test_depth_that_does_not_fit_is_refused(of_tiles: LoadedModel, tiles: Samples, depth: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        of_tiles.predict(np.asarray(tiles.pictures)[:2], depth=depth)
+
+
+def test_a_spoilt_model_is_refused(tmp_path: Path, series: Samples) -> None:
+    folder = tmp_path / "model"
+    trained(folder, "pca_logistic", series, {"layout": "series", "style": "plain"}, components=4)
+    with (folder / "weights.pt").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(InputError, match="not what was kept"):
+        load_model(folder)
+    (folder / "weights.pt").unlink()
+    with pytest.raises(InputError, match="is missing"):
+        load_model(folder)
+    with pytest.raises(InputError, match="no kept model"):
+        load_model(tmp_path / "nothing")

@@ -1,0 +1,214 @@
+"""What CONTRIBUTING says must be touched to add a thing: each is added to a copy of the packages, and then used."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("orchestrator", "trainables", "search_spaces")
+
+
+class Edit(NamedTuple):
+    """What is put into a file before a line that stands there; into a new file, if that line is empty."""
+
+    file: str
+    before: str
+    text: str
+
+
+MAHALANOBIS = (ROOT / "examples/own_parts.py").read_text(encoding="utf-8")
+ADDITIONS = {
+    "a family": (
+        Edit("trainables/mahalanobis.py", "", MAHALANOBIS.partition("def false_alarms")[0]),
+        Edit(
+            "search_spaces/mahalanobis.py",
+            "",
+            'def suggest(trial):\n    return {"grid": trial.suggest_int("grid", 3, 5)}\n',
+        ),
+        Edit(
+            "orchestrator/families.py",
+            '        Row(\n            "pca_logistic",',
+            '        Row("mahalanobis", "detection", cheap=True, summary="the distance from the mean"),\n',
+        ),
+    ),
+    "a layout": (
+        Edit(
+            "orchestrator/data/layouts/named_files.py",
+            "",
+            "from orchestrator.data.layouts.listing import ListedFile, Listing\n\n\n"
+            "def find_named(root, layout, tree):\n"
+            '    files = tuple(ListedFile(name, name.split("_")[0], None) for name in sorted(tree.found[""]))\n'
+            "    return Listing(root, layout, files, tuple(tree.skipped))\n\n\n"
+            "def named_clue(root, tree):\n"
+            '    together = set(tree.found) == {""} and all("_" in name for name in tree.found[""])\n'
+            '    return "the files lie together, each with its class before the first _" if together else ""\n',
+        ),
+        Edit(
+            "orchestrator/data/layouts/table.py",
+            "LAYOUTS = {",
+            "from orchestrator.data.layouts.named_files import find_named, named_clue\n\n",
+        ),
+        Edit(
+            "orchestrator/data/layouts/table.py",
+            '        Layout(\n            "mvtec",',
+            '        Layout("named", summary="<class>_<name>.csv", shape="<class>_<name>.csv", find=find_named,\n'
+            '               clue=named_clue, suffixes=(".csv",), plots=True),\n',
+        ),
+    ),
+    "a metric": (
+        Edit(
+            "orchestrator/scoring/metric_table.py",
+            '        _rate("f1",',
+            '        Metric("informedness", "Youden\'s J", "detection", "max", "TPR + TNR - 1 at the threshold",\n'
+            '               lambda one: one.rates["tpr"] + one.rates["tnr"] - 1 if one.both else None,\n'
+            '               needs="threshold", bounds=(-1.0, 1.0)),\n',
+        ),
+    ),
+    "a threshold strategy": (
+        Edit(
+            "orchestrator/scoring/strategy_rules.py",
+            '    "max_normal": Rule(',
+            '    "scaled_median": Rule(lambda normal, anomalous, k: float(np.median(normal)) * k,\n'
+            '                          "k times the median normal score", argument="k", low=0),\n',
+        ),
+    ),
+    "a plot style": (
+        Edit(
+            "orchestrator/data/plotting/plot_style.py",
+            '    "plain": PlotStyle(',
+            '    "small": PlotStyle(name="small", summary="a quarter of plain", figsize=(4.0, 3.0)),\n',
+        ),
+    ),
+    "a scheduler": (
+        Edit(
+            "orchestrator/search/halving.py",
+            "",
+            "from ray.tune.schedulers import ASHAScheduler\n\n\n"
+            "def halving(epochs, metric, mode, earlier):\n"
+            '    return ASHAScheduler(time_attr="epoch", max_t=epochs, reduction_factor=2)\n',
+        ),
+        Edit(
+            "orchestrator/experiment/search_methods.py",
+            '        SearchMethod("none",',
+            '        SearchMethod("halving", "every other trial goes on", "orchestrator.search.halving:halving"),\n',
+        ),
+    ),
+    "a sampler": (
+        Edit(
+            "orchestrator/search/sampler.py",
+            "class Seeded(",
+            "def eager(seed):\n    return TPESampler(seed=seed, n_startup_trials=1)\n\n\n",
+        ),
+        Edit(
+            "orchestrator/experiment/search_methods.py",
+            '        SearchMethod("random",',
+            '        SearchMethod("eager", "learns from the first trial on", "orchestrator.search.sampler:eager"),\n',
+        ),
+    ),
+    "a key of the experiment file": (
+        Edit(
+            "orchestrator/experiment/experiment.py",
+            "    heat_maps: bool = Field(",
+            '    remark: str = Field(default="", description="What the experiment is for.")\n',
+        ),
+        Edit(
+            "orchestrator/experiment/experiment.py",
+            "VARIANT_NAME =",
+            'LATER_KEYS["remark"] = ""\n',
+        ),
+    ),
+    "a section of the report": (
+        Edit(
+            "orchestrator/report/sections/remark_section.py",
+            "",
+            "from orchestrator.report.document.document import Code, Section\n\n\n"
+            "def remark_section(data):\n"
+            '    return Section("remark", "What it is for", blocks=[Code(data.experiment["remark"])])\n',
+        ),
+        Edit(
+            "orchestrator/report/sections/sections.py",
+            "def build_report(",
+            "from orchestrator.report.sections.remark_section import remark_section\n\n\n",
+        ),
+        Edit(
+            "orchestrator/report/sections/sections.py",
+            "        _provenance(data, numbers),",
+            "        remark_section(data),\n",
+        ),
+    ),
+    "a command": (
+        Edit(
+            "orchestrator/cli/words.py",
+            "",
+            'import typer\n\n\ndef words() -> None:\n    """Say a word."""\n    typer.echo("a word")\n',
+        ),
+        Edit("orchestrator/cli/main.py", "from trainables.errors", "from orchestrator.cli.words import words\n"),
+        Edit("orchestrator/cli/main.py", "    *(init, schema,", "    words,\n"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the packages with all of them added."""
+    copy = tmp_path_factory.mktemp("copy")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, copy / package)  # the compiled kernels come along
+    for edit in (edit for edits in ADDITIONS.values() for edit in edits):
+        path = copy / edit.file
+        old = path.read_text(encoding="utf-8") if edit.before else ""
+        assert old.count(edit.before) == 1 or not edit.before, f"{edit.before!r} stands not once in {edit.file}"
+        path.write_text(old.replace(edit.before, edit.text + edit.before) if old else edit.text, encoding="utf-8")
+    return copy
+
+
+def test_contributing_names_the_files_of_each() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    told = {
+        row[1]: re.findall(r"`([\w/<>]+\.py)`", row[2])
+        for row in re.finditer(r"^\| (an? [^|]+?) \| ([^|]+) \|", text, re.MULTILINE)
+    }
+    touched = {
+        name: list(dict.fromkeys(edit.file if edit.before else f"{Path(edit.file).parent}/<name>.py" for edit in edits))
+        for name, edits in ADDITIONS.items()
+    }
+    assert told == touched
+
+
+def test_all_of_them_work_together(added: Path, series_tree: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in series_tree.rglob("*.csv"):
+        shutil.copyfile(file, data / f"{file.parent.name}_{file.name}")
+    (tmp_path / "e.yaml").write_text(
+        "data: {path: data, layout: named, normal: wave, style: small, size: 32}\n"
+        "families: [mahalanobis]\n"
+        "objective: {metric: informedness}\n"
+        "threshold: {strategies: [scaled_median(2)]}\n"
+        "budget: {trials: 2, epochs: 2}\n"
+        "scheduler: halving\n"
+        "sampler: eager\n"
+        "seeds: [0]\n"
+        "remark: to see that it works\n"
+    )
+
+    def orchestrate(*arguments: str) -> str:
+        command = [sys.executable, "-P", "-m", "orchestrator.cli", *arguments]
+        ended = subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, timeout=300, env={"PYTHONPATH": str(added)}
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    assert orchestrate("words") == "a word\n"
+    assert "layout named (the files" in orchestrate("inspect", "data")
+    swept = orchestrate("sweep", "e.yaml", "--out", "run")
+    assert "Youden's J (test)" in swept
+    page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+    assert "to see that it works" in page.partition("What it is for</h2>")[2]
+    assert "scaled_median(2)" in page
