@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.register_assert_rewrite("trainables.testing")
 
@@ -29,14 +30,6 @@ class Ended:
     code: int
     out: str
     err: str
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where the suite runs in two processes, what needs Ray stays together in one, and so does each file."""
-    for item in items:
-        with_ray = "ray_session" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("ray" if with_ray else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +51,24 @@ def series_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_tree(tmp_path: Path) -> Path:
     """A tree like `series_tree` that a test may spoil."""
     return write_series(tmp_path / "data", 14)
+
+
+@pytest.fixture
+def cheap_experiment(series_tree: Path, tmp_path: Path) -> Callable[..., Path]:
+    """The file of a sweep of cheap trials, whose store lies beside its run: keys of the budget -> path."""
+
+    def write(**budget: int) -> Path:
+        values = {
+            "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
+            "families": ["pca_logistic"],
+            "budget": {"epochs": 1, **budget},
+            "seeds": [0],
+        }
+        path = tmp_path / "e.yaml"
+        path.write_text(yaml.safe_dump(values), encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture

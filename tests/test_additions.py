@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,6 +154,33 @@ ADDITIONS = {
 }
 
 
+ASKED = """
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from orchestrator.data.plotting.plot_style import style_row
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.preflight import settle
+from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS
+from orchestrator.families import family_row
+from orchestrator.report.sections.remark_section import remark_section
+from orchestrator.scoring.metric_table import metric_row
+from orchestrator.scoring.thresholds import parse_strategy
+
+experiment = settle(Experiment.load(Path("e.yaml"))).experiment
+scheduler = SCHEDULERS[experiment.scheduler].make(2, "informedness", "max", [])
+print(family_row(experiment.families[0].family).family.name)
+print(type(scheduler).__name__, scheduler._max_t)
+print(type(SAMPLERS[experiment.sampler].make(0)).__name__)
+print(metric_row(experiment.objective.metric).value(SimpleNamespace(rates={"tpr": 1.0, "tnr": 0.5}, both=True)))
+print(parse_strategy(experiment.threshold.strategies[0]).fit(np.array([1.0, 2.0, 9.0]), np.zeros(3, int)))
+print(style_row(experiment.data.style).figsize[0])
+print(remark_section(SimpleNamespace(experiment=experiment.model_dump())).blocks[0].text)
+"""
+
+
 @pytest.fixture(scope="module")
 def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the packages with all of them added."""
@@ -180,11 +208,12 @@ def test_contributing_names_the_files_of_each() -> None:
     assert told == touched
 
 
-def test_all_of_them_work_together(added: Path, series_tree: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
+@pytest.fixture
+def work(series_tree: Path, tmp_path: Path) -> Path:
+    """A folder with an experiment that asks for all that was added."""
+    (tmp_path / "data").mkdir()
     for file in series_tree.rglob("*.csv"):
-        shutil.copyfile(file, data / f"{file.parent.name}_{file.name}")
+        shutil.copyfile(file, tmp_path / "data" / f"{file.parent.name}_{file.name}")
     (tmp_path / "e.yaml").write_text(
         "data: {path: data, layout: named, normal: wave, style: small, size: 32}\n"
         "families: [mahalanobis]\n"
@@ -196,19 +225,40 @@ def test_all_of_them_work_together(added: Path, series_tree: Path, tmp_path: Pat
         "seeds: [0]\n"
         "remark: to see that it works\n"
     )
+    return tmp_path
 
-    def orchestrate(*arguments: str) -> str:
+
+@pytest.fixture
+def orchestrate(added: Path, work: Path) -> Callable[..., str]:
+    """The copy's command, as it is called: arguments -> what it prints."""
+
+    def call(*arguments: str) -> str:
         command = [sys.executable, "-P", "-m", "orchestrator.cli", *arguments]
         ended = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, timeout=300, env={"PYTHONPATH": str(added)}
+            command, capture_output=True, text=True, cwd=work, timeout=300, env={"PYTHONPATH": str(added)}
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
+    return call
+
+
+def test_each_is_known_where_it_is_asked_for(added: Path, work: Path, orchestrate: Callable[..., str]) -> None:
     assert orchestrate("words") == "a word\n"
     assert "layout named (the files" in orchestrate("inspect", "data")
+    asked = subprocess.run(
+        [sys.executable, "-P", "-c", ASKED], capture_output=True, text=True, cwd=work, env={"PYTHONPATH": str(added)}
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.split("\n")[:-1] == [
+        "mahalanobis", "AsyncHyperBandScheduler 2", "TPESampler", "0.5", "4.0", "4.0", "to see that it works",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_all_of_them_work_together(work: Path, orchestrate: Callable[..., str]) -> None:
     swept = orchestrate("sweep", "e.yaml", "--out", "run")
     assert "Youden's J (test)" in swept
-    page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+    page = (work / "run/report/index.html").read_text(encoding="utf-8")
     assert "to see that it works" in page.partition("What it is for</h2>")[2]
     assert "scaled_median(2)" in page

@@ -24,6 +24,7 @@ SHAPES = ("falling", "rising", "step")
 
 Build = Callable[..., Model]
 Parts = tuple[Samples, Samples]
+Trained = tuple[Model, list[Epoch]]
 
 
 def draw_plot(shape: str, side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -59,32 +60,39 @@ class FamilyContract:
     side: ClassVar[int] = 32
     """Of the pictures, in pixels."""
 
-    @pytest.fixture
-    def parts(self) -> Parts:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def parts(cls) -> Parts:
         """Train and validation. 25 pictures in batches of 8 leave one over."""
-        detection = self.family.task == "detection"
+        detection = cls.family.task == "detection"
         return (
-            make_samples(25, 1, side=self.side, detection=detection, normal_only=detection),
-            make_samples(12, 2, side=self.side, detection=detection),
+            make_samples(25, 1, side=cls.side, detection=detection, normal_only=detection),
+            make_samples(12, 2, side=cls.side, detection=detection),
         )
 
-    @pytest.fixture
-    def build(self, parts: Parts) -> Build:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def build(cls, parts: Parts) -> Build:
         """(seed, epochs) -> an untrained model."""
 
         def make(seed: int = 0, epochs: int = EPOCHS) -> Model:
             shape = parts[0].pictures.shape
             problem = Problem(parts[0].classes, (shape[1], shape[2], shape[3]), epochs)
-            config = self.family.config(**self.config)
-            assert isinstance(self.family.check(config, problem), list)
-            return self.family.build(config, problem, seed)
+            config = cls.family.config(**cls.config)
+            assert isinstance(cls.family.check(config, problem), list)
+            return cls.family.build(config, problem, seed)
 
         return make
 
-    def test_scores_have_their_shape_and_are_finite(self, build: Build, parts: Parts) -> None:
-        train, validation = parts
+    @pytest.fixture(scope="class")
+    @classmethod
+    def trained(cls, build: Build, parts: Parts) -> Trained:
+        """A model of seed 0 with its epochs, which tests only ask for predictions."""
         model = build()
-        epochs = list(model.fit(train, validation))
+        return model, list(model.fit(*parts))
+
+    def test_scores_have_their_shape_and_are_finite(self, trained: Trained, parts: Parts) -> None:
+        (model, epochs), validation = trained, parts[1]
         for scores in [epoch.validation.scores for epoch in epochs] + [model.predict(validation).scores]:
             assert scores.dtype == np.float64
             assert np.isfinite(scores).all()
@@ -99,9 +107,8 @@ class FamilyContract:
             assert maps.shape == validation.pictures.shape[:3]
             assert np.isfinite(maps).all()
 
-    def test_epochs_end_with_the_last_and_bring_finite_losses(self, build: Build, parts: Parts) -> None:
-        model = build()
-        epochs = list(model.fit(*parts))
+    def test_epochs_end_with_the_last_and_bring_finite_losses(self, trained: Trained, parts: Parts) -> None:
+        model, epochs = trained
         assert 1 <= len(epochs) <= EPOCHS
         assert [epoch.last for epoch in epochs] == [False] * (len(epochs) - 1) + [True]
         for epoch in epochs:
@@ -110,16 +117,12 @@ class FamilyContract:
         np.testing.assert_array_equal(epochs[-1].validation.scores, model.predict(parts[1]).scores)
         assert list(model.fit(*parts)) == []
 
-    def test_the_scores_depend_on_the_pictures(self, build: Build, parts: Parts) -> None:
-        model = build()
-        list(model.fit(*parts))
-        scores = model.predict(parts[1]).scores
+    def test_the_scores_depend_on_the_pictures(self, trained: Trained, parts: Parts) -> None:
+        scores = trained[0].predict(parts[1]).scores
         assert len(np.unique(scores.round(12), axis=0)) > 1
 
-    def test_pictures_without_a_label_are_scored_the_same(self, build: Build, parts: Parts) -> None:
-        model = build()
-        list(model.fit(*parts))
-        known = parts[1]
+    def test_pictures_without_a_label_are_scored_the_same(self, trained: Trained, parts: Parts) -> None:
+        model, known = trained[0], parts[1]
         unknown = Samples(known.pictures, np.full(len(known), UNKNOWN), known.classes, known.paths)
         np.testing.assert_array_equal(model.predict(unknown).scores, model.predict(known).scores)
 
@@ -132,34 +135,37 @@ class FamilyContract:
         assert_same(first.weights(), second.weights())
         assert first.parameters == second.parameters > 0
 
-    def test_another_seed_another_result(self, build: Build, parts: Parts) -> None:
-        first, second = build(seed=0), build(seed=1)
-        for model in (first, second):
-            list(model.fit(*parts))
-        same = np.array_equal(first.predict(parts[1]).scores, second.predict(parts[1]).scores)
+    def test_another_seed_another_result(self, trained: Trained, build: Build, parts: Parts) -> None:
+        other = build(seed=1)
+        list(other.fit(*parts))
+        same = np.array_equal(trained[0].predict(parts[1]).scores, other.predict(parts[1]).scores)
         assert same is not self.seeded
 
-    def test_weights_give_the_same_scores_again(self, build: Build, parts: Parts) -> None:
-        trained, other = build(seed=0), build(seed=1)
-        list(trained.fit(*parts))
-        weights = trained.weights()
+    def test_weights_give_the_same_scores_again(self, trained: Trained, build: Build, parts: Parts) -> None:
+        model, other = trained[0], build(seed=1)
+        weights = model.weights()
         assert all(isinstance(tensor, torch.Tensor) and tensor.device.type == "cpu" for tensor in weights.values())
         other.load_weights(through_a_file(weights))
-        np.testing.assert_array_equal(other.predict(parts[1]).scores, trained.predict(parts[1]).scores)
+        np.testing.assert_array_equal(other.predict(parts[1]).scores, model.predict(parts[1]).scores)
 
-    def test_weights_are_copies(self, build: Build, parts: Parts) -> None:
-        model = build()
-        list(model.fit(*parts))
+    def test_weights_are_copies(self, trained: Trained, build: Build, parts: Parts) -> None:
+        model = build(seed=1)  # one of its own: where weights are no copies, it is spoiled
+        model.load_weights(trained[0].weights())
         scores = model.predict(parts[1]).scores
         for tensor in model.weights().values():
             tensor.zero_()
         np.testing.assert_array_equal(model.predict(parts[1]).scores, scores)
 
-    @pytest.mark.parametrize("stop", range(EPOCHS + 1))
-    def test_resuming_equals_not_stopping(self, build: Build, parts: Parts, stop: int) -> None:
-        unbroken = build(seed=3)
-        whole = list(unbroken.fit(*parts))
+    @pytest.fixture(scope="class")
+    @classmethod
+    def unbroken(cls, build: Build, parts: Parts) -> Trained:
+        """A model of seed 3 with its epochs, which was never broken off."""
+        model = build(seed=3)
+        return model, list(model.fit(*parts))
 
+    @pytest.mark.parametrize("stop", range(EPOCHS + 1))
+    def test_resuming_equals_not_stopping(self, unbroken: Trained, build: Build, parts: Parts, stop: int) -> None:
+        model, whole = unbroken
         before = build(seed=3)
         training = before.fit(*parts)
         first = [epoch for _, epoch in zip(range(stop), training, strict=False)]
@@ -171,8 +177,8 @@ class FamilyContract:
         torch.manual_seed(1)
         after.load(state)
         assert_same_epochs(whole, first + list(after.fit(*parts)))
-        assert_same(unbroken.state(), after.state())
-        np.testing.assert_array_equal(after.predict(parts[1]).scores, unbroken.predict(parts[1]).scores)
+        assert_same(model.state(), after.state())
+        np.testing.assert_array_equal(after.predict(parts[1]).scores, model.predict(parts[1]).scores)
 
     def test_a_state_stays_as_it_was(self, build: Build, parts: Parts) -> None:
         model = build()
@@ -214,10 +220,8 @@ class FamilyContract:
         mapped, plain = build(), build()
         assert_same_epochs(list(mapped.fit(train, validation)), list(plain.fit(*parts)))
 
-    def test_facts_are_texts(self, build: Build, parts: Parts) -> None:
-        model = build()
-        list(model.fit(*parts))
-        assert all(type(key) is str and type(value) is str for key, value in model.facts().items())
+    def test_facts_are_texts(self, trained: Trained) -> None:
+        assert all(type(key) is str and type(value) is str for key, value in trained[0].facts().items())
 
     def test_every_key_has_a_default_and_unknown_ones_are_refused(self) -> None:
         self.family.config()

@@ -1,11 +1,9 @@
-"""What tests of whole runs share: a small tree of pictures with masks, and an experiment that costs little."""
+"""What tests of detection share: a small tree of pictures with masks."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 SIDE = 32
@@ -41,21 +39,3 @@ def tile_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if kind != "good":
                 save(root / "ground_truth" / kind / f"{number:03d}_mask.png", mask)
     return root
-
-
-@pytest.fixture
-def cheap_experiment(series_tree: Path, tmp_path: Path) -> Callable[..., Path]:
-    """The file of a sweep of cheap trials, whose store lies beside its run: keys of the budget -> path."""
-
-    def write(**budget: int) -> Path:
-        values = {
-            "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
-            "families": ["pca_logistic"],
-            "budget": {"epochs": 1, **budget},
-            "seeds": [0],
-        }
-        path = tmp_path / "e.yaml"
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
-        return path
-
-    return write

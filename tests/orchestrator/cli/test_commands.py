@@ -58,19 +58,28 @@ def test_schema_is_json_schema_of_the_file(orchestrate: Orchestrate) -> None:
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_render_then_render_again(orchestrate: Orchestrate, series_tree: Path, tmp_path: Path) -> None:
+def test_render_draws_once_and_reports_a_bad_csv_which_is_fatal_with_strict(
+    orchestrate: Orchestrate, fresh_tree: Path, tmp_path: Path
+) -> None:
+    (fresh_tree / "step" / "bad one.csv").write_text("value\nnothing\n", encoding="utf-8")
     (tmp_path / "png").mkdir()
-    call = ["render", series_tree, "--out", tmp_path / "store", "--style", "plain", "--size", "24x40", "--json"]
-    first = orchestrate(*call, "--png", tmp_path / "png")
+    call = ["render", fresh_tree, "--out", tmp_path / "store", "--style", "plain", "--size", "24x40"]
+    first = orchestrate(*call, "--json", "--png", tmp_path / "png")
     assert first.code == 0, first.err
     made = json.loads(first.out)
     assert (made["pictures"], made["rendered"], made["reused"]) == (42, 42, 0)
     assert made["shape"] == [24, 40, 3]
+    assert [one["path"] for one in made["skipped"]] == ["step/bad one.csv"]
     assert (tmp_path / "png" / "wave" / "003.png").is_file()
-    again = json.loads(orchestrate(*call).out)
+    again = json.loads(orchestrate(*call, "--json").out)
     assert (again["rendered"], again["reused"]) == (0, 42)
-    text = orchestrate("render", series_tree, "--out", tmp_path / "store", "--style", "plain", "--size", "24x40")
+    text = orchestrate(*call)
+    assert text.code == 0
     assert "42 pictures of 24x40 in 3 classes: 0 rendered" in text.out
+    assert "bad one.csv" in text.out
+    strict = orchestrate(*call, "--strict")
+    assert strict.code == 2
+    assert "bad one.csv" in strict.err
 
 
 @pytest.mark.parametrize("size", ["0", "x", "3x", "-5", "99999", "40x72x3", "big"])
@@ -79,20 +88,6 @@ def test_a_size_that_is_none_is_refused(orchestrate: Orchestrate, series_tree: P
     assert ended.code == 2
     assert "size" in ended.err
     assert not (tmp_path / "s").exists()
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_a_bad_csv_is_reported_and_skipped_or_with_strict_fatal(
-    orchestrate: Orchestrate, fresh_tree: Path, tmp_path: Path
-) -> None:
-    (fresh_tree / "step" / "bad one.csv").write_text("value\nnothing\n", encoding="utf-8")
-    call = ["render", fresh_tree, "--style", "plain", "--size", "24", "--out"]
-    ended = orchestrate(*call, tmp_path / "store")
-    assert ended.code == 0
-    assert "bad one.csv" in ended.out
-    strict = orchestrate(*call, tmp_path / "other", "--strict")
-    assert strict.code == 2
-    assert "bad one.csv" in strict.err
 
 
 def test_a_bad_key_ends_before_torch_is_imported(tmp_path: Path) -> None:

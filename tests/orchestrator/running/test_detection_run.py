@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator import load_model
-from orchestrator.artifacts.records import TrialRecord, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.validation_scores import read_scores
 
@@ -19,11 +19,16 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 SIDE = 32
 
 
+def data_of(tree: Path, **keys: Any) -> dict[str, Any]:
+    """The tree, its pictures kept where every run of these tests finds them."""
+    return {"path": str(tree), "layout": "mvtec", "size": SIDE, "store": f"{tree}-store", **keys}
+
+
 def write(tree: Path, folder: Path, **sections: Any) -> Path:
     values = {
-        "data": {"path": str(tree), "layout": "mvtec", "size": SIDE, "split": {"anomalies_to_validation": 0.3}},
+        "data": data_of(tree, split={"anomalies_to_validation": 0.3}),
         "families": ["pca", {"family": "conv_autoencoder", "fixed": {"architecture": "B", "batch_size": 4}}],
-        "budget": {"trials": 2, "epochs": 2},
+        "budget": {"trials": 2, "epochs": 2, "concurrent": 1},
         "seeds": [0, 1],
         **sections,
     }
@@ -94,7 +99,7 @@ def _parts(folder: RunFolder) -> dict[str, int]:
 
 def _resuming_does_nothing_again(orchestrate: Callable[..., Any], file: Path, folder: RunFolder) -> None:
     before = folder.records.read_bytes()
-    ended = orchestrate("sweep", file, "--out", folder.root, "--resume", "--quiet")
+    ended = orchestrate("sweep", file, "--out", folder.root, "--resume", "--quiet", "--until", "evaluate")
     assert ended.code == 0, ended.err
     assert folder.records.read_bytes() == before
     status = orchestrate("status", folder.root, "--json")
@@ -107,8 +112,7 @@ def test_with_normals_only_nothing_is_chosen_by_a_detection_metric(
     tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
 ) -> None:
     fixed = {"components": 4, "crop": 1.0, "blur": 0.0}
-    data = {"path": str(tile_tree), "layout": "mvtec", "size": SIDE}
-    file = write(tile_tree, tmp_path, data=data, families=[{"family": "pca", "fixed": fixed}], seeds=[0])
+    file = write(tile_tree, tmp_path, data=data_of(tile_tree), families=[{"family": "pca", "fixed": fixed}], seeds=[0])
     ended = orchestrate("sweep", file, "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     assert "normal pictures only" in ended.err
@@ -124,8 +128,9 @@ def test_with_normals_only_nothing_is_chosen_by_a_detection_metric(
 def test_a_search_by_loss_may_not_choose_what_the_loss_means(
     tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
 ) -> None:
-    data = {"path": str(tile_tree), "layout": "mvtec", "size": SIDE}
-    ended = orchestrate("sweep", write(tile_tree, tmp_path, data=data, families=["pca"]), "--out", tmp_path / "run")
+    ended = orchestrate(
+        "sweep", write(tile_tree, tmp_path, data=data_of(tile_tree), families=["pca"]), "--out", tmp_path / "run"
+    )
     assert ended.code == 2
     assert "fixed: {components: " in ended.err
     assert not (tmp_path / "run").exists()
@@ -135,15 +140,18 @@ def test_the_strategy_can_be_drawn_by_the_search(
     tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
 ) -> None:
     threshold = {"search": True, "strategies": ["max_normal", "youden", "percentile(80)"]}
-    file = write(tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 4})
+    file = write(
+        tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 2, "concurrent": 1}
+    )
     ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--quiet")
     assert ended.code == 0, ended.err
     records = list(read_records(tmp_path / "run" / "records.jsonl"))
     drawn = [one.threshold.strategy for one in records if one.threshold and one.stage == "search"]
-    assert len(drawn) == 4
+    assert len(drawn) == 2
     assert set(drawn) <= set(threshold["strategies"])  # type: ignore[call-overload]
-    best = max((one for one in records if one.stage == "search"), key=lambda one: one.metrics["balanced_accuracy"])
+    best = best_record([one for one in records if one.stage == "search"], "balanced_accuracy", "max")
     (cell,) = (one for one in records if one.stage == "evaluation")
+    assert best is not None
     assert cell.threshold is not None
     assert best.threshold is not None
     assert cell.threshold.strategy == best.threshold.strategy

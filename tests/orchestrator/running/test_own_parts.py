@@ -28,7 +28,14 @@ from trainables.testing import FamilyContract
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUIET = Reporter(quiet=True)
-CHANGES = ("data.normal=wave", "budget.trials=2", "seeds=[0, 1]", "data.size=24", "scheduler=none")
+CHANGES = (
+    "data.normal=wave",
+    "budget.trials=1",
+    "seeds=[0, 1]",
+    "data.size=24",
+    "scheduler=none",
+    "budget.concurrent=1",
+)
 
 
 class TestTheExamplesFamily(FamilyContract):

@@ -25,6 +25,7 @@ from orchestrator.scoring.thresholds import parse_strategy
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 QUIET = Reporter(quiet=True)
+SPLIT = {"anomalies_to_validation": 0.3}
 FIXED = {"components": 4, "crop": 1.0, "blur": 0.0}
 
 
@@ -41,10 +42,10 @@ class Told(Reporter):
 
 def experiment(tree: Path, ablation: dict[str, Any], **sections: Any) -> Experiment:
     values: dict[str, Any] = {
-        "data": {"path": str(tree), "layout": "mvtec", "size": 32, "split": {"anomalies_to_validation": 0.3}},
+        "data": {"path": str(tree), "layout": "mvtec", "size": 32, "split": SPLIT, "store": f"{tree}-store"},
         "families": ["pca", {"family": "conv_autoencoder", "fixed": {"architecture": "B", "batch_size": 4}}],
         "threshold": {"strategies": ["youden", "percentile(95)"]},
-        "budget": {"trials": 2, "epochs": 1},
+        "budget": {"trials": 2, "epochs": 1, "concurrent": 1},
         "seeds": [0],
         "ablation": ablation,
     }

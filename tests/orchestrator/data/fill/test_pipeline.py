@@ -82,21 +82,6 @@ def test_a_tree_is_filled_and_filled_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_a_corrupt_shard_is_found_and_drawn_again(tmp_path: Path) -> None:
-    for seed in range(20):
-        write_series(tmp_path / f"tree/{'ab'[seed % 2]}/{seed}.csv", seed)
-    filled = fill_series(tmp_path / "tree", tmp_path / "store")
-    shards = sorted((tmp_path / "store/shards").glob("*.npy"))
-    assert len(shards) == 2
-    damaged = shards[0].read_bytes()
-    shards[0].write_bytes(damaged[:500] + bytes([damaged[500] ^ 255]) + damaged[501:])
-    mended = fill_series(tmp_path / "tree", tmp_path / "store")
-    assert (mended.rendered, mended.reused) == (10, 10)
-    assert mended.store.fingerprint == filled.store.fingerprint
-    assert_shows(mended.store, tmp_path / "tree")
-
-
-@pytest.mark.usefixtures("ray_session")
 def test_pictures_are_taken_as_well(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
     for number, picture in enumerate(pixels):

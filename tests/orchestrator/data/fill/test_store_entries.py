@@ -127,6 +127,18 @@ def test_moved_removed_and_touched_files_draw_nothing(tmp_path: Path, tree: Path
     assert np.array_equal(pictures(store), expected(store, tree))
 
 
+def test_a_corrupt_shard_is_found_and_drawn_again(tmp_path: Path, tree: Path) -> None:
+    before, _ = fill(tree, tmp_path / "store")
+    shards = sorted((tmp_path / "store/shards").glob("*.npy"))
+    assert len(shards) == 2
+    damaged = shards[0].read_bytes()
+    shards[0].write_bytes(damaged[:500] + bytes([damaged[500] ^ 255]) + damaged[501:])
+    mended, drawn = fill(tree, tmp_path / "store")
+    assert drawn in (["a/0.csv", "a/1.csv", "a/2.csv", "b/deep/0.csv"], ["b/deep/1.csv", "b/deep/2.csv"])
+    assert mended.fingerprint == before.fingerprint
+    assert np.array_equal(pictures(mended), expected(mended, tree))
+
+
 def test_another_root_is_hashed_anew(tmp_path: Path, tree: Path) -> None:
     first, _ = fill(tree, tmp_path / "store")
     tree.rename(tmp_path / "elsewhere")

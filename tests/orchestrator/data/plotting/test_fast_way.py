@@ -153,17 +153,25 @@ def test_a_picture_left_to_matplotlib_does_not_disturb_the_next(way: tuple[str, 
     assert assert_same(style, fast, np.random.default_rng(3).normal(size=150) * 1234)
 
 
+@pytest.fixture(scope="module", params=sorted(STYLES))
+def drawn(request: pytest.FixtureRequest) -> tuple[str, list[tuple[Values, Image.Image]]]:
+    """A style, and two series with what matplotlib draws of them."""
+    draws = np.random.default_rng(11)
+    series = [draws.normal(size=n) for n in (40, 300)]
+    style = STYLES[request.param]
+    return request.param, [(one, Image.fromarray(draw_with_matplotlib(style, one)).convert("RGB")) for one in series]
+
+
 @pytest.mark.parametrize(
     "size", [(224, 224), (64, 64), (63, 201), (599, 799), (20, 780), (700, 100), (600, 800), (1, 1)]
 )
-@pytest.mark.parametrize("style", STYLES)
-def test_pictures_are_resized_as_pillow_resizes(style: str, size: tuple[int, int]) -> None:
+def test_pictures_are_resized_as_pillow_resizes(
+    drawn: tuple[str, list[tuple[Values, Image.Image]]], size: tuple[int, int]
+) -> None:
+    style, pictures = drawn
     fast = FastWay(STYLES[style], size)
-    draws = np.random.default_rng(11)
-    for n in (40, 300):
-        values = draws.normal(size=n)
+    for values, full in pictures:
         picture = fast.picture(values)
-        full = Image.fromarray(draw_with_matplotlib(STYLES[style], values)).convert("RGB")
         assert picture is not None
         np.testing.assert_array_equal(picture, np.asarray(full.resize(size[::-1], Image.Resampling.BILINEAR)))
 
