@@ -16,7 +16,7 @@ demo: $(VENV)/installed-demo
 	$(BIN)/orchestrate demo --out demo-run
 
 test: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 test-all: $(VENV)/installed-test
 	$(BIN)/python -m pytest

@@ -159,7 +159,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from typer.testing import CliRunner
 
+from orchestrator.cli.main import app
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.preflight import settle
@@ -169,6 +171,8 @@ from orchestrator.report.sections.remark_section import remark_section
 from orchestrator.scoring.metric_table import metric_row
 from orchestrator.scoring.thresholds import parse_strategy
 
+print(CliRunner().invoke(app, ["words"]).stdout, end="")
+print("layout named (the files" in CliRunner().invoke(app, ["inspect", "data"]).stdout)
 experiment = settle(Experiment.load(Path("e.yaml"))).experiment
 scheduler = SCHEDULERS[experiment.scheduler].make(2, "informedness", "max", [])
 print(family_row(experiment.families[0].family).family.name)
@@ -229,11 +233,11 @@ def work(series_tree: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def orchestrate(added: Path, work: Path) -> Callable[..., str]:
-    """The copy's command, as it is called: arguments -> what it prints."""
+def python(added: Path, work: Path) -> Callable[..., str]:
+    """Python with the copy: arguments -> what it prints."""
 
     def call(*arguments: str) -> str:
-        command = [sys.executable, "-P", "-m", "orchestrator.cli", *arguments]
+        command = [sys.executable, "-P", *arguments]
         ended = subprocess.run(
             command, capture_output=True, text=True, cwd=work, timeout=300, env={"PYTHONPATH": str(added)}
         )
@@ -243,21 +247,16 @@ def orchestrate(added: Path, work: Path) -> Callable[..., str]:
     return call
 
 
-def test_each_is_known_where_it_is_asked_for(added: Path, work: Path, orchestrate: Callable[..., str]) -> None:
-    assert orchestrate("words") == "a word\n"
-    assert "layout named (the files" in orchestrate("inspect", "data")
-    asked = subprocess.run(
-        [sys.executable, "-P", "-c", ASKED], capture_output=True, text=True, cwd=work, env={"PYTHONPATH": str(added)}
-    )
-    assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.split("\n")[:-1] == [
-        "mahalanobis", "AsyncHyperBandScheduler 2", "TPESampler", "0.5", "4.0", "4.0", "to see that it works",
+def test_each_is_known_where_it_is_asked_for(python: Callable[..., str]) -> None:
+    assert python("-c", ASKED).splitlines() == [
+        "a word", "True", "mahalanobis", "AsyncHyperBandScheduler 2", "TPESampler", "0.5", "4.0", "4.0",
+        "to see that it works",
     ]  # fmt: skip
 
 
 @pytest.mark.slow
-def test_all_of_them_work_together(work: Path, orchestrate: Callable[..., str]) -> None:
-    swept = orchestrate("sweep", "e.yaml", "--out", "run")
+def test_all_of_them_work_together(work: Path, python: Callable[..., str]) -> None:
+    swept = python("-m", "orchestrator.cli", "sweep", "e.yaml", "--out", "run")
     assert "Youden's J (test)" in swept
     page = (work / "run/report/index.html").read_text(encoding="utf-8")
     assert "to see that it works" in page.partition("What it is for</h2>")[2]

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -45,6 +46,7 @@ def breakable(text: str) -> Markup:
     return Markup("<wbr>").join(joints(text))
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader(ROOM, TEMPLATES),

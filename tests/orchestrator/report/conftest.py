@@ -50,7 +50,24 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.fixture
 def make_detection_run(tmp_path: Path) -> MakeRun:
     """Write a run of detection: `search` trials and `seeds` cells of each variant, then what `then` does."""
+    return maker_of_detection_runs(tmp_path)
 
+
+@pytest.fixture(scope="session")
+def whole_detection_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A whole run of detection with its report, for tests that only read."""
+
+    def galleries(builder: DetectionBuilder) -> None:
+        for name in builder.variants:
+            builder.gallery(name, 0)
+
+    make = maker_of_detection_runs(tmp_path_factory.mktemp("detection"))
+    run = make(masks=True, seeds=(0, 1, 2), search=3, then=galleries)
+    write_report(run, figures=False)
+    return run
+
+
+def maker_of_detection_runs(folder: Path) -> MakeRun:
     def make(
         name: str = "run",
         *,
@@ -64,7 +81,7 @@ def make_detection_run(tmp_path: Path) -> MakeRun:
         **experiment: Any,
     ) -> RunFolder:
         variants = variants or {"pca": 1.5, "vae": 3.0}
-        builder = DetectionBuilder(tmp_path / name, variants, masks, anomalies, pictures)
+        builder = DetectionBuilder(folder / name, variants, masks, anomalies, pictures)
         builder.experiment(seeds or (0, 1), **experiment)
         for variant in variants:
             for number in range(search):

@@ -18,14 +18,9 @@ def read(run: RunFolder) -> Page:
     return Page(write_report(run, figures=False).read_text(encoding="utf-8"))
 
 
-def whole(builder) -> None:  # type: ignore[no-untyped-def]
-    for name in builder.variants:
-        builder.gallery(name, 0)
-
-
-def test_a_whole_run(make_detection_run: MakeRun) -> None:
-    run = make_detection_run(masks=True, seeds=(0, 1, 2), search=3, then=whole)
-    found = read(run)
+def test_a_whole_run(whole_detection_run: RunFolder) -> None:
+    run = whole_detection_run
+    found = Page((run.report / "index.html").read_text(encoding="utf-8"))
     assert found.sections == [
         "summary", "leaderboard", "families", "pairwise", "thresholds", "scores", "kinds", "gallery", "learning",
         "search", "hyperparameters", "cost", "failures", "data", "audit", "provenance",
@@ -54,9 +49,9 @@ def test_a_whole_run(make_detection_run: MakeRun) -> None:
     assert "vae" in leaderboard_text(run)
 
 
-def test_the_page_stands_alone_with_its_pictures(make_detection_run: MakeRun) -> None:
-    run = make_detection_run(search=0, seeds=(0,), then=whole)
-    text = write_report(run, figures=False).read_text(encoding="utf-8")
+def test_the_page_stands_alone_with_its_pictures(whole_detection_run: RunFolder) -> None:
+    run = whole_detection_run
+    text = (run.report / "index.html").read_text(encoding="utf-8")
     found = Page(text)
     images = [attributes for tag, attributes in found.tags if tag == "img"]
     assert len(images) == 4
@@ -72,9 +67,10 @@ def test_the_page_stands_alone_with_its_pictures(make_detection_run: MakeRun) ->
     assert {path: path.read_bytes() for path in run.report.rglob("*") if path.is_file()} == before
 
 
-def test_html_markdown_and_csv_agree(make_detection_run: MakeRun) -> None:
-    run = make_detection_run(search=0, masks=True)
-    found, markdown = read(run), (run.report / "report.md").read_text(encoding="utf-8")
+def test_html_markdown_and_csv_agree(whole_detection_run: RunFolder) -> None:
+    run = whole_detection_run
+    found = Page((run.report / "index.html").read_text(encoding="utf-8"))
+    markdown = (run.report / "report.md").read_text(encoding="utf-8")
     frames = {
         name: pd.read_csv(run.report / "tables" / f"{name}.csv") for name in ("leaderboard", "thresholds", "per_kind")
     }

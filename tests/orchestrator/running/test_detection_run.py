@@ -112,7 +112,14 @@ def test_with_normals_only_nothing_is_chosen_by_a_detection_metric(
     tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
 ) -> None:
     fixed = {"components": 4, "crop": 1.0, "blur": 0.0}
-    file = write(tile_tree, tmp_path, data=data_of(tile_tree), families=[{"family": "pca", "fixed": fixed}], seeds=[0])
+    file = write(
+        tile_tree,
+        tmp_path,
+        data=data_of(tile_tree),
+        families=[{"family": "pca", "fixed": fixed}],
+        seeds=[0],
+        budget={"trials": 1},
+    )
     ended = orchestrate("sweep", file, "--out", tmp_path / "run")
     assert ended.code == 0, ended.err
     assert "normal pictures only" in ended.err

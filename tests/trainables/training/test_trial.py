@@ -14,6 +14,7 @@ from trainables.interface import Problem, Samples
 from trainables.training.trial import Graded, Job, epochs
 from trainables.training.trial_state import TrialState
 
+Weights = dict[str, torch.Tensor]
 EPOCHS = 6
 OF: dict[str, Any] = {"strategy": None, "stage": "search"}
 CONFIG: dict[str, Any] = {
@@ -54,7 +55,7 @@ class Eager(TrialState):
         return True
 
 
-def train(job: Job, stop: int | None = None, best: dict[str, torch.Tensor] | None = None) -> list[Graded]:
+def train(job: Job, stop: int | None = None, best: Weights | None = None) -> list[Graded]:
     state = job.state_of(CONFIG, 0, **OF)
     assert state is not None
     training: Iterator[Graded] = epochs(job.build(CONFIG, 0), job, None, Eager(state.folder, state.key), best)
@@ -67,14 +68,21 @@ def told(graded: Graded) -> tuple[Any, ...]:
     return graded.epoch, graded.row, graded.best_epoch, graded.best, graded.improved, graded.finished
 
 
+@pytest.fixture(scope="module")
+def unbroken(make_samples: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Graded], Weights]:
+    """What a training gives that is never broken off, and its best weights."""
+    job = job_for(make_samples(24, 1), make_samples(12, 2), tmp_path_factory.mktemp("unbroken"))
+    weights: Weights = {}
+    return list(epochs(job.build(CONFIG, 0), job, None, None, weights)), weights
+
+
 @pytest.mark.parametrize("stop", [1, 3, 5])
-def test_broken_off_and_gone_on(job: Job, stop: int) -> None:
-    whole_weights: dict[str, torch.Tensor] = {}
-    whole = list(epochs(job.build(CONFIG, 0), job, None, None, whole_weights))
-    before: dict[str, torch.Tensor] = {}
+def test_broken_off_and_gone_on(job: Job, unbroken: tuple[list[Graded], Weights], stop: int) -> None:
+    whole, whole_weights = unbroken
+    before: Weights = {}
     first = train(job, stop, before)
     assert [told(one) for one in first] == [told(one) for one in whole[:stop]]
-    after: dict[str, torch.Tensor] = {}
+    after: Weights = {}
     again = train(job, None, after)
     assert [told(one) for one in again] == [told(one) for one in whole]
     assert after.keys() == whole_weights.keys()
@@ -84,8 +92,8 @@ def test_broken_off_and_gone_on(job: Job, stop: int) -> None:
     np.testing.assert_array_equal(last.scores, other.scores)
 
 
-def test_a_spoiled_state_starts_again(job: Job) -> None:
-    whole = list(epochs(job.build(CONFIG, 0), job))
+def test_a_spoiled_state_starts_again(job: Job, unbroken: tuple[list[Graded], Weights]) -> None:
+    whole, _ = unbroken
     train(job, 3)
     (file,) = (job.states or Path()).iterdir()
     file.write_bytes(file.read_bytes()[:-100])

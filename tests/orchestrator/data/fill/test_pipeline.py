@@ -82,26 +82,6 @@ def test_a_tree_is_filled_and_filled_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_pictures_are_taken_as_well(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
-    for number, picture in enumerate(pixels):
-        path = tmp_path / f"tree/{'train' if number < 2 else 'test'}/{'ab'[number % 2]}/x.png"
-        path.parent.mkdir(parents=True)
-        Image.fromarray(picture).save(path)
-    (tmp_path / "tree/train/a/bad.png").write_bytes(b"\x89PNG")
-    filled = fill_store(tmp_path / "tree", tmp_path / "store", layout="images", size=None)
-    assert filled.store.parts == ("test", "test", "train", "train")
-    assert np.array_equal(filled.store.pictures[np.arange(4)], pixels[[2, 3, 0, 1]])
-    assert filled.store.skipped == (("train/a/bad.png", "no picture of a known format"),)
-
-    Image.fromarray(pixels[0, :5]).save(tmp_path / "tree/test/a/y.png")
-    with pytest.raises(
-        InputError, match=r"'test/a/x.png' has 10x12 pixels where 'test/a/y.png' has 5x12 pixels.*Set a size"
-    ):
-        fill_store(tmp_path / "tree", tmp_path / "store", layout="images", size=None)
-
-
-@pytest.mark.usefixtures("ray_session")
 def test_a_store_that_can_not_be_written_while_drawing_is_explained(tmp_path: Path) -> None:
     for name in ("a/1.csv", "b/1.csv"):
         write_series(tmp_path / "tree" / name, 0 if name == "a/1.csv" else 1)

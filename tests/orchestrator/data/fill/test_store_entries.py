@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
@@ -251,6 +252,25 @@ def test_a_file_that_changes_while_it_is_drawn_has_the_newer_picture(tmp_path: P
     again, drawn = fill(tree, tmp_path / "store")
     assert drawn == ["b/0.csv"]
     assert again.skipped == ()
+
+
+def test_pictures_are_taken_as_they_are(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 10, 12, 3), dtype=np.uint8)
+    for number, picture in enumerate(pixels):
+        path = tmp_path / f"tree/{'train' if number < 2 else 'test'}/{'ab'[number % 2]}/x.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(picture).save(path)
+    (tmp_path / "tree/train/a/bad.png").write_bytes(b"\x89PNG")
+    store, _ = fill(tmp_path / "tree", tmp_path / "store", layout="images", size=None)
+    assert store.parts == ("test", "test", "train", "train")
+    assert np.array_equal(pictures(store), pixels[[2, 3, 0, 1]])
+    assert store.skipped == (("train/a/bad.png", "no picture of a known format"),)
+
+    Image.fromarray(pixels[0, :5]).save(tmp_path / "tree/test/a/y.png")
+    with pytest.raises(
+        InputError, match=r"'test/a/x.png' has 10x12 pixels where 'test/a/y.png' has 5x12 pixels.*Set a size"
+    ):
+        fill(tmp_path / "tree", tmp_path / "store", layout="images", size=None)
 
 
 def test_pictures_at_their_own_size_lie_on_white(tmp_path: Path) -> None:
