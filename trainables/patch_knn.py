@@ -122,14 +122,18 @@ class PatchKnn:
 
     def weights(self) -> dict[str, Tensor]:
         """The backbone and the projections under `features.`, and the coreset (K, C)."""
-        assert self.patches is not None, "weights come after fit or load_weights"
-        copied: dict[str, Tensor] = snapshot({"coreset": self.patches})
+        copied: dict[str, Tensor] = snapshot({"coreset": self._coreset()})
         return {**self.features.kept(), **copied}
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take back `weights`."""
         self.features.take_back(weights)
         self.patches = weights["coreset"].clone().to(self.features.device)
+
+    def _coreset(self) -> Tensor:
+        if self.patches is None:
+            raise RuntimeError("patch_knn has no coreset before fit or load_weights.")
+        return self.patches
 
     def _aligned(self, samples: Samples, row: int) -> Tensor:
         """One picture's patch features (C, h, w), on the grid of its finest stage."""
@@ -154,31 +158,30 @@ class PatchKnn:
         return pool, there
 
     def _predict(self, samples: Samples, *, maps: bool) -> Prediction:
-        assert self.patches is not None, "predict comes after fit or load_weights"
+        coreset = self._coreset()
         height, width, _ = self.problem.shape
         scores = np.empty(len(samples))
         drawn = np.empty((len(samples), height, width), dtype=np.float32) if maps else None
         for row in range(len(samples)):
             aligned = self._aligned(samples, row)
             patches = _as_patches(aligned)
-            distances, neighbours = nearest(patches, self.patches)
-            scores[row] = self._score(patches, distances, neighbours)
+            distances, neighbours = nearest(patches, coreset)
+            scores[row] = self._score(patches, coreset, distances, neighbours)
             if drawn is not None:
                 grid = distances.view(1, 1, *aligned.shape[1:])
                 whole = interpolate(grid, (height, width), mode="bilinear", align_corners=False)
                 drawn[row] = self._smoothed(whole[0, 0].cpu().numpy())
         return Prediction(scores, drawn)
 
-    def _score(self, patches: Tensor, distances: Tensor, neighbours: Tensor) -> float:
+    def _score(self, patches: Tensor, coreset: Tensor, distances: Tensor, neighbours: Tensor) -> float:
         """The largest distance; reweighted (equation 7 of the paper) where the configuration says so."""
-        assert self.patches is not None
         worst = int(distances.argmax())
         score = float(distances[worst])
         if not self.config.reweighting:
             return score
-        others = torch.linalg.vector_norm(self.patches - self.patches[neighbours[worst]], dim=1)
+        others = torch.linalg.vector_norm(coreset - coreset[neighbours[worst]], dim=1)
         around = others.topk(min(NEIGHBOURS, len(others)), largest=False).indices
-        far = torch.linalg.vector_norm(self.patches[around] - patches[worst], dim=1).double()
+        far = torch.linalg.vector_norm(coreset[around] - patches[worst], dim=1).double()
         # exp(score) / sum(exp(far)), without overflow; the nearest patch is itself among them.
         share = float(torch.exp(score - torch.logsumexp(far, dim=0)))
         return score * (1 - min(share, 1.0))

@@ -99,12 +99,15 @@ def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
     the choice of test pictures, leaves out 0.
     """
     lists = [list(moves_of) for moves_of in found]
-    raw = [p for moves_of in lists for move in moves_of if (p := _p(move)) is not None]
+    raw = [p for moves_of in lists for move in moves_of if move.comparison and (p := move.comparison.p) is not None]
     p_values = iter(holm(raw))
-    judged = []
-    for moves_of in lists:
-        judged.append([move if _p(move) is None else _judged(move, next(p_values), len(raw)) for move in moves_of])
-    return judged, len(raw)
+
+    def judged(move: Move) -> Move:
+        if move.comparison is None or move.comparison.p is None:
+            return move
+        return _judged(move, move.comparison, next(p_values), len(raw))
+
+    return [[judged(move) for move in moves_of] for moves_of in lists], len(raw)
 
 
 def needed_ratio(seeds: int, comparisons: int) -> float:
@@ -138,9 +141,8 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
     return Move(mine, its, metric, *values, "no test", reason, mode, comparison)
 
 
-def _judged(move: Move, p: float, comparisons: int) -> Move:
-    assert move.comparison is not None
-    comparison = replace(move.comparison, p_corrected=p, comparisons=comparisons)
+def _judged(move: Move, comparison: Comparison, p: float, comparisons: int) -> Move:
+    comparison = replace(comparison, p_corrected=p, comparisons=comparisons)
     low, high = comparison.difference.low, comparison.difference.high
     if p >= SIGNIFICANCE:
         return replace(move, comparison=comparison, outcome="no significant change", explanation="")
@@ -150,10 +152,6 @@ def _judged(move: Move, p: float, comparisons: int) -> Move:
     better = (comparison.difference.mean > 0) == (move.mode == "max")
     words = "better" if better else "worse"
     return replace(move, comparison=comparison, outcome="moved significantly", explanation=words)
-
-
-def _p(move: Move) -> float | None:
-    return None if move.comparison is None else move.comparison.p
 
 
 def _estimate(cells: Cells, variant: str, metric: str) -> Estimate | None:

@@ -135,7 +135,8 @@ class FrozenFeatures(nn.Module):
         picture = torch.from_numpy(samples.pictures[rows]).to(self.device)
         given = picture.permute(0, 3, 1, 2).to(torch.float32).div_(255).expand(-1, 3, -1, -1)
         if self.with_depth:
-            assert self.depth_scale is not None, "the scale of depth comes from the training part or from weights"
+            if self.depth_scale is None:
+                raise RuntimeError("The scale of depth comes from the training part or from weights.")
             depth = scale_depth(depth_of(samples)[rows], self.depth_scale)
             given = torch.cat([given, torch.from_numpy(depth).to(self.device)[:, None]], dim=1)
         with torch.autocast(self.device.type, dtype=torch.bfloat16) if self.mixed else nullcontext():

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -82,24 +83,23 @@ def _train(
     progress: Path | None,
     pulse: Callable[[], object],
 ) -> Stage:
-    best: Stage | None = None
+    best = Stage({}, best_epoch=0, epochs=0, validation_loss=math.inf)
     if progress is not None and (begun := _read(progress, key)) is not None:
         loop.load(begun["loop"])
         best = Stage(**begun["best"])
     training = loop.fit(*parts)
-    while best is None or patience is None or loop.epoch - best.best_epoch < patience:
+    while not best.best_epoch or patience is None or loop.epoch - best.best_epoch < patience:
         epoch = next(training, None)
         if epoch is None:
             break
         loss = epoch.losses["validation_loss"]
-        if best is None or loss < best.validation_loss:
+        if not best.best_epoch or loss < best.validation_loss:
             names = loop.network.state_dict()
             weights = {name.removeprefix(keep): names[name] for name in names if name.startswith(keep)}
             best = Stage(snapshot(weights), loop.epoch, loop.epoch, loss)
         if progress is not None:
             _write(progress, key, {"loop": loop.state(), "best": asdict(best)})
         pulse()
-    assert best is not None, "there is at least one epoch"
     return Stage(best.weights, best.best_epoch, loop.epoch, best.validation_loss)
 
 

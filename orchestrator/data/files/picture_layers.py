@@ -21,6 +21,8 @@ size than its picture; no picture. Only a known one counts."""
 Value = TypeVar("Value", np.uint8, np.float32)
 
 CHANNELS = {"rgb": 3, "depth": 4, "mask": 1}
+RGB = slice(0, CHANNELS["rgb"])
+"""All planes begin with it."""
 MASK_ABOVE = 127
 TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 

@@ -47,10 +47,11 @@ class DrawBatch:
         sizes: list[tuple[int, int]] = []
         failed: list[tuple[str, str | None, str, bool]] = []
         for path, depth, mask in jobs:
-            content, mask_hash = None, ""
+            content: str | None = None
             try:
                 sources = read_sources(self._root, ListedFile(path, "", None, depth, mask))
-                content, mask_hash = sources.content, sources.mask_hash
+                content = sources.content
+                entry = (path, content, sources.mask_hash)
                 size = place_on(self._canvases[len(keys)], self._draw(sources), self._recipe)
             except OSError as error:
                 failed.append((path, None, f"can't be read: {error.strerror}", False))
@@ -60,9 +61,8 @@ class DrawBatch:
                 lasting = None if isinstance(error, Mishap) else content
                 failed.append((path, lasting, str(error), isinstance(error, ShapeError)))
             else:
-                assert content is not None
-                drawn.append((path, content, mask_hash))
-                keys.append(self._recipe.key(content, mask_hash))
+                drawn.append(entry)
+                keys.append(self._recipe.key(*entry[1:]))
                 sizes.append(size)
         written = None
         if keys:

@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.data.inspect.inspection import Inspection
 from orchestrator.data.layouts.listing import PARTS
+from orchestrator.data.split.split import Split
 
 MOST = 5
 MOST_CLASSES = 40
@@ -43,7 +44,7 @@ def inspection_text(seen: Inspection) -> str:
     if seen.split is None:
         lines += ["No split can be made with the default settings:", f"  {seen.refusal}"]
     else:
-        lines += _table(split_counts(seen), "The split by default settings")
+        lines += _table(split_counts(seen, seen.split), "The split by default settings")
         lines += [f"  - {remark}" for remark in seen.split.remarks]
     return "\n".join(line.encode("utf-8", "replace").decode("utf-8") for line in lines)
 
@@ -66,7 +67,7 @@ def inspection_json(seen: Inspection) -> dict[str, Any]:
         "conflicting": seen.conflicting,
         "skipped": [{"path": one.path, "reason": one.reason} for one in seen.skipped],
         "remarks": list(seen.remarks),
-        "split": None if seen.split is None else split_counts(seen),
+        "split": None if seen.split is None else split_counts(seen, seen.split),
         "split_remarks": [] if seen.split is None else list(seen.split.remarks),
         "split_refused": seen.refusal,
         "source_pictures": None if seen.split is None else len(set(seen.split.groups)),
@@ -84,10 +85,9 @@ def class_counts(seen: Inspection) -> dict[str, dict[str, int]]:
     return {found.classes[label]: {part or "pictures": counts[label, part] for part in parts} for label in order}
 
 
-def split_counts(seen: Inspection) -> dict[str, dict[str, int]]:
+def split_counts(seen: Inspection, split: Split) -> dict[str, dict[str, int]]:
     """How many pictures of each class the default settings put in each part, the normal class first."""
-    assert seen.split is not None
-    counts = {part: Counter(seen.found.labels[getattr(seen.split, part)].tolist()) for part in PARTS}
+    counts = {part: Counter(seen.found.labels[getattr(split, part)].tolist()) for part in PARTS}
     labels = {name: label for label, name in enumerate(seen.found.classes)}
     return {name: {part: counts[part][labels[name]] for part in PARTS} for name in class_counts(seen)}
 

@@ -55,21 +55,21 @@ class FastWay:
             return np.ascontiguousarray(canvas.transpose(2, 0, 1))
         width, _, height = canvas.shape
         if (width, height) not in self._weights:
-            self._weights[width, height] = self._proven_weights(width, height)
+            self._weights[width, height] = _proven_weights(width, height, self._size)
         weights = self._weights[width, height]
         if weights is None:
             return pillow_resize(canvas, self._size)
         return own_resize(canvas, self._size, weights)
 
-    def _proven_weights(self, width: int, height: int) -> tuple[Weights, Weights] | None:
-        """The weights to the size, where they give Pillow's pixels for noise; Pillow may choose another order."""
-        assert self._size is not None
-        if self._size[0] >= height or self._size[1] >= width:
-            return None
-        weights = bilinear_weights(width, self._size[1]), bilinear_weights(height, self._size[0])
-        noise = np.random.default_rng(0).integers(0, 256, (width, 3, height), dtype=np.uint8)
-        same = np.array_equal(own_resize(noise, self._size, weights), pillow_resize(noise, self._size))
-        return weights if same else None
+
+def _proven_weights(width: int, height: int, size: tuple[int, int]) -> tuple[Weights, Weights] | None:
+    """The weights to the size, where they give Pillow's pixels for noise; Pillow may choose another order."""
+    if size[0] >= height or size[1] >= width:
+        return None
+    weights = bilinear_weights(width, size[1]), bilinear_weights(height, size[0])
+    noise = np.random.default_rng(0).integers(0, 256, (width, 3, height), dtype=np.uint8)
+    same = np.array_equal(own_resize(noise, size, weights), pillow_resize(noise, size))
+    return weights if same else None
 
 
 def own_resize(canvas: NDArray[np.uint8], size: tuple[int, int], weights: tuple[Weights, Weights]) -> NDArray[np.uint8]:

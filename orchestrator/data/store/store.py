@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.files.mask_remarks import mask_remarks
-from orchestrator.data.files.picture_layers import MaskState, Planes, channels_of
+from orchestrator.data.files.picture_layers import RGB, MaskState, Planes, channels_of
 from orchestrator.data.layouts.listing import Part, Skipped
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FORMAT, Index, read_json, write_json
@@ -121,15 +121,14 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
     rows = index.rows
     places = (np.array(rows.shard, dtype=np.int32), np.array(rows.place, dtype=np.int32))
     where = (folder.absolute() / "shards", index.shards, *places, index.shape)
-    rgb, depth, mask = (channels_of(recipe.planes, name) for name in ("rgb", "depth", "mask"))
-    assert rgb is not None
+    depth, mask = (channels_of(recipe.planes, name) for name in ("depth", "mask"))
     labels = np.array(rows.label, dtype=np.int64)
     normal = LAYOUTS[recipe.layout].normal
     is_normal = labels == (index.classes.index(normal) if normal in index.classes else -1)
     return Store(
         folder=folder,
         recipe=recipe,
-        pictures=StoredPictures(*where, rgb),
+        pictures=StoredPictures(*where, RGB),
         paths=tuple(rows.path),
         labels=labels,
         classes=index.classes,
