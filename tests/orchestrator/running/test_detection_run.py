@@ -148,7 +148,7 @@ def test_the_strategy_can_be_drawn_by_the_search(
 ) -> None:
     threshold = {"search": True, "strategies": ["max_normal", "youden", "percentile(80)"]}
     file = write(
-        tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 2, "concurrent": 1}
+        tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 2, "concurrent": 2}
     )
     ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--quiet")
     assert ended.code == 0, ended.err

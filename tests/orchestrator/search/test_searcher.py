@@ -51,14 +51,14 @@ def searcher(study: optuna.Study, **changes: Any) -> OptunaSearcher:
     return OptunaSearcher(study, suggest, FAMILY.config, **options)
 
 
-def play(study: optuna.Study, count: int) -> list[dict[str, Any]]:
+def play(study: optuna.Study, count: int, sampler: str = "tpe", worth: float = 1.0) -> list[dict[str, Any]]:
     """Ask for trials one at a time, each ending with a value that hangs on its configuration."""
-    asker = searcher(study)
+    asker = searcher(study, sampler=sampler)
     configs = []
     for _ in range(count):
         suggested = asker.suggest("tune-id")
         configs.append(suggested["config"])
-        tell(study, ended(suggested["number"], "completed", suggested["config"]["C"]), "macro_f1")
+        tell(study, ended(suggested["number"], "completed", worth * suggested["config"]["C"]), "macro_f1")
     return configs
 
 
@@ -69,6 +69,17 @@ def test_the_same_seed_draws_the_same_and_a_resume_goes_on_as_undisturbed(tmp_pa
     # A new process would open the journal anew; so does a new study object.
     rest = play(open_study(tmp_path / "b" / "x.journal", "x", "max"), 8)
     assert first + rest == whole
+
+
+def test_random_learns_from_no_trial_and_goes_on_as_undisturbed_too(tmp_path: Path) -> None:
+    def studies(name: str) -> optuna.Study:
+        return open_study(tmp_path / name / "x.journal", "x", "max")
+
+    whole = play(studies("a"), 14, "random")
+    assert len({str(config) for config in whole}) == 14
+    assert play(studies("b"), 6, "random") + play(studies("b"), 8, "random") == whole
+    assert play(studies("c"), 14, "random", worth=-1.0) == whole
+    assert play(studies("d"), 14, worth=-1.0) != play(studies("e"), 14)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ def test_the_first_folder_is_the_class_and_deeper_ones_only_group(tmp_path: Path
     assert listing.skipped == ()
 
 
+def test_a_layout_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no layout 'imags'. Layouts: series, images, "):
+        find_files(tmp_path, "imags")
+
+
 def test_every_picture_suffix_is_taken(tmp_path: Path) -> None:
     names = ["1.png", "2.jpg", "3.JPEG", "4.bmp", "5.tif", "6.tiff", "7.webp"]
     make(tmp_path, *(f"a/{name}" for name in names), "b/1.png", "b/2.csv")
