@@ -11,13 +11,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from builders.provenance import PROVENANCE
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from optuna.trial import TrialState
 
 from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP
-from orchestrator.artifacts.records import Provenance, TrialRecord, append_record, read_records
+from orchestrator.artifacts.records import TrialRecord, append_record, read_records
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.scoring.judge import Judge
 from orchestrator.search.ledger import Ledger
@@ -29,9 +30,6 @@ from trainables.pca_logistic import FAMILY
 from trainables.training.reports import EpochReport, LeavingReport
 from trainables.training.trial import Job
 
-ORIGIN = Provenance(
-    experiment="e", data="d", split="s", code="1", packages={}, device="cpu", host="h", finished="2026-01-01"
-)
 SAMPLES = Samples(np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1]), ("a", "b"), ("1", "2"))
 MOST = 3
 """Trials that are open at a time."""
@@ -77,7 +75,7 @@ class Interleavings(RuleBasedStateMachine):
             concurrent=MOST,
             seconds=None,
             scratch=self.folder / "scratch",
-            provenance=lambda: ORIGIN,
+            provenance=lambda: PROVENANCE,
             on_record=self.write,
         )
         job = Job(

@@ -5,14 +5,11 @@ import zlib
 from pathlib import Path
 
 import pytest
+from builders.provenance import PROVENANCE
 from pydantic import ValidationError
 
-from orchestrator.artifacts.records import MARK, Provenance, TrialRecord, append_record, read_records
+from orchestrator.artifacts.records import MARK, TrialRecord, append_record, read_records
 from trainables.errors import InputError
-
-ORIGIN = Provenance(
-    experiment="e", data="d", split="s", code="1", packages={}, device="cpu", host="h", finished="2026-01-01T00:00:00"
-)
 
 
 def record(number: int, **changes: object) -> TrialRecord:
@@ -27,7 +24,7 @@ def record(number: int, **changes: object) -> TrialRecord:
         "metrics": {"macro_f1": 1 / 3},
         "status": "completed",
         "seconds": 1.5,
-        "provenance": ORIGIN,
+        "provenance": PROVENANCE,
     }
     return TrialRecord.model_validate({**values, **changes})
 
@@ -81,10 +78,13 @@ def sealed(values: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format": 2}, ["Record 2 of", "has format 2", "reads format 1", "version 1 of this package wrote it"]),
+        (
+            {"format": 2},
+            ["Record 2 of", "has format 2", "reads format 1", "version 0.1.0 (0123456789ab) of this package wrote it"],
+        ),
         ({"format": "<b>\n\u202e" + 99 * "x"}, ["has format <b>\\n\\u202e", "reads format 1"]),
         ({f"new_{n}": 0 for n in range(9)}, ["does not know: new_0, new_1, new_2, new_3, new_4 and more"]),
-        ({"seconds": "long"}, ["can't be read", "at seconds", "version 1 of this package wrote it"]),
+        ({"seconds": "long"}, ["can't be read", "at seconds", "version 0.1.0 (0123456789ab) of this package wrote it"]),
         ({"provenance": None}, ["can't be read", "at provenance", "what wrote it is not said"]),
     ],
 )

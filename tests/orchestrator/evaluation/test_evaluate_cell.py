@@ -1,6 +1,6 @@
 """Which trials win."""
 
-from typing import Any
+from builders.provenance import PROVENANCE
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord
@@ -8,16 +8,6 @@ from orchestrator.evaluation.cells import winners
 from orchestrator.experiment.experiment import Experiment
 
 EXPERIMENT = Experiment.from_mapping({"data": {"path": "x"}, "families": [{"name": "v", "family": "pca_logistic"}]})
-ORIGIN: dict[str, Any] = {
-    "experiment": "e",
-    "data": "d",
-    "split": "s",
-    "code": "1",
-    "packages": {},
-    "device": "cpu",
-    "host": "h",
-    "finished": "now",
-}
 
 
 def trial(number: int, value: float | None, status: Status = "completed") -> TrialRecord:
@@ -33,7 +23,7 @@ def trial(number: int, value: float | None, status: Status = "completed") -> Tri
             "metrics": {} if value is None else {"m": value},
             "status": status,
             "seconds": 1.0,
-            "provenance": ORIGIN,
+            "provenance": PROVENANCE,
         }
     )
 

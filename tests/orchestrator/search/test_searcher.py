@@ -5,6 +5,7 @@ from typing import Any
 
 import optuna
 import pytest
+from builders.provenance import PROVENANCE
 from optuna.trial import TrialState
 
 from orchestrator.artifacts.endings import Status
@@ -15,17 +16,6 @@ from search_spaces import patch_knn
 from search_spaces.pca_logistic import suggest
 from trainables.patch_knn import FAMILY as PATCH_KNN
 from trainables.pca_logistic import FAMILY
-
-ORIGIN: dict[str, Any] = {
-    "experiment": "e",
-    "data": "d",
-    "split": "s",
-    "code": "1",
-    "packages": {},
-    "device": "cpu",
-    "host": "h",
-    "finished": "now",
-}
 
 
 def ended(number: int, status: Status, value: float | None) -> TrialRecord:
@@ -41,7 +31,7 @@ def ended(number: int, status: Status, value: float | None) -> TrialRecord:
             "metrics": {} if value is None else {"macro_f1": value},
             "status": status,
             "seconds": 1.0,
-            "provenance": ORIGIN,
+            "provenance": PROVENANCE,
         }
     )
 

@@ -1,29 +1,15 @@
 """Contents are hashed once, and again only where a file may have changed."""
 
 import os
-import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
+from builders.little_memory import little_memory
 
 from orchestrator.data.files.content_hashes import UNSURE, Content, content_hash, digest, hash_contents, look_at
 from orchestrator.data.layouts.listing import ListedFile, Listing, Skipped
 from orchestrator.data.layouts.table import LAYOUTS
-
-
-@contextmanager
-def little_memory() -> Iterator[None]:
-    """At most 256 MiB more than this process has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**28, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def listing(root: Path, *names: str) -> Listing:

@@ -1,16 +1,13 @@
 """A worker reads, draws and writes its own shard, and returns only what became of each file."""
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pytest
+from builders.little_memory import little_memory
 from PIL import Image
 
 from orchestrator.data.files.content_hashes import content_hash
@@ -20,17 +17,6 @@ from orchestrator.data.store.shards import read_shard
 
 RECIPE = recipe_of("images", "", (4, 6), None)
 SHAPE = (4, 6, 3)
-
-
-@contextmanager
-def little_memory() -> Iterator[None]:
-    """At most 256 MiB more than this process has now."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**28, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 @pytest.fixture

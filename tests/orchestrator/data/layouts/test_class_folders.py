@@ -29,7 +29,7 @@ def test_the_first_folder_is_the_class_and_deeper_ones_only_group(tmp_path: Path
 
 
 def test_a_layout_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no layout 'imags'. Layouts: series, images, "):
+    with pytest.raises(InputError, match=r"no layout 'imags'\. Layouts: series, images, "):
         find_files(tmp_path, "imags")
 
 
