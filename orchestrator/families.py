@@ -11,7 +11,7 @@ from typing import Any
 from search_spaces.overrides import SearchTrial, Suggest
 from trainables.errors import InputError
 from trainables.interface import Family, Task
-from trainables.own_code import absolute_callable, described, installed, is_own
+from trainables.own_code import absolute_callable, described, installed, is_own, place_behind
 
 GROUP = "anomaly_orchestrator.families"
 """The entry points by which an installed package offers families."""
@@ -128,19 +128,16 @@ def family_row(name: str) -> Row:
     """
     if name in FAMILIES:
         return FAMILIES[name]
-    points = {} if is_own(name) else installed(GROUP)
-    if not is_own(name) and name not in points:
-        raise InputError(_unknown(name, points))
-    place = points[name].value if name in points else absolute_callable(name)
+    place = place_behind(family_name(name), GROUP)
     return OwnFamily(name, Family.load(place).task, False, "", place)
 
 
 def family_name(name: str) -> str:
     """A family's name as an experiment keeps it; InputError where there is none. Runs no code of one's own."""
     if is_own(name):
-        return absolute_callable(name)
-    if name not in FAMILIES and name not in (points := installed(GROUP)):
-        raise InputError(_unknown(name, points))
+        return absolute_callable(name, elsewhere=True)
+    if name not in FAMILIES and name not in installed(GROUP):
+        raise InputError(_unknown(name))
     return name
 
 
@@ -159,18 +156,17 @@ def is_cheap(name: str) -> bool:
 
 
 def code_of(name: str) -> str:
-    """What a family's code is known by beside the package's version: a file by its content; empty: by nothing more."""
-    if name in FAMILIES:
-        return ""
-    return described(name if is_own(name) else installed(GROUP)[name].value)
+    """What a family's code is known by beside the package's version; empty: by nothing more. Runs no code."""
+    place = "" if name in FAMILIES else place_behind(name, GROUP)
+    return described(place) if place else ""
 
 
 def _nothing(trial: SearchTrial) -> Mapping[str, Any]:
     return {}
 
 
-def _unknown(name: str, points: Mapping[str, Any]) -> str:
-    known = sorted([*FAMILIES, *points])
+def _unknown(name: str) -> str:
+    known = sorted([*FAMILIES, *installed(GROUP)])
     near = get_close_matches(name, known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return (

@@ -100,9 +100,19 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def bytes_sha256(content: bytes | memoryview) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def text_sha256(text: str, errors: str = "surrogateescape") -> str:
+    """The SHA-256 of a text in UTF-8, in hexadecimal; `errors` as in str.encode, by which any name can be hashed."""
+    return bytes_sha256(text.encode("utf-8", errors))
+
+
 def json_sha256(value: Any) -> str:
     """The SHA-256 of plain JSON values, in hexadecimal; the same for any order of keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return text_sha256(json.dumps(value, sort_keys=True))
 
 
 def _draft(path: Path, shared: bool) -> Path:
@@ -110,5 +120,5 @@ def _draft(path: Path, shared: bool) -> Path:
     own = f".{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}" if shared else ""
     name = f".{path.name}{own}{DRAFT}"
     if len(os.fsencode(name)) > LONGEST_NAME:
-        name = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{DRAFT}"
+        name = f".{bytes_sha256(os.fsencode(name))[:32]}{DRAFT}"
     return path.with_name(name)

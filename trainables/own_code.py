@@ -5,7 +5,6 @@ plot style. What a file holds goes along to workers on machines that do not see 
 """
 
 import functools
-import hashlib
 import importlib
 import importlib.util
 import operator
@@ -18,6 +17,7 @@ from types import ModuleType
 from typing import Any, Self, SupportsIndex, TypeVar
 
 from trainables.errors import InputError
+from trainables.files import text_sha256
 
 _RECEIVED: dict[Path, str] = {}
 """Texts of files of other machines, by their paths there; the same path here may hold another file."""
@@ -32,23 +32,32 @@ def is_own(name: str) -> bool:
     return ":" in name
 
 
-def absolute_callable(name: str) -> str:
+def absolute_callable(name: str, *, elsewhere: bool = False) -> str:
     """`name` with a .py file's path made absolute: a trial runs in another folder than the one where it was read.
 
-    Imports nothing. Raises InputError for a form that names nothing, and for a file that is not there.
+    Imports nothing. Raises InputError for a form that names nothing, and for a file that is not there; with `elsewhere`
+    an absolute path may be one of another machine, which is missed only where its code is run.
     """
     place, _, attribute = name.rpartition(":")
     if not place or not all(part.isidentifier() for part in attribute.split(".")):
-        raise InputError(
-            f"{name!r} names no callable. Allowed: module:factory, or path/to/file.py:factory, where factory is a "
-            "function that takes no arguments."
-        )
+        raise InputError(f"{name!r} names nothing of one's own. Allowed: module:NAME, or path/to/file.py:NAME.")
     if not place.endswith(".py"):
         return name
     path = Path(place).expanduser()
-    if path not in _RECEIVED and not path.is_file():
+    if path not in _RECEIVED and not (elsewhere and path.is_absolute()) and not path.is_file():
         raise InputError(f"There is no file {place} (looked from {Path.cwd()}) for {name!r}. Give the path of a file.")
     return f"{path if path in _RECEIVED else path.resolve()}:{attribute}"
+
+
+def place_behind(name: str, group: str) -> str:
+    """The `module:NAME` or `path/to/file.py:NAME` of one's own code, or of an entry point of `group`; empty: neither.
+
+    Imports nothing.
+    """
+    if is_own(name):
+        return absolute_callable(name, elsewhere=True)
+    point = installed(group).get(name)
+    return "" if point is None else f"{point.module}:{point.attr}"
 
 
 def call(name: str) -> Any:
@@ -62,24 +71,26 @@ def call(name: str) -> Any:
         raise InputError(f"{name!r} failed when it was called without arguments: {_said(error)}") from error
 
 
-def attribute_of(name: str) -> Any:
-    """What stands under `name`, whose module is run once. Raises InputError where it can't be, or is not there."""
-    place, _, attribute = absolute_callable(name).rpartition(":")
+def attribute_of(name: str, kind: type | None = None) -> Any:
+    """What stands under `name`, whose module is run once. Raises InputError where it can't be, or is not there.
+
+    `kind` is what is looked for, of which the error names what there is; None: something to call.
+    """
+    place, _, attribute = absolute_callable(name, elsewhere=True).rpartition(":")
     module = _from_file(Path(place)) if place.endswith(".py") else _from_name(place)
     try:
         return operator.attrgetter(attribute)(module)
     except AttributeError:
-        there = ", ".join(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        raise InputError(f"There is no {attribute!r} in {place}. Callables there: {there or 'none'}.") from None
+        fits: Callable[[object], bool] = callable if kind is None else lambda value: isinstance(value, kind)
+        there = ", ".join(key for key, value in vars(module).items() if fits(value) and not key.startswith("_"))
+        what = "To be called" if kind is None else f"Of {kind.__name__}"
+        raise InputError(f"There is no {attribute!r} in {place}. {what} there: {there or 'nothing'}.") from None
 
 
 def described(name: str) -> str:
-    """`name` as a record should have it: of a file its own name and the SHA-256 of its content."""
-    place, _, attribute = name.rpartition(":")
-    path = Path(place)
-    if not place.endswith(".py") or (path not in _RECEIVED and not path.is_file()):
-        return name
-    return f"{path.name}:{attribute} (sha256 {_digest(_text(path))[:16]})"
+    """`name` as a record should have it: with the SHA-256 of its file's content, and of a path the file's own name."""
+    source = _source(name.rpartition(":")[0])
+    return name if source is None else f"{short(name)} (sha256 {text_sha256(_text(source))[:16]})"
 
 
 def short(name: str) -> str:
@@ -108,32 +119,38 @@ class OwnRow:
     """A row of one of the package's tables, which may be one's own: it is then pickled as its file's text."""
 
     own: str | None = field(default=None, kw_only=True, compare=False, repr=False)
-    """The name that it goes by in the experiment file; None: it is the package's."""
+    """The `module:NAME` or `path/to/file.py:NAME` that it stands under; None: it is the package's."""
+    asked: str = field(default="", kw_only=True, compare=False, repr=False)
+    """The name that one's own goes by in the experiment file: the same, or that of an entry point."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.own is None:
             return super().__reduce_ex__(protocol)
         place = self.own.rpartition(":")[0]
         texts = {Path(place): _text(Path(place))} if place.endswith(".py") else {}
-        return _arrived, (type(self), self.own, texts)
+        return _arrived, (type(self), self.own, self.asked, texts)
 
     @classmethod
-    def load(cls, name: str) -> Self:
-        """The row under `module:NAME` or `path/to/file.py:NAME`; InputError where none of this kind stands there."""
-        row = attribute_of(name)
+    def load(cls, place: str, asked: str = "") -> Self:
+        """The row under `module:NAME` or `path/to/file.py:NAME`; InputError where none of this kind stands there.
+
+        `asked`: the name that the experiment file has for it, where that is another.
+        """
+        row = attribute_of(place, cls)
         if not isinstance(row, cls):
             raise InputError(
-                f"{name!r} is no {cls.__name__} but {type(row).__name__}. Name a {cls.__name__} of {cls.__module__}."
+                f"{place!r} is no {cls.__name__} but {type(row).__name__}. Name a {cls.__name__} of {cls.__module__}."
             )
-        return replace(row, own=absolute_callable(name))
+        own = absolute_callable(place)
+        return replace(row, own=own, asked=asked or own)
 
 
 Row = TypeVar("Row", bound=OwnRow)
 
 
-def _arrived(kind: type[Row], name: str, texts: dict[Path, str]) -> Row:
+def _arrived(kind: type[Row], place: str, asked: str, texts: dict[Path, str]) -> Row:
     _receive(texts)
-    return kind.load(name)
+    return kind.load(place, asked)
 
 
 @functools.cache
@@ -143,13 +160,28 @@ def installed(group: str) -> dict[str, EntryPoint]:
 
 
 def digest_of(name: str) -> str:
-    """The SHA-256 of the file of `path/to/file.py:NAME`; of a module, of its name."""
-    place = name.rpartition(":")[0]
-    return _digest(_text(Path(place)) if place.endswith(".py") else name)
+    """The SHA-256 of the file of `path/to/file.py:NAME` or `module:NAME`; of a module without one, of its name."""
+    source = _source(name.rpartition(":")[0])
+    return text_sha256(name if source is None else _text(source))
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+def _source(place: str) -> Path | None:
+    """The file that holds the code of a module or is a file's path; None where there is none. Runs nothing."""
+    if place.endswith(".py"):
+        path = Path(place)
+        return path if path in _RECEIVED or path.is_file() else None
+    top, *rest = place.split(".")
+    try:
+        spec = importlib.util.find_spec(top)  # of a dotted name it would run the parents
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin is not None and spec.origin.endswith(".py") else None
+    stems = [Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations or ()]
+    files = [file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def _text(path: Path) -> str:
@@ -158,6 +190,8 @@ def _text(path: Path) -> str:
     try:
         _SEEN.add(path)
         return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}. Give the path of a file.") from None
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}. Give the path of a file.") from None
 
@@ -181,7 +215,7 @@ def _from_file(path: Path) -> ModuleType:
 @functools.cache
 def _loaded(path: Path, text: str) -> ModuleType:
     """The module in a file, run once for each content of the file."""
-    name = f"own_code_{_digest(f'{path}:{text}')[:16]}"
+    name = f"own_code_{text_sha256(f'{path}:{text}')[:16]}"
     module = ModuleType(name)
     module.__file__ = str(path)
     sys.modules[name] = module  # dataclasses look their module up there

@@ -1,6 +1,5 @@
 """Anomaly maps as pictures: heat, binary mask and overlay, and the three as files."""
 
-import hashlib
 import re
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from trainables.files import whole
+from trainables.files import text_sha256, whole
 
 COLOURS = "inferno"
 """Perceptually uniform and readable by the colour-blind: from black (low) to pale yellow (high)."""
@@ -75,7 +74,7 @@ def file_stem(name: str) -> str:
     No two paths share one, also where a file system takes A and a for the same; none leads out of its folder.
     """
     readable = re.sub(r"[^\w.-]", "_", name.replace("\\", "/").strip("/").replace("/", "__"))
-    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    digest = text_sha256(name)[:12]
     kept = readable.encode()[-LONGEST_NAME:].decode(errors="ignore")
     return f"{kept.lstrip('.')}-{digest}"
 

@@ -168,11 +168,13 @@ def read_lines(path: Path) -> Iterator[bytes]:
             yield text
 
 
-def read_records(path: Path) -> Iterator[TrialRecord]:
-    """The records in the order in which they were written; `read_lines` says what is left out.
+def read_records(path: str | Path) -> Iterator[TrialRecord]:
+    """The records of a records.jsonl in the order in which they were written; none where there is no such file yet.
 
-    Raises InputError at a line that is not as it was written, and at a record of another version of this package.
+    `read_lines` says what is left out. Raises InputError at a line that is not as it was written, and at a record of
+    another version of this package.
     """
+    path = Path(path)
     for number, line in enumerate(read_lines(path), start=1):
         try:
             record = TrialRecord.model_validate_json(line)

@@ -50,7 +50,7 @@ def compare_runs(
     figures without any test instead of refusing. `out`: a folder that gets page, text, tables and figures. InputError
     for runs that can't be read or compared, and where `out` can't be written.
     """
-    found = read_comparison([Path(run) for run in runs], mark=mark, matches=match, metrics=metric)
+    found = read_comparison(_folders(runs), mark=mark, matches=match, metrics=metric)
     read = [found.first, *(one.run for one in found.others)]
     with labelled(own for run in read for own in run.data.own_metrics):
         return _compared(comparison_report(found), comparison_json(found), read, out)
@@ -63,9 +63,15 @@ def leaderboard(runs: Paths, *, metric: str | None = None, out: str | Path | Non
     `metric`: what is ranked by; unset, the runs' objective. `out` as in `compare_runs`. InputError where no folder is a
     run with figures; what is none is left out and named.
     """
-    board = read_board([Path(run) for run in runs], metric)
+    board = read_board(_folders(runs), metric)
     with labelled(own for run in board.runs for own in run.data.own_metrics):
         return _compared(board_report(board), board_json(board), board.runs, out)
+
+
+def _folders(runs: Paths) -> list[Path]:
+    if isinstance(runs, str | Path):
+        raise InputError(f"Of runs a list is taken; got {str(runs)!r} alone.")
+    return [Path(run) for run in runs]
 
 
 def _compared(report: Report, values: dict[str, Any], runs: Sequence[NamedRun], out: str | Path | None) -> Compared:

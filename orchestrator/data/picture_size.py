@@ -7,7 +7,7 @@ Size = int | tuple[int, int]
 
 
 def checked_size(size: Size) -> Size:
-    """The size, if each side is between 8 and 2048 pixels."""
+    """The size, if each side is between 8 and 2048 pixels; ValueError for any other."""
     if not all(8 <= side <= 2048 for side in ((size,) if isinstance(size, int) else size)):
         raise ValueError(f"size is {size}; each side must be 8 to 2048 pixels")
     return size

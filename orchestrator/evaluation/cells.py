@@ -27,6 +27,8 @@ class Cell:
     data: str
     """The fingerprint of the data."""
     split: str
+    code: tuple[str, ...] = ()
+    """The user's own that draws and judges."""
     stage: Literal["evaluation", "ablation"] = "evaluation"
 
     @cached_property
@@ -40,7 +42,8 @@ class Cell:
         one = self.setting
         family = code_of(one.family) or one.family
         config = full_config(one.family, one.config)
-        return digest([family, config, one.size, one.epochs, self.patience, self.data, self.split])
+        decides = [family, config, one.size, one.epochs, self.patience, self.data, self.split]
+        return digest([*decides, self.code] if self.code else decides)
 
     def key_with(self, strategy: str | None) -> str:
         """The key that it would have with another threshold strategy."""

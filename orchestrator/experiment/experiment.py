@@ -1,25 +1,26 @@
 """The experiment file: what is compared, on which data, for how long. Validated before any work starts."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size, sides
-from orchestrator.data.plotting.plot_style import STYLES, style_name
+from orchestrator.data.plotting.plot_style import STYLES, style_code, style_name
 from orchestrator.data.split.settings import SplitSettings
 from orchestrator.experiment.ablation_settings import Ablation
 from orchestrator.experiment.messages import explain, set_key
 from orchestrator.experiment.own_parts import beside
 from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, SamplerName, SchedulerName
 from orchestrator.families import FAMILIES, code_of, family_name, is_cheap, variant_name
-from orchestrator.scoring.thresholds import parse_strategy
+from orchestrator.scoring.metric_table import metric_code
+from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
-from trainables.own_code import absolute_callable, described, is_own
+from trainables.own_code import absolute_callable, is_own
 
 FREE_KEYS = (
     "budget.trials",
@@ -54,7 +55,9 @@ class Data(Section):
     )
     normal: str | None = Field(
         default=None,
-        description="Detection on class folders (series, images): the class that is normal; all others are anomalies.",
+        description="Detection on class folders "
+        f"({', '.join(name for name, row in LAYOUTS.items() if row.normal is None)}): "
+        "the class that is normal; all others are anomalies.",
     )
     column: str | None = Field(
         default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
@@ -135,7 +138,7 @@ class Objective(Section):
     @field_validator("metric", "test_metric")
     @classmethod
     def _absolute(cls, name: str | None) -> str | None:
-        return absolute_callable(name) if name is not None and is_own(name) else name
+        return absolute_callable(name, elsewhere=True) if name is not None and is_own(name) else name
 
 
 class Threshold(Section):
@@ -146,7 +149,7 @@ class Threshold(Section):
         description="The strategies that are compared, such as [percentile(95), youden, tpr_at_least(0.95)]; one fixes "
         "it. Unset: all that validation allows.",
     )
-    metric: Literal["balanced_accuracy", "f1"] = Field(
+    metric: ThresholdMetric = Field(
         default="balanced_accuracy", description="By which the best strategy is chosen, cross-fitted on validation."
     )
     search: bool = Field(
@@ -252,14 +255,19 @@ class Experiment(Section):
         return json_sha256({**meant, "seed": self.seeds[0]})[:16]
 
     @property
+    def own_drawing_and_judging(self) -> tuple[str, ...]:
+        """The user's own style and metrics, as records say them: all trials and cells share them."""
+        goal = self.objective
+        metrics = {metric_code(name) for name in (goal.metric, goal.test_metric) if name is not None}
+        return tuple(sorted({style_code(self.data.style), *metrics} - {""}))
+
+    @property
     def own_code(self) -> tuple[str, ...]:
-        """What records should say of the user's own families, metrics and style: a file by its name and SHA-256."""
+        """What records should say of the user's own families, metrics and style: each with its file's SHA-256."""
         families = {variant.family for variant in self.families}
         if self.ablation is not None:
             families |= {row.family for row in self.ablation.variants if row.family is not None}
-        others = {self.data.style, self.objective.metric, self.objective.test_metric}
-        found = {code_of(name) for name in families} | {described(name) for name in others if name and is_own(name)}
-        return tuple(sorted(found - {""}))
+        return tuple(sorted({*map(code_of, families), *self.own_drawing_and_judging} - {""}))
 
     def to_yaml(self) -> str:
         """The file with every default written out."""
@@ -274,11 +282,12 @@ class Experiment(Section):
             raise InputError(explain(error, cls, source)) from None
 
     @classmethod
-    def load(cls, path: Path, overrides: tuple[str, ...] = ()) -> Self:
+    def load(cls, path: str | Path, overrides: tuple[str, ...] = ()) -> Self:
         """Read a YAML file and apply `KEY=VALUE` overrides.
 
         A relative `data.path`, and files of one's own code, are looked for beside the file, then in the current folder.
         """
+        path = Path(path)
         try:
             values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
@@ -289,8 +298,7 @@ class Experiment(Section):
             raise InputError(f"The experiment file {path} holds no keys. See a full one with: orchestrate init FILE")
         for override in overrides:
             set_key(values, override)
-        beside(values, path.resolve().parent)
-        experiment = cls.from_mapping(values, str(path))
+        experiment = cls.from_mapping(beside(values, path.resolve().parent), str(path))
         given = experiment.data.path.expanduser()
         near = path.resolve().parent / given
         found = near if near.exists() else Path.cwd() / given

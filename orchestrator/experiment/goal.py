@@ -65,7 +65,7 @@ class Goal:
 
     def settle(self, experiment: Experiment) -> Experiment:
         """The experiment with what was unset written out, so that its file says what was done."""
-        places = {one.name: one.own for one in self.own}
+        places = {one.name: one.asked for one in self.own}
         metric, test = (places.get(name, name) for name in (self.metric, self.test_metric))
         filled = {"metric": metric, "mode": self.mode, "test_metric": test}
         update: dict[str, object] = {"objective": experiment.objective.model_copy(update=filled)}
@@ -86,9 +86,9 @@ def task_of(experiment: Experiment) -> Task:
     return next(iter(tasks))
 
 
-def check_names(experiment: Experiment) -> tuple[Metric, ...]:
-    """The metrics of one's own that are sought; InputError where objective or threshold name what their task does not
-    have. Needs no data."""
+def check_names(experiment: Experiment) -> tuple[Task, tuple[Metric, ...]]:
+    """The task, and the metrics of one's own that are sought; InputError where objective or threshold name what their
+    task does not have. Needs no data."""
     task = task_of(experiment)
     known = [metric.name for metric in metrics_of(task)]
     wanted = experiment.objective
@@ -109,16 +109,18 @@ def check_names(experiment: Experiment) -> tuple[Metric, ...]:
             f"threshold.search draws a strategy as a hyperparameter, and {wanted.metric} does not depend on it. "
             f"Set objective.metric to one that does: {names}."
         )
-    return tuple(own.values())
+    return task, tuple(own.values())
 
 
-def goal_of(experiment: Experiment, listing: Listing, own: tuple[Metric, ...] = ()) -> tuple[Goal, list[str]]:
+def goal_of(
+    experiment: Experiment, listing: Listing, task: Task, own: tuple[Metric, ...] = ()
+) -> tuple[Goal, list[str]]:
     """What is sought on these data, with remarks; InputError where validation can't tell it.
 
-    `own`: what `check_names` has given of this experiment.
+    `task` and `own`: what `check_names` has given of this experiment.
     """
-    task, wanted, remarks = task_of(experiment), experiment.objective, list[str]()
-    names = {one.own: one.name for one in own}
+    wanted, remarks = experiment.objective, list[str]()
+    names: dict[str | None, str] = {one.asked: one.name for one in own}
     given, given_test = (names.get(name, name) for name in (wanted.metric, wanted.test_metric))
     normal: str | None = None
     strategies: tuple[str, ...] = ()

@@ -1,29 +1,17 @@
-"""Where an experiment's file may name the user's own code: families, metrics, a plot style."""
+"""Where an experiment's file names the user's own code: a family, a metric, a plot style, a backbone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-def beside(values: dict[str, Any], folder: Path) -> None:
-    """Have the files that an experiment's values name found in a folder, its file's, where they lie there."""
-    for section, key in _places(values):
-        name = section[key]
-        place, _, attribute = name.rpartition(":")
-        if place.endswith(".py") and (folder / place).is_file():
-            section[key] = f"{(folder / place).resolve()}:{attribute}"
-
-
-def _places(values: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """Where a name of one's own code may stand: (mapping or list, key), as far as the values are well formed."""
-    for section, keys in (("data", ["style"]), ("objective", ["metric", "test_metric"])):
-        found = values.get(section)
-        yield from ((found, key) for key in keys if isinstance(found, dict) and isinstance(found.get(key), str))
-    ablation = values.get("ablation")
-    lists = [values.get("families"), ablation.get("variants") if isinstance(ablation, dict) else None]
-    for entries in lists:
-        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, str):
-                yield entries, number
-            elif isinstance(entry, dict) and isinstance(entry.get("family"), str):
-                yield entry, "family"
+def beside(values: Any, folder: Path) -> Any:
+    """An experiment's values, in which `path/to/file.py:NAME` is found in a folder, its file's, where it lies there."""
+    if isinstance(values, dict):
+        return {key: beside(value, folder) for key, value in values.items()}
+    if isinstance(values, list):
+        return [beside(value, folder) for value in values]
+    if not isinstance(values, str):
+        return values
+    place, _, attribute = values.rpartition(":")
+    found = place.endswith(".py") and attribute.isidentifier() and (folder / place).is_file()
+    return f"{(folder / place).resolve()}:{attribute}" if found else values

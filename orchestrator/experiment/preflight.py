@@ -41,12 +41,12 @@ def settle(
     `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
     settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
     """
-    own = check_names(experiment)
+    task, own = check_names(experiment)
     style_row(experiment.data.style)
     if resources is not None:
         trials_at_once(experiment, **resources)
     listing = find_files(experiment.data.path, experiment.data.layout)
-    goal, said = goal_of(experiment, listing, own)
+    goal, said = goal_of(experiment, listing, task, own)
     experiment = goal.settle(experiment)
     frame = frame_of(experiment, goal, listing)
     claim(experiment)

@@ -9,7 +9,7 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
-from orchestrator.running.claim import open_run
+from orchestrator.running.claim import check_run, open_run
 from orchestrator.scoring.own_metrics import read_own
 
 COLUMNS = {
@@ -25,7 +25,9 @@ def results(run_folder: str | Path) -> dict[str, Any]:
     `leaderboard` and `ablation` are their tables, a dict a row, empty where nothing is evaluated; `records` counts by
     stage and status; `report` is the page's path, or None. InputError where the folder holds no run.
     """
-    return result_json(open_run(run_folder))
+    folder = open_run(run_folder)
+    check_run(folder)
+    return result_json(folder)
 
 
 def result_json(folder: RunFolder) -> dict[str, Any]:

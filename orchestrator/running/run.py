@@ -22,6 +22,7 @@ from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, open_run, storage_told
 from orchestrator.scoring.own_metrics import save_own
+from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from orchestrator.stages.context import Context
@@ -61,6 +62,8 @@ def run(
     file that can't be used fatal instead of skipped and reported. `reporter` says what happens; unset, on standard
     error. InputError for bad input, before work starts, and where the disk fails; what has a record is safe then.
     """
+    if until not in STAGES:
+        raise InputError(f"until is {until!r}. Stages: {', '.join(STAGES)}.")
     reporter = reporter or Reporter()
     with working(experiment, out, resume=resume, strict=strict, reporter=reporter) as work:
         from orchestrator.stages.evaluate import evaluate as evaluate_winners

@@ -16,7 +16,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.machine.progress import duration
 from orchestrator.running.claim import experiment_of, open_run
-from orchestrator.scoring.metric_table import metric_mode
+from orchestrator.scoring.metric_table import default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
 
@@ -56,8 +56,8 @@ def status(run_folder: str | Path) -> dict[str, Any]:
 def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
     goal = experiment.objective
-    given = goal.metric or "macro_f1"
-    metric = next((one.name for one in read_own(folder.own_metrics) if one.own == given), given)
+    given = goal.metric or default_metric("classification")
+    metric = next((one.name for one in read_own(folder.own_metrics) if one.asked == given), given)
     mode = goal.mode or metric_mode(metric)
     better = max if mode == "max" else min
     variants = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.artifacts.records import ThresholdChoice
 from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import grade
-from orchestrator.scoring.thresholds import choose
+from orchestrator.scoring.thresholds import ThresholdMetric, choose
 
 if TYPE_CHECKING:
     # Only for the types: a report is written without torch.
@@ -25,7 +25,7 @@ class Judge:
     task: Task
     strategies: tuple[str, ...] = ()
     """Detection: the threshold strategies that are compared."""
-    metric: Literal["balanced_accuracy", "f1"] = "balanced_accuracy"
+    metric: ThresholdMetric = "balanced_accuracy"
     """By which the best strategy is chosen."""
     own: tuple[Metric, ...] = ()
     """Metrics of one's own."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
-from trainables.own_code import OwnRow, absolute_callable, installed, is_own
+from trainables.own_code import OwnRow, described, installed, place_behind
 
 if TYPE_CHECKING:
     from orchestrator.scoring.defects import BinnedRanks
@@ -41,8 +41,8 @@ class Metric(OwnRow):
     meaning: str
     """One line for lists and captions."""
     value: Callable[[Any], float | None] | None
-    """(a `Classified`, or a `Detected`) -> the figure; None where it is not defined. Of a row that was read from a
-    run's folder, where no code is kept, None."""
+    """(a `Classified`, or a `Detected`) -> the figure; None, or NaN, where it is not defined. Of a row that was read
+    from a run's folder, where no code is kept, None."""
     resampled: Callable[[Any], Floats | None] | None = None
     """(`DrawnClasses`, `DrawnAnomalies`, or of pixels `BinnedRanks`) -> the figure on each draw of the test pictures,
     (draws, seeds) or of pixels (draws,); None where it is not defined. Where there is no such function, `value` is
@@ -219,16 +219,22 @@ def metric_row(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    points = {} if is_own(name) else installed(GROUP)
-    if not is_own(name) and name not in points:
-        raise InputError(f"Unknown metric {name!r}. Known metrics: {', '.join([*METRICS, *points])}.")
-    row = Metric.load(points[name].value if name in points else absolute_callable(name))
+    place = place_behind(name, GROUP)
+    if not place:
+        raise InputError(f"Unknown metric {name!r}. Known metrics: {', '.join([*METRICS, *installed(GROUP)])}.")
+    row = Metric.load(place, name)
     if row.name in METRICS or not row.name.isidentifier():
         raise InputError(
             f"{name!r} is a metric called {row.name!r}; it must be called otherwise than those of the package, by "
             "letters, digits and underscores."
         )
-    return replace(row, own=name)
+    return row
+
+
+def metric_code(name: str) -> str:
+    """What a metric's code is known by beside the package's version; empty: by nothing more. Runs no code."""
+    place = "" if name in METRICS else place_behind(name, GROUP)
+    return described(place) if place else ""
 
 
 def metric_mode(name: str) -> Mode:
@@ -239,7 +245,8 @@ def metric_mode(name: str) -> Mode:
 
 
 def graded(task: Task, judged: Classified | Detected, own: Sequence[Metric] = ()) -> dict[str, float]:
-    """Every metric of a task, and one's `own`, that is defined, by name, in the order of tables."""
+    """Every metric of a task, and one's `own`, that is defined, by name, in the order of tables. What is not finite is
+    not defined."""
     rows = [*metrics_of(task), *own]
     found = {metric.name: metric.value(judged) for metric in rows if metric.value is not None}
-    return {name: float(value) for name, value in found.items() if value is not None}
+    return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}

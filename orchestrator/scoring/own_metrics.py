@@ -11,7 +11,7 @@ from trainables.errors import InputError
 from trainables.files import write_whole
 
 FORMAT = 1
-KEPT = ("own", "name", "label", "task", "mode", "meaning", "needs", "quoted")
+KEPT = ("asked", "name", "label", "task", "mode", "meaning", "needs", "quoted")
 
 
 def save_own(path: Path, metrics: Iterable[Metric]) -> None:

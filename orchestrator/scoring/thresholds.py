@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from orchestrator.scoring.confusion_counts import RATES, check_detection, check_
 from orchestrator.scoring.strategy_rules import RULES, Floats, strategies_for
 from trainables.errors import InputError
 
+ThresholdMetric = Literal["balanced_accuracy", "f1"]
+"""By which strategies can be compared."""
 DEFAULT_STRATEGIES: tuple[str, ...] = (
     "percentile(95)",
     "percentile(99)",
@@ -131,7 +134,7 @@ def choose(
     scores: NDArray[np.floating],
     labels: NDArray[np.int64],
     strategies: Sequence[str] = DEFAULT_STRATEGIES,
-    metric: str = "balanced_accuracy",
+    metric: ThresholdMetric = "balanced_accuracy",
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
 ) -> Choice:
@@ -218,7 +221,7 @@ def at_threshold(scores: NDArray[np.floating], labels: NDArray[np.int64], thresh
 
 
 def best_possible(
-    scores: NDArray[np.floating], labels: NDArray[np.int64], metric: str = "balanced_accuracy"
+    scores: NDArray[np.floating], labels: NDArray[np.int64], metric: ThresholdMetric = "balanced_accuracy"
 ) -> tuple[float, float]:
     """The most that `metric` can be over all thresholds, and the highest threshold that gives it.
 

@@ -1,6 +1,5 @@
 """Optuna's samplers, drawn so that a resume draws what the undisturbed search would have."""
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
+
+from trainables.files import text_sha256
 
 Make = Callable[[int | None], BaseSampler]
 """seed -> a sampler."""
@@ -56,4 +57,4 @@ class Seeded(BaseSampler):
 
     def _seed_of(self, trial: FrozenTrial, *names: str) -> int:
         text = ":".join([str(self._seed), str(trial.number), *names])
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+        return int(text_sha256(text)[:8], 16)

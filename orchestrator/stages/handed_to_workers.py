@@ -31,6 +31,7 @@ def cell_of(
         patience=context.experiment.budget.patience,
         data=prepared.data,
         split=prepared.split.fingerprint,
+        code=context.experiment.own_drawing_and_judging,
         stage=stage,
     )
 

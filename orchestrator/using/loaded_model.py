@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,14 +13,14 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
-from orchestrator.data.files.image_files import ImageError
-from orchestrator.data.files.picture_layers import decode_depth, resized_depth
+from orchestrator.data.files.image_files import ImageError, picture_size
+from orchestrator.data.files.picture_layers import decode_depth, refuse_other_aspect, resized_depth
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
-from orchestrator.families import family_row
+from orchestrator.data.plotting.plot_style import style_code
+from orchestrator.families import code_of, family_row
 from trainables.errors import InputError
 from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
-from trainables.own_code import described, is_own
 
 AnyPath = str | PathLike[str]
 
@@ -36,13 +37,14 @@ class LoadedModel:
         self,
         pictures: NDArray[np.uint8] | Samples | AnyPath | Sequence[AnyPath],
         *,
-        depth: NDArray[np.float32] | Sequence[AnyPath] | None = None,
+        depth: NDArray[np.float32] | AnyPath | Sequence[AnyPath] | None = None,
     ) -> Prediction:
         """The scores of N pictures, of which nothing else is known.
 
         `pictures`: uint8 RGB (N, H, W, 3), 0 to 255, of `kept.shape`; or paths of pictures, or of CSVs where the model
         was trained on plots, which are prepared as `kept.preprocessing` says. `depth`: of a model of RGB-D pictures,
-        float32 (N, H, W) in the files' own units, NaN where unknown, or a path for each picture.
+        float32 (N, H, W) in the files' own units, NaN where unknown, or a path for each path of a picture; other
+        models leave it alone.
 
         Gives class probabilities (N, C) in the order of `kept.classes`, or anomaly scores (N,), of which those above
         `kept.threshold` are anomalies, with maps (N, H, W) where the family has them. InputError for a file that can't
@@ -51,38 +53,38 @@ class LoadedModel:
         if isinstance(pictures, Samples):
             samples = pictures
         elif isinstance(pictures, np.ndarray):
-            names = tuple(str(row) for row in range(len(pictures)))
-            samples = self._samples(pictures, names, depth)
+            self._check(pictures.shape, pictures.dtype)
+            if depth is not None and not isinstance(depth, np.ndarray):
+                raise InputError("Pictures of an array take depth as an array: float32 (N, H, W).")
+            samples = self._samples(pictures, tuple(map(str, range(len(pictures)))), depth)
         else:
-            paths = [pictures] if isinstance(pictures, str | PathLike) else list(pictures)
-            samples = self._samples(self._read(paths), tuple(map(str, paths)), depth)
-        self._check(samples)
+            paths = _paths(pictures)
+            maps = depth if depth is None or isinstance(depth, np.ndarray) else self._read_depth(_paths(depth), paths)
+            samples = self._samples(self._read(paths), tuple(map(str, paths)), maps)
+        self._check(samples.pictures.shape, samples.pictures[np.arange(min(1, len(samples)))].dtype)
         return self.model.predict(samples)
 
     def _samples(
-        self,
-        pictures: NDArray[np.uint8],
-        names: tuple[str, ...],
-        depth: NDArray[np.float32] | Sequence[AnyPath] | None,
+        self, pictures: NDArray[np.uint8], names: tuple[str, ...], depth: NDArray[np.float32] | None
     ) -> Samples:
         unknown = np.full(len(pictures), UNKNOWN, dtype=np.int64)
-        maps = depth if depth is None or isinstance(depth, np.ndarray) else self._read_depth(depth)
-        if maps is not None and maps.shape != pictures.shape[:3]:
+        if depth is not None and (depth.shape != pictures.shape[:3] or depth.dtype != np.float32):
+            height, width = self._size
             raise InputError(
-                f"There must be a depth map of {pictures.shape[1]}x{pictures.shape[2]} for each of the "
-                f"{len(pictures)} pictures; got {maps.shape}."
+                f"There must be a depth map of {height}x{width}, float32, for each of the {len(pictures)} pictures; "
+                f"got {depth.shape} of {depth.dtype}."
             )
-        return Samples(pictures, unknown, self.kept.classes, names, depth=maps)
+        return Samples(pictures, unknown, self.kept.classes, names, depth=depth)
 
-    def _check(self, samples: Samples) -> None:
-        if tuple(samples.pictures.shape[1:]) != self.kept.shape:
+    def _check(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """InputError for pictures that this model does not take."""
+        if len(shape) != 4 or tuple(shape[1:]) != self.kept.shape:
             raise InputError(
-                f"This model takes pictures of shape {self.kept.shape}; these are {tuple(samples.pictures.shape[1:])}. "
+                f"This model takes pictures of shape {self.kept.shape}, (N, H, W, 3) in all; these are {tuple(shape)}. "
                 f"Render them as the model's were: {self.kept.preprocessing}. Paths of files are prepared so."
             )
-        first = samples.pictures[np.arange(min(1, len(samples)))]
-        if first.dtype != np.uint8:
-            raise InputError(f"This model takes pictures of uint8, 0 to 255; these are {first.dtype}. Convert them.")
+        if dtype != np.uint8:
+            raise InputError(f"This model takes pictures of uint8, 0 to 255; these are {dtype}. Convert them.")
 
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
@@ -96,15 +98,19 @@ class LoadedModel:
                 raise _unusable(path, error) from None
         return pictures
 
-    def _read_depth(self, paths: Sequence[AnyPath]) -> NDArray[np.float32]:
-        """The depth maps of files, (N, H, W), at the size of the pictures."""
-        maps = []
-        for path in paths:
+    def _read_depth(self, paths: list[AnyPath], pictures: list[AnyPath]) -> NDArray[np.float32]:
+        """The depth maps of files, (N, H, W), at the size of the pictures, of whose files they are the depth."""
+        if len(paths) != len(pictures):
+            raise InputError(f"There must be a depth map for each of the {len(pictures)} pictures; got {len(paths)}.")
+        maps = np.empty((len(paths), *self._size), dtype=np.float32)
+        for row, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
             try:
-                maps.append(resized_depth(decode_depth(Path(path).read_bytes()), self._size))
+                values = decode_depth(Path(path).read_bytes())
+                refuse_other_aspect(values.shape, picture_size(Path(picture).read_bytes()))
+                maps[row] = resized_depth(values, self._size)
             except (OSError, ImageError) as error:
                 raise _unusable(path, error) from None
-        return np.stack(maps) if maps else np.empty((0, *self._size), dtype=np.float32)
+        return maps
 
     @property
     def _size(self) -> tuple[int, int]:
@@ -126,10 +132,11 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
     path = folder / WEIGHTS
     if not path.exists() or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
-    for part, name in (("family", kept.family), ("plot style", kept.preprocessing.get("style") or "")):
-        if is_own(name) and described(name) not in kept.code:
+    style = kept.preprocessing.get("style") or ""
+    for part, code in (("family", code_of(kept.family)), ("plot style", style_code(style))):
+        if "(sha256 " in code and code not in kept.code:  # of code that is not there nothing can be said
             warnings.warn(
-                f"{folder.name}'s {part} is {described(name)} now, and it was trained with {kept.code}. Its scores may "
+                f"{folder.name}'s {part} is {code} now, and it was trained with {kept.code}. Its scores may "
                 "differ from those kept.",
                 stacklevel=2,
             )
@@ -138,6 +145,14 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
     model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
     model.load_weights(torch.load(path, map_location=device, weights_only=True))
     return LoadedModel(model, kept)
+
+
+def _paths(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
+    paths = [given] if isinstance(given, str | PathLike) else list(given)
+    for path in paths:
+        if not isinstance(path, str | PathLike):
+            raise InputError(f"Paths of files, or one array, are taken; got a list with {type(path).__name__} in it.")
+    return paths
 
 
 def _unusable(path: AnyPath, error: Exception) -> InputError:

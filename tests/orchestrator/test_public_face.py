@@ -12,6 +12,8 @@ from typer.main import get_command
 
 import orchestrator
 from orchestrator.cli.main import app
+from orchestrator.cli.runs import Stage
+from orchestrator.running.run import STAGES
 
 FUNCTIONS = {
     "ablate": orchestrator.ablate,
@@ -97,3 +99,37 @@ def test_the_starter_is_loaded_and_its_schema_is_known(tmp_path: Path, orchestra
     assert orchestrate("init", tmp_path / "f.yaml").code == 0
     assert (tmp_path / "e.yaml").read_text() == (tmp_path / "f.yaml").read_text()
     assert set(orchestrator.schema()["properties"]) == set(orchestrator.Experiment.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda face, nowhere: face.results(nowhere), "holds no run"),
+        (lambda face, nowhere: face.status(nowhere), "holds no run"),
+        (lambda face, nowhere: face.compare_runs(str(nowhere)), "a list is taken"),
+        (lambda face, nowhere: face.leaderboard(str(nowhere)), "a list is taken"),
+        (lambda face, nowhere: face.render(nowhere, nowhere, size=3), "8 to 2048 pixels"),
+        (lambda face, nowhere: face.render(nowhere, nowhere, size="224"), "Give N"),
+        (lambda face, nowhere: face.Experiment.load(str(nowhere / "e.yaml")), "no experiment file"),
+        (
+            lambda face, nowhere: face.run(
+                face.Experiment.from_mapping({"data": {"path": "x"}, "families": ["pca"]}), nowhere, until="foo"
+            ),
+            "Stages: render, search, evaluate, report",
+        ),
+    ],
+)
+def test_what_can_t_be_used_is_said_before_any_work(
+    tmp_path: Path, call: Callable[[Any, Path], object], words: str
+) -> None:
+    with pytest.raises(orchestrator.InputError, match=words):
+        call(orchestrator, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_records_are_read_from_a_path_as_text(tmp_path: Path) -> None:
+    assert list(orchestrator.read_records(str(tmp_path / "records.jsonl"))) == []
+
+
+def test_a_sweep_can_end_after_the_stages_that_there_are() -> None:
+    assert [stage.value for stage in Stage] == list(STAGES)

@@ -7,7 +7,7 @@ import pytest
 
 from trainables.errors import InputError
 from trainables.interface import Family
-from trainables.own_code import OwnFiles, absolute_callable, call, described, is_own
+from trainables.own_code import OwnFiles, absolute_callable, call, described, digest_of, is_own
 
 CODE = """
 from __future__ import annotations
@@ -73,7 +73,7 @@ def test_a_module_is_imported_by_its_name(file: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("name", [":build", "module:", "module:a b", "module:build()", "a:b:"])
 def test_a_form_that_names_nothing(name: str) -> None:
-    with pytest.raises(InputError, match=r"names no callable\. Allowed: module:factory"):
+    with pytest.raises(InputError, match=r"names nothing of one.s own\. Allowed: module:NAME"):
         absolute_callable(name)
 
 
@@ -82,7 +82,7 @@ def test_a_form_that_names_nothing(name: str) -> None:
     [
         ("no_such_package_here:build", r"'no_such_package_here' can't be imported: .*Install the package.*\.py file"),
         ("there/none.py:build", r"no file there/none\.py \(looked from "),
-        ("{file}:build", r"no 'build' in .*Callables there: dataclass, Kept, count, broken, leaves\."),
+        ("{file}:build", r"no 'build' in .*To be called there: dataclass, Kept, count, broken, leaves\."),
         ("{file}:number", r"is no function but int"),
         ("{file}:broken", r"failed when it was called without arguments: RuntimeError: no luck\."),
         ("{file}:leaves", r"failed when it was called without arguments: SystemExit: 3\."),
@@ -100,6 +100,24 @@ def test_a_file_that_can_not_be_run_leaves_no_module(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"broken\.py can't be run: ModuleNotFoundError: .*missing_sibling_module"):
         call(f"{path}:build")
     assert set(sys.modules) == before
+
+
+def test_a_record_names_the_content_of_a_module_s_file_which_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_package_for_test").mkdir()
+    (tmp_path / "own_package_for_test" / "__init__.py").write_text("raise SystemExit('this must not be run')")
+    file = tmp_path / "own_package_for_test" / "net.py"
+    told = []
+    for text in ("x = 1\n", "x = 2\n"):
+        file.write_text(text)
+        told.append((described("own_package_for_test.net:build"), digest_of("own_package_for_test.net:build")))
+    (first, one), (second, other) = told
+    assert first.startswith("own_package_for_test.net:build (sha256 ")
+    assert first != second
+    assert one != other
+    assert described("no_such_package_here:build") == "no_such_package_here:build"
 
 
 def test_a_record_names_the_content_of_a_file(file: Path) -> None:

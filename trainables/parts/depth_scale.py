@@ -20,7 +20,7 @@ DepthScale = tuple[float, float, float]
 def depth_of(samples: Samples) -> Depths:
     """The samples' depth. Raises InputError where they have none."""
     if samples.depth is None:
-        raise InputError("input: rgbd needs depth, and these samples have none. Set input: rgb, or data.layout: rgbd.")
+        raise InputError("input: rgbd needs depth, and these samples have none. Set input: rgb, or give depth.")
     return samples.depth
 
 

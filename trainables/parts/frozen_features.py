@@ -183,8 +183,7 @@ def check_features(config: FrozenFeaturesConfig, problem: Problem, family: str, 
         raise InputError(f"{family} takes pictures of 1 channel (grey) or 3 (RGB); these have {channels}.")
     if depth and not problem.depth:
         raise InputError(
-            "input: rgbd needs depth, and these data have none. The layouts with depth are rgbd and mvtec3d; "
-            "set input: rgb, or data.layout."
+            "input: rgbd needs depth, and these data have none. Set input: rgb, or data.layout to one with depth."
         )
     margin = MARGIN if config.padding == "reflect" else 0
     size = (height + 2 * margin, width + 2 * margin)

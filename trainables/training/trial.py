@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
-from trainables.own_code import OwnFiles
+from trainables.own_code import OwnFiles, described
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory
 
@@ -68,7 +69,7 @@ class Job:
         if self.states is None:
             return None
         identity = {
-            "family": self.family.name,
+            "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
             "seed": seed,
             "data": self.problem.data,
@@ -149,6 +150,11 @@ def epochs(
     for epoch in model.fit(job.train, job.validation):
         metrics = job.grade(epoch.validation, job.validation, strategy)
         row = {**epoch.losses, **metrics}
+        if job.metric not in row:
+            raise InputError(
+                f"{job.metric} is not defined by epoch {len(past.rows) + 1} (it is None or no finite number), so that "
+                "no epoch can be chosen by it. Choose another objective.metric, or mend it."
+            )
         improved = past.add(row, {**metrics, job.metric: row[job.metric]}, epoch.validation.scores, job)
         if improved and best_weights is not None:
             best_weights.clear()
@@ -164,6 +170,8 @@ def epochs(
         yield past.graded(len(past.rows), job, memory.read())
         if finished:
             return
+    if not past.rows:
+        raise InputError(f"Family {job.family.name} gave no epoch: its models' fit must give at least one.")
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """What a training goes on from when its process dies: one file a training, whole or not at all."""
 
-import hashlib
 import io
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainables.files import json_sha256, write_whole
+from trainables.files import bytes_sha256, json_sha256, write_whole
 
 FORMAT = 1
 SHARE = 20
@@ -46,7 +45,7 @@ class TrialState:
         except OSError:
             return None
         digest, payload = content[:64], content[64:]
-        if hashlib.sha256(payload).hexdigest().encode() != digest:
+        if bytes_sha256(payload).encode() != digest:
             return None
         read = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         if read["format"] != FORMAT or read["key"] != self.key:
@@ -64,7 +63,7 @@ class TrialState:
         payload = io.BytesIO()
         torch.save({"format": FORMAT, "key": self.key, "content": dict(content)}, payload)
         self.folder.mkdir(exist_ok=True)
-        digest = hashlib.sha256(payload.getbuffer()).hexdigest().encode()
+        digest = bytes_sha256(payload.getbuffer()).encode()
         write_whole(self.path, [digest, payload.getbuffer()], wait=True, shared=True)
         self._saved = time.monotonic()
         self._cost = self._saved - started

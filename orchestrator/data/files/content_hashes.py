@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from orchestrator.data.files.image_files import ImageError, picture_size
 from orchestrator.data.files.picture_layers import MaskState, mask_state
 from orchestrator.data.layouts.listing import ListedFile, Listing
+from trainables.files import bytes_sha256, text_sha256
 
 SETTLED_NS = 2 * 10**9
 """A file younger than this may change again within the clock tick of its time (two seconds on some file systems)."""
@@ -57,7 +57,7 @@ class Sources(NamedTuple):
 
 def content_hash(data: bytes) -> str:
     """The name of a content: 128 bits of its SHA-256."""
-    return sha256(data).hexdigest()[:32]
+    return bytes_sha256(data)[:32]
 
 
 def look_at(listing: Listing) -> list[Look | None]:
@@ -82,7 +82,7 @@ def digest(listing: Listing, looks: Sequence[Look | None]) -> str:
         for file, look in zip(listing.files, looks, strict=True)
     ]
     text = "\n".join([str(listing.root.resolve()), *lines, *map(str, listing.skipped)])
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return text_sha256(text, "surrogatepass")[:32]
 
 
 def hash_contents(
@@ -156,5 +156,5 @@ def _look(path: str) -> Look:
 
 
 def _joined(looks: Sequence[Look]) -> Look:
-    mixed = int(sha256(repr(looks).encode("ascii")).hexdigest()[:12], 16)
+    mixed = int(text_sha256(repr(looks))[:12], 16)
     return sum(size for size, _, _ in looks), max(time for _, time, _ in looks), mixed

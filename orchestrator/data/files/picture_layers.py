@@ -76,7 +76,7 @@ def decode_planes(
         if depth is None:
             raise ImageError("it has no depth")
         values = decode_depth(depth)
-        _refuse_other_aspect(values.shape, picture_size(data))
+        refuse_other_aspect(values.shape, picture_size(data))
         resized = resized_depth(values, (height, width))
         layers.append(resized.view(np.uint8).reshape(height, width, CHANNELS["depth"]))
     if "mask" in planes:
@@ -158,7 +158,7 @@ def _nearest(values: NDArray[Value], size: tuple[int, int]) -> NDArray[Value]:
     return nearest
 
 
-def _refuse_other_aspect(depth: tuple[int, ...], picture: tuple[int, int]) -> None:
+def refuse_other_aspect(depth: tuple[int, ...], picture: tuple[int, int]) -> None:
     """ImageError where depth and picture can't show the same view: their sides have another proportion."""
     if abs(depth[0] * picture[1] - depth[1] * picture[0]) > max(*depth, *picture):
         raise ImageError(f"its depth has {depth[0]}x{depth[1]} pixels, the picture {picture[0]}x{picture[1]}")

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from orchestrator.data.files.content_hashes import read_sources
 from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
+from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import ListedFile
 from orchestrator.data.store.shards import Shape, rows_per_shard, write_shard
 from orchestrator.data.store.store import Recipe
@@ -40,12 +40,11 @@ class DrawBatch:
         results = [json.dumps(self.draw(json.loads(job.as_py()))) for job in batch.column("job")]
         return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})
 
-    def draw(self, jobs: Sequence[Job]) -> dict[str, Any]:
+    def draw(self, jobs: Sequence[Job]) -> Drawn:
         """Draw the files of `jobs` into one shard."""
-        drawn: list[tuple[str, str, str]] = []
+        result = Drawn(drawn=[], failed=[], shard=None, remark="", error="")
         keys: list[str] = []
         sizes: list[tuple[int, int]] = []
-        failed: list[tuple[str, str | None, str, bool]] = []
         for path, depth, mask in jobs:
             content: str | None = None
             try:
@@ -54,20 +53,21 @@ class DrawBatch:
                 entry = (path, content, sources.mask_hash)
                 size = place_on(self._canvases[len(keys)], self._draw(sources), self._recipe)
             except OSError as error:
-                failed.append((path, None, f"can't be read: {error.strerror}", False))
+                result["failed"].append((path, None, f"can't be read: {error.strerror}", False))
             except MemoryError:
-                failed.append((path, None, "too large for this machine's memory", False))
+                result["failed"].append((path, None, "too large for this machine's memory", False))
             except DrawingError as error:
                 lasting = None if isinstance(error, Mishap) else content
-                failed.append((path, lasting, str(error), isinstance(error, ShapeError)))
+                result["failed"].append((path, lasting, str(error), isinstance(error, ShapeError)))
             else:
-                drawn.append(entry)
+                result["drawn"].append(entry)
                 keys.append(self._recipe.key(*entry[1:]))
                 sizes.append(size)
-        written = None
+        result["remark"] = self._draw.remark
         if keys:
             try:
-                written = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)])
+                shard, *_ = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)])
+                result["shard"] = (shard, keys, sizes)
             except OSError as error:
-                return {"error": error.strerror or str(error)}
-        return {"drawn": drawn, "failed": failed, "shard": written, "remark": self._draw.remark}
+                result["error"] = error.strerror or str(error)
+        return result

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
 from orchestrator.data.fill.progress_count import Progress, Step
 from orchestrator.data.fill.store_entries import Filling, refuse_failures
+from orchestrator.data.fill.worker_results import BatchResult, Drawn, Written
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
@@ -109,7 +110,8 @@ def fill_store(
         if png is not None:
             with Export(folder, png, index) as export:
                 writing = (store.pictures, str(png.absolute()), LAYOUTS[layout].plots)
-                for result in work(crew, "png", WritePngs, writing, export.missing(), PNG_ROWS):
+                written = work(crew, "png", WritePngs, writing, export.missing(), PNG_ROWS)
+                for result in cast("Iterator[Written]", written):
                     export.add(result)
     return Filled(store, rendered, max(0, len(store.paths) - rendered), remarks)
 
@@ -125,15 +127,16 @@ def _refuse_overlap(png: Path, store: Path, pictures: Path | None) -> None:
 
 def _render(crew: Workers, filling: Filling, folder: Path, arguments: tuple[str, str, Recipe, Shape, OwnFiles]) -> None:
     """Draw what is missing. What was drawn before an error stays for the next run."""
-    for result in work(crew, "render", DrawBatch, arguments, filling.missing(), rows_per_shard(arguments[3])):
-        if "error" in result:
+    drawn = work(crew, "render", DrawBatch, arguments, filling.missing(), rows_per_shard(arguments[3]))
+    for result in cast("Iterator[Drawn]", drawn):
+        if result["error"]:
             raise unwritable(folder, result["error"])
         filling.add(result)
 
 
 def work(
     crew: Workers, name: str, worker: type, arguments: tuple[Any, ...], jobs: Sequence[Any], most: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[BatchResult]:
     """Have `jobs` done in batches of at most `most`; each batch's result, in the order of completion.
 
     Jobs and results are what JSON holds; a result's `drawn` and `failed` are counted. Ray is left alone where there
@@ -167,7 +170,7 @@ def work(
         num_cpus=1,
     )
     for row in results.iter_rows():
-        result = json.loads(row["result"])
+        result: BatchResult = json.loads(row["result"])
         yield result
         step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
 

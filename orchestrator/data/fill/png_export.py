@@ -5,7 +5,6 @@ import json
 import os
 from collections import Counter
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -15,10 +14,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from orchestrator.data.fill.worker_results import Written
 from orchestrator.data.store.index import Index
 from orchestrator.data.store.lazy_arrays import StoredPictures
 from trainables.errors import InputError
-from trainables.files import write_whole
+from trainables.files import bytes_sha256, write_whole
 
 Job = tuple[str, int, int, int, str]
 """Target relative to the PNG folder, row in the store, true height and width, what the picture is made from."""
@@ -34,7 +34,7 @@ class Export:
     def __init__(self, store: Path, png: Path, index: Index) -> None:
         self._png = png
         self._index = index
-        name = sha256(os.fsencode(png.resolve())).hexdigest()[:32]
+        name = bytes_sha256(os.fsencode(png.resolve()))[:32]
         self._list = store / "pngs" / f"{name}.json"
         try:
             self._written: dict[str, list[Any]] = json.loads(self._list.read_bytes())
@@ -66,7 +66,7 @@ class Export:
                 jobs.append((target, number, rows.height[number], rows.width[number], picture))
         return jobs
 
-    def add(self, result: dict[str, Any]) -> None:
+    def add(self, result: Written) -> None:
         """Take in what `WritePngs` gave. InputError where it could not write."""
         for target, *looks in result["drawn"]:
             self._written[target] = looks
@@ -98,10 +98,9 @@ class WritePngs:
         results = [json.dumps(self.write(json.loads(job.as_py()))).encode("ascii") for job in batch.column("job")]
         return pa.table({"result": pa.array(results, pa.binary())})
 
-    def write(self, jobs: list[Job]) -> dict[str, Any]:
+    def write(self, jobs: list[Job]) -> Written:
         """Write each picture, whole or not at all."""
-        written: list[tuple[str, str, int, int]] = []
-        failed: list[tuple[str, str]] = []
+        result = Written(drawn=[], failed=[])
         for target, number, height, width, picture in jobs:
             path = self._png / target
             try:
@@ -110,10 +109,10 @@ class WritePngs:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 pixels = self._pictures[np.array([number])][0, :height, :width]
                 write_whole(path, self._encode(np.ascontiguousarray(pixels)), wait=False, shared=True)
-                written.append((target, picture, *_looks(str(path))))
+                result["drawn"].append((target, picture, *_looks(str(path))))
             except OSError as error:
-                failed.append((target, error.strerror or str(error)))
-        return {"drawn": written, "failed": failed}
+                result["failed"].append((target, error.strerror or str(error)))
+        return result
 
 
 def png_targets(paths: list[str]) -> list[str]:

@@ -10,9 +10,10 @@ from orchestrator.data.files.series import SeriesError, read_series
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LayoutName, find_files
-from orchestrator.data.picture_size import Size, sides
+from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
+from trainables.errors import InputError
 
 LOOKED_AT = 20
 """Files that are tried to learn which column is plotted, before any is drawn."""
@@ -70,6 +71,10 @@ def render(
     be used fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't
     be read, drawn or written.
     """
+    try:
+        height_width = None if size is None else sides(checked_size(size))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
     reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
     for remark in column_remarks(find_files(root, "series"), column):
         reporter.say(remark)
@@ -82,7 +87,7 @@ def render(
             folder,
             layout="series",
             style=style,
-            size=None if size is None else sides(size),
+            size=height_width,
             column=column,
             png=None if png is None else Path(png),
             strict=strict,

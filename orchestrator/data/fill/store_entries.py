@@ -4,11 +4,11 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from orchestrator.data.files.content_hashes import UNSURE, Content, Look, digest, hash_contents
 from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
+from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.store.index import FailedRow, Index, Row, Rows, fingerprint
@@ -62,10 +62,10 @@ class Filling:
                     wanted.setdefault(key, (file.path, file.depth, file.mask))
         return list(wanted.values())
 
-    def add(self, result: dict[str, Any]) -> None:
+    def add(self, result: Drawn) -> None:
         """Take in what `DrawBatch.draw` gave. InputError where pictures that keep their size differ in it."""
-        for path, content, mask in result["drawn"]:
-            self._changed(path, content, mask)
+        for path, drawn, mask in result["drawn"]:
+            self._changed(path, drawn, mask)
         for path, content, reason, other_shape in result["failed"]:
             if other_shape and not LAYOUTS[self._recipe.layout].plots:
                 first, (height, width) = first_picture(self._listing)

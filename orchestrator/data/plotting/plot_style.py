@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from trainables.errors import InputError
-from trainables.own_code import OwnRow, absolute_callable, digest_of, installed, is_own
+from trainables.own_code import OwnRow, absolute_callable, described, digest_of, installed, is_own, place_behind
 
 GROUP = "anomaly_orchestrator.styles"
 """The entry points by which an installed package offers plot styles."""
@@ -67,13 +67,19 @@ def style_row(name: str) -> PlotStyle:
     """
     if name in STYLES:
         return STYLES[name]
-    return PlotStyle.load(absolute_callable(name) if is_own(name) else installed(GROUP)[style_name(name)].value)
+    return PlotStyle.load(place_behind(style_name(name), GROUP), name)
+
+
+def style_code(name: str) -> str:
+    """What a style's code is known by beside the package's version; empty: by nothing more. Runs no code."""
+    place = "" if name in STYLES else place_behind(name, GROUP)
+    return described(place) if place else ""
 
 
 def style_name(name: str) -> str:
     """A style's name as an experiment keeps it; InputError where there is none. Runs no code of one's own."""
     if is_own(name):
-        return absolute_callable(name)
+        return absolute_callable(name, elsewhere=True)
     if name in STYLES or name in installed(GROUP):
         return name
     known = sorted([*STYLES, *installed(GROUP)])

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS, Part
 from trainables.errors import InputError
-from trainables.files import write_whole
+from trainables.files import json_sha256, write_whole
 
 FORMAT = 1
 LEFT_OUT = -1
@@ -109,7 +108,7 @@ class Split:
 def fingerprint(data: str, paths: Sequence[str], numbers: NDArray[np.int64]) -> str:
     """The hash of a data fingerprint and of each path's part (its index in PARTS, or LEFT_OUT)."""
     rows = [data, *([path, part_of(number)] for path, number in zip(paths, numbers.tolist(), strict=True))]
-    return sha256(json.dumps(rows, ensure_ascii=True).encode("ascii")).hexdigest()[:32]
+    return json_sha256(rows)[:32]
 
 
 def part_of(number: int) -> Part | None:

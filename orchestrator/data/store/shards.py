@@ -6,14 +6,13 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.files import write_whole
+from trainables.files import text_sha256, write_whole
 
 SHARD_ROWS = 256
 SHARD_BYTES = 32 * 2**20
@@ -57,7 +56,7 @@ def write_shard(
     Writing the same keys again, from anywhere, replaces a shard by an equal one.
     """
     assert len(keys) == len(sizes) == len(pictures) > 0
-    name = sha256("\n".join(keys).encode()).hexdigest()[:32]
+    name = text_sha256("\n".join(keys))[:32]
     pictures = np.ascontiguousarray(pictures)
     header = _header(pictures.shape)
     checksum = zlib.crc32(pictures.data)

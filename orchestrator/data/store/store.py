@@ -6,7 +6,6 @@ was left out and why) and `shards/`. A shard's size and header are checked at ea
 """
 
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from orchestrator.data.store.index import read_index as read_index
 from orchestrator.data.store.lazy_arrays import StoredDepths, StoredMasks, StoredPictures
 from orchestrator.data.store.shards import has_right_form
 from trainables.errors import InputError
+from trainables.files import text_sha256
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Recipe:
         """The name of what this recipe makes of a content and of a mask's content."""
         if mask:
             content = f"{content}+{mask}"
-        return sha256(f"{content}\n{self.identity}\n{self.size}\n{self.column!a}".encode()).hexdigest()[:32]
+        return text_sha256(f"{content}\n{self.identity}\n{self.size}\n{self.column!a}")[:32]
 
     def differences(self, other: "Recipe") -> list[str]:
         """Where the user asked for something else, as `name old, not new`; other versions are no difference."""

@@ -1,7 +1,6 @@
 """A report as one page of HTML, and a table as a small page of its own; neither asks for anything else."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -12,6 +11,7 @@ from markupsafe import Markup
 from orchestrator.report.document.document import Block, Report, Table
 from orchestrator.report.document.formatting import joints
 from orchestrator.report.document.readout import axes_of
+from trainables.files import text_sha256
 
 ROOM, TEMPLATES = "orchestrator.report.document", "templates"
 
@@ -22,7 +22,7 @@ def to_html(report: Report) -> str:
         files(ROOM).joinpath(TEMPLATES, name).read_text(encoding="utf-8") for name in ("style.css", "script.js")
     )
     # The page may run this very script and nothing else, whatever the names in it try.
-    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    digest = base64.b64encode(bytes.fromhex(text_sha256(script))).decode("ascii")
     policy = f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:"
     return (
         _environment()

@@ -1,6 +1,5 @@
 """A report's figures as files for print: PDF, PNG and SVG that need no page around them."""
 
-import hashlib
 import io
 import os
 import pickle
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 from orchestrator.report.document.document import Block, Chart, Charts, Fold, Report
 from orchestrator.report.figures.print_font import print_font
 from orchestrator.report.figures.svg import VARIABLES, drawing, missing_glyphs, restyled
+from trainables.files import text_sha256
 
 DOTS_PER_INCH = 300
 SUFFIXES = (".pdf", ".png", ".svg")
@@ -118,7 +118,7 @@ def _safe(part: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_.]+", "_", part).strip("._")[:_LONGEST]
     if plain == part:
         return part
-    return f"{plain}_{hashlib.sha256(part.encode('utf-8', errors='surrogatepass')).hexdigest()[:8]}".lstrip("_")
+    return f"{plain}_{text_sha256(part, 'surrogatepass')[:8]}".lstrip("_")
 
 
 def standalone(chart: Chart) -> str:

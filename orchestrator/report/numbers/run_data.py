@@ -67,7 +67,7 @@ class RunData:
 
     def _named(self, given: Any) -> str:
         """The name that records have for a metric as the experiment has it."""
-        return next((one.name for one in self.own_metrics if one.own == given), str(given))
+        return next((one.name for one in self.own_metrics if one.asked == given), str(given))
 
     def metric_row(self, name: str) -> Metric | None:
         """What is known of a metric; None where nothing is, and of a loss."""

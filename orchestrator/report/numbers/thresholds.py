@@ -14,6 +14,7 @@ from orchestrator.report.numbers.predictions import ValidationScores, VariantSco
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.thresholds import (
     DEFAULT_STRATEGIES,
+    ThresholdMetric,
     at_threshold,
     best_possible,
     parse_strategy,
@@ -27,11 +28,11 @@ BOUND = "upper bound"
 NOBODY = "no one can know it beforehand: chosen on test"
 
 
-def threshold_metric(data: RunData) -> str:
+def threshold_metric(data: RunData) -> ThresholdMetric:
     """By which strategies are compared."""
     given = data.experiment.get("threshold")
     name = given.get("metric") if isinstance(given, dict) else None
-    return str(name) if name in MEASURES else "balanced_accuracy"
+    return "f1" if name == "f1" else "balanced_accuracy"
 
 
 def how_chosen(data: RunData, normals_only: bool | None) -> str:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
+from orchestrator.artifacts.endings import RUN_AGAIN
 from orchestrator.artifacts.heartbeat import read_beat
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.report.document.formatting import count, printable, words
@@ -42,7 +43,7 @@ def _trials(data: RunData) -> str:
     if not isinstance(each, int) or isinstance(each, bool) or (budget.get("minutes") and not _models(data)):
         return ""
     # A trial that ran out of time runs again when the run goes on.
-    ended = [sum(one.status != "timed-out" for one in data.search[name]) for name in _sought(data, data.search)]
+    ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in _sought(data, data.search)]
     if all(one >= each for one in ended):
         return ""
     return f"{count(sum(min(one, each) for one in ended))} of {count(each * len(ended))} trials have ended"

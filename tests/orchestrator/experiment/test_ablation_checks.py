@@ -11,7 +11,7 @@ from orchestrator.experiment.ablation_checks import check_ablation, with_all_siz
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import Frame
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.goal import goal_of
+from orchestrator.experiment.goal import check_names, goal_of
 from trainables.errors import InputError
 
 DETECTION: dict[str, Any] = {
@@ -32,7 +32,7 @@ PLOTS = Listing(Path("x"), LAYOUTS["series"], tuple(ListedFile(f"{n}.csv", c, No
 def check(ablation: dict[str, Any], values: dict[str, Any] = DETECTION, **sections: Any) -> list[str]:
     experiment = Experiment.from_mapping({**values, **sections, "ablation": ablation})
     layout = LAYOUTS[experiment.data.layout]
-    goal, _ = goal_of(experiment, TILE if layout.normal else PLOTS)
+    goal, _ = goal_of(experiment, TILE if layout.normal else PLOTS, *check_names(experiment))
     frame = Frame(goal, ("normal", "anomaly"), "cpu", layout.depth)
     return check_ablation(AskedAblation.of(goal.settle(experiment)), frame)
 
@@ -111,7 +111,7 @@ def test_a_given_baseline_without_a_strategy_takes_the_first_and_says_so() -> No
 def test_pictures_are_needed_at_every_size_of_a_row_the_baseline_s_first() -> None:
     ablation = {"config": {"size": 40}, "factors": {"components": [2, 4]}, "design": "factorial"}
     experiment = Experiment.from_mapping({**DETECTION, "ablation": ablation})
-    goal, _ = goal_of(experiment, TILE)
+    goal, _ = goal_of(experiment, TILE, *check_names(experiment))
     assert [one.size for one in with_all_sizes(AskedAblation.of(goal.settle(experiment)), goal).families] == [(40, 40)]
     ablation = {"factors": {"size": [24, [32, 48], 32]}}
     experiment = Experiment.from_mapping({**DETECTION, "ablation": ablation})

@@ -32,7 +32,7 @@ WITH_ANOMALIES = listing(("good", "train"), ("good", "validation"), ("crack", "v
 
 
 def goal(listed: Listing, **sections: Any) -> Goal:
-    return goal_of(experiment(**sections), listed)[0]
+    return goal_of(given := experiment(**sections), listed, *check_names(given))[0]
 
 
 def test_with_known_anomalies_the_search_goes_by_roc_auc_and_all_strategies_are_compared() -> None:
@@ -45,7 +45,7 @@ def test_with_known_anomalies_the_search_goes_by_roc_auc_and_all_strategies_are_
 
 
 def test_with_normals_only_it_goes_by_the_loss_and_a_percentile_and_says_so() -> None:
-    found, remarks = goal_of(experiment(), NORMALS_ONLY)
+    found, remarks = goal_of(given := experiment(), NORMALS_ONLY, *check_names(given))
     assert (found.metric, found.mode, found.test_metric) == ("validation_loss", "min", "roc_auc")
     assert found.strategies[0] == "percentile(95)"
     assert "youden" not in found.strategies
@@ -106,12 +106,12 @@ def test_names_that_do_not_fit_are_refused_without_looking_at_data(sections: dic
 
 def test_what_was_unset_is_written_out() -> None:
     given = experiment()
-    settled = goal_of(given, NORMALS_ONLY)[0].settle(given)
+    settled = goal_of(given, NORMALS_ONLY, *check_names(given))[0].settle(given)
     assert settled.objective.metric == "validation_loss"
     assert settled.objective.test_metric == "roc_auc"
     assert settled.threshold.strategies[0] == "percentile(95)"
     assert settled.data.normal == "good"
-    assert goal_of(settled, NORMALS_ONLY)[0].settle(settled) == settled
+    assert goal_of(settled, NORMALS_ONLY, *check_names(settled))[0].settle(settled) == settled
 
 
 def test_classification_is_as_it_was() -> None:

@@ -38,7 +38,7 @@ def test_all_five_are_there() -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_can_be_run(name: str) -> None:
     experiment = Experiment.load(EXAMPLES / name, ("data.path=anywhere",))
-    goal, _ = goal_of(experiment, listing(experiment), check_names(experiment))
+    goal, _ = goal_of(experiment, listing(experiment), *check_names(experiment))
     remarks = check_variants(goal.settle(experiment), experiment.families, frame(experiment, goal))
     assert not any("changes nothing" in remark for remark in remarks)
     assert experiment.baseline == experiment.baseline_name
@@ -46,7 +46,7 @@ def test_an_example_can_be_run(name: str) -> None:
 
 def test_the_ablation_has_the_three_rows_of_seed_002() -> None:
     experiment = Experiment.load(EXAMPLES / "rgbd_ablation.yaml", ("data.path=anywhere",))
-    goal, _ = goal_of(experiment, listing(experiment))
+    goal, _ = goal_of(experiment, listing(experiment), *check_names(experiment))
     asked = AskedAblation.of(goal.settle(experiment))
     remarks = check_ablation(asked, frame(experiment, goal))
     assert not any("changes nothing" in remark for remark in remarks)

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,17 @@ import pytest
 from orchestrator import Experiment, InputError, RunFolder, compare_runs, load_model, read_records, run, status
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.data.store.store import open_store
+from orchestrator.evaluation.cells import Cell
+from orchestrator.experiment.settings import Setting
 from orchestrator.families import FAMILIES, family_row
 from orchestrator.machine.progress import Reporter
+from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.metric_table import METRICS, metric_row
+from orchestrator.scoring.metrics import grade
+from trainables.interface import Family, Prediction, Problem, Samples
 from trainables.own_code import attribute_of, installed
 from trainables.testing import FamilyContract
+from trainables.training.trial import Job
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 QUIET = Reporter(quiet=True)
@@ -130,6 +138,15 @@ def test_its_models_are_loaded_and_score_files(finished: RunFolder, folder: Path
         np.testing.assert_allclose(model.predict(paths).scores, kept["scores"], rtol=1e-9)
 
 
+def test_how_a_run_stands_is_said_where_its_code_is_not(finished: RunFolder, tmp_path: Path) -> None:
+    shutil.copytree(finished.root, tmp_path / "run")
+    file = tmp_path / "run" / "experiment.yaml"
+    file.write_text(file.read_text().replace(str(finished.root.parent), str(tmp_path / "nowhere")))
+    assert status(tmp_path / "run")["state"] == "finished"
+    with pytest.raises(InputError, match=r"There is no file .*nowhere/own_parts\.py"):
+        run(Experiment.load(file), tmp_path / "run", resume=True, reporter=QUIET)
+
+
 def test_a_model_whose_code_has_changed_says_so(finished: RunFolder, tmp_path: Path) -> None:
     shutil.copytree(finished.model("mahalanobis", 0), tmp_path / "model")
     note, source = tmp_path / "model" / "model.json", finished.root.parent / "own_parts.py"
@@ -177,8 +194,8 @@ def test_other_code_trains_its_own_cells_and_is_named_beside_the_old(finished: R
     finally:
         source.write_text(text)
     cells = [one for one in read_records(work / "records.jsonl") if one.stage == "evaluation"]
-    by_variant = {name: [one.seed for one in cells if one.variant == name] for name in ("pca", "mahalanobis")}
-    assert sorted(by_variant["mahalanobis"]) == [0, 0, 1, 1, 2]
+    for name in ("pca", "mahalanobis"):  # the file holds what draws and judges both of them, too
+        assert sorted(one.seed for one in cells if one.variant == name) == [0, 0, 1, 1, 2]
     assert len({one.provenance.code for one in cells}) == 2
 
 
@@ -220,7 +237,9 @@ def test_workers_that_do_not_see_the_files_are_given_them(folder: Path, tmp_path
     ("change", "words"),
     [
         ("families.mahalanobis.family=own_parts.py:METRIC", "is no Family but Metric"),
-        ("families.mahalanobis.family=own_parts.py:NOTHING", "no 'NOTHING' in"),
+        ("families.mahalanobis.family=own_parts.py:NOTHING", "Of Family there: FAMILY."),
+        ("objective.test_metric=own_parts.py:NOTHING", "Of Metric there: METRIC."),
+        ("data.style=own_parts.py:NOTHING", "Of PlotStyle there: STYLE."),
         ("families.mahalanobis.family=nowhere.py:FAMILY", "no file nowhere.py"),
         ("families.mahalanobis.fixed.grid=30", "at most the pictures' shorter side"),
         ("families.mahalanobis.fixed.gird=4", "Did you mean 'grid'"),
@@ -240,6 +259,57 @@ def test_what_is_no_such_part_is_said_before_any_work(
     assert ended.code == 2
     assert words in ended.err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_backbone_is_looked_for_beside_the_experiment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text("")
+    file = tmp_path / "e.yaml"
+    variant = {"family": "plot_classifier", "fixed": {"backbone": "net.py:build"}}
+    space = {"family": "plot_classifier", "name": "b", "space": {"backbone": ["net.py:build", "absent.py:build"]}}
+    file.write_text(json.dumps({"data": {"path": "x"}, "families": [variant, space]}))
+    monkeypatch.chdir("/")
+    first, second = Experiment.load(file).families
+    assert first.fixed["backbone"] == f"{tmp_path / 'net.py'}:build"
+    assert second.space["backbone"] == [f"{tmp_path / 'net.py'}:build", "absent.py:build"]
+
+
+def test_what_draws_and_judges_decides_what_a_cell_is(folder: Path) -> None:
+    (folder / "style.py").write_text((folder / "own_parts.py").read_text())
+    experiment = example(folder, "data.style=style.py:STYLE")
+    first = experiment.own_drawing_and_judging
+    (folder / "style.py").write_text((folder / "own_parts.py").read_text() + "\n")
+    again = experiment.own_drawing_and_judging
+    assert (len(first), len(set(first) & set(again))) == (2, 1)
+    setting = Setting(family="pca", config={}, size=(8, 8), epochs=1, strategy=None, trial=0)
+    cells = [
+        Cell(setting=setting, variant="pca", seed=0, patience=None, data="d", split="s", code=code)
+        for code in (first, again, ())
+    ]
+    assert len({cell.training for cell in cells}) == 3
+
+
+def test_two_families_of_one_name_do_not_go_on_from_each_other(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.py").write_text((folder / "own_parts.py").read_text() + "\n")
+    families = [Family.load(f"{file}:FAMILY") for file in (folder / "own_parts.py", tmp_path / "other.py")]
+    nothing = Samples(np.zeros((0, 8, 8, 3), np.uint8), np.zeros(0, np.int64), ("normal", "anomaly"), ())
+    states = []
+    for family in families:
+        job = Job(
+            family, Problem(nothing.classes, (8, 8, 3), 1), nothing, nothing, Judge("detection"), "roc_auc", "max",
+            None, 1, states=tmp_path,
+        )  # fmt: skip
+        state = job.state_of({}, 0, strategy=None, stage="search")
+        assert state is not None
+        states.append(state.key)
+    assert states[0] != states[1]
+
+
+def test_a_metric_that_is_no_number_is_not_defined(folder: Path) -> None:
+    nan = replace(metric_row(f"{folder / 'own_parts.py'}:METRIC"), value=lambda one: float("nan"))
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.3, 0.4])
+    found = grade(Prediction(scores), labels, ("normal", "anomaly"), "detection", own=(nan,))
+    assert "roc_auc" in found
+    assert nan.name not in found
 
 
 def test_a_metric_may_not_be_called_as_one_of_the_package(tmp_path: Path) -> None:
@@ -288,6 +358,13 @@ def test_an_installed_package_offers_rows_by_entry_points(orchestrate: Callable[
     assert family_row("distance").task == "detection"
     assert metric_row("false_alarms").name == "fpr95"
     assert style_row("bare").line
+    for row in (family_row("distance").family, metric_row("false_alarms"), style_row("bare")):
+        there = pickle.loads(pickle.dumps(row))  # as a worker gets it
+        assert (there, there.own, there.asked) == (row, row.own, row.asked)
+    assert experiment.own_code == tuple(sorted(experiment.own_code))
+    assert [code.partition(" (sha256 ")[0] for code in experiment.own_code] == [
+        f"offering_rows:{row}" for row in ("FAMILY", "METRIC", "STYLE")
+    ]
     for command, name in (("families", "distance"), ("metrics", "false_alarms")):
         listed = json.loads(orchestrate(command, "--json").out)
         (row,) = (one for one in listed if one["name"] == name)

@@ -150,13 +150,15 @@ def _text(name: str, content: str) -> Spoil:
     [
         (
             lambda _: np.zeros((2, 48, 48, 3), np.uint8),
-            r"takes pictures of shape \(32, 32, 3\); these are \(48, 48, 3\)",
+            r"takes pictures of shape \(32, 32, 3\), \(N, H, W, 3\) in all; these are \(2, 48, 48, 3\)",
         ),
-        (lambda _: np.zeros((SIDE, SIDE, 3), np.uint8), r"these are \(32, 3\)"),
+        (lambda _: np.zeros((SIDE, SIDE, 3), np.uint8), r"these are \(32, 32, 3\)"),
         (lambda _: np.zeros((2, SIDE, SIDE, 3)), "uint8, 0 to 255; these are float64"),
         (lambda folder: folder / "gone.csv", "gone.csv' can't be used: No such file"),
         (_text("words.csv", "value\nno\nnumbers\n"), "words.csv' can't be used: "),
         (_text("empty.csv", ""), "empty.csv' can't be used: "),
+        (lambda _: np.array(3, np.uint8), r"these are \(\)"),
+        (lambda _: [np.zeros((SIDE, SIDE, 3), np.uint8)], "one array, are taken; got a list with ndarray in it"),
     ],
 )
 def test_what_can_t_be_used_is_said(of_series: LoadedModel, tmp_path: Path, pictures: Spoil, words: str) -> None:
@@ -174,13 +176,34 @@ def depth_of(rows: int, side: int = SIDE) -> NDArray[np.float32]:
     [
         (None, "needs depth"),
         (depth_of(3), r"for each of the 2 pictures; got \(3, 32, 32\)"),
-        (depth_of(2, 48), r"a depth map of 32x32 for each of the 2 pictures; got \(2, 48, 48\)"),
-        (["gone.png", "gone.png"], "gone.png' can't be used: No such file"),
+        (depth_of(2, 48), r"a depth map of 32x32, float32, for each of the 2 pictures; got \(2, 48, 48\)"),
+        (depth_of(2).astype(np.float64), r"float32, for each of the 2 pictures; got \(2, 32, 32\) of float64"),
+        ("gone.png", "depth as an array"),
+        (["gone.png", "gone.png"], "depth as an array"),
     ],
 )
 def test_depth_that_does_not_fit_is_refused(of_tiles: LoadedModel, tiles: Samples, depth: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         of_tiles.predict(np.asarray(tiles.pictures)[:2], depth=depth)
+
+
+@pytest.mark.parametrize(
+    ("shape", "depths", "words"),
+    [
+        ((10, 90), 1, r"deep.png' can't be used: its depth has 10x90 pixels, the picture 32x32"),
+        ((SIDE, SIDE), 2, "a depth map for each of the 1 pictures; got 2"),
+        (None, 1, "deep.png' can't be used: No such file"),
+    ],
+)
+def test_a_file_of_depth_that_does_not_fit_is_refused(
+    of_tiles: LoadedModel, tmp_path: Path, shape: tuple[int, int] | None, depths: int, words: str
+) -> None:
+    colour, deep = tmp_path / "colour.png", tmp_path / "deep.png"
+    Image.fromarray(np.full((SIDE, SIDE, 3), 90, np.uint8)).save(colour)
+    if shape is not None:
+        Image.fromarray(np.full(shape, 1500, np.uint16)).save(deep)
+    with pytest.raises(InputError, match=words):
+        of_tiles.predict(colour, depth=deep if depths == 1 else [deep] * depths)
 
 
 def test_a_spoilt_model_is_refused(tmp_path: Path, series: Samples) -> None:

@@ -140,7 +140,7 @@ def test_weights_that_are_not_there(file: Path) -> None:
         ("build_nothing", r"gave list; it must give a torch\.nn\.Module"),
         ("build_features", r"has no linear layer that could be replaced"),
         ("build_pair", r"for two pictures it gives tuple, not the \(2, 5\) of its last layer"),
-        ("build_absent", r"no 'build_absent' in .*Callables there: "),
+        ("build_absent", r"no 'build_absent' in .*To be called there: "),
     ],
 )
 def test_what_is_no_classifier_is_refused_before_any_work(file: Path, factory: str, said: str) -> None:

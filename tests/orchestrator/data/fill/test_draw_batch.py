@@ -56,7 +56,7 @@ def test_a_batch_without_pictures_writes_nothing(root: Path) -> None:
 
 def test_a_disk_that_refuses_is_told_not_raised(root: Path) -> None:
     result = DrawBatch(str(root), str(root / "nowhere"), RECIPE, SHAPE).draw([("a/0 'é\n\udcff.png", None, None)])
-    assert result == {"error": "No such file or directory"}
+    assert (result["error"], result["shard"]) == ("No such file or directory", None)
 
 
 def test_a_file_that_memory_can_not_hold_is_left_out(root: Path) -> None:
