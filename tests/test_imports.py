@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.families import FAMILIES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("orchestrator", "trainables", "search_spaces")
 
@@ -54,3 +56,12 @@ def test_a_room_is_imported_without_what_it_does_not_need(rooms: str, heavy: set
     code = f"import importlib, sys\n[importlib.import_module(one) for one in {names!r}]\nprint(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not heavy & set(ended.stdout.split())
+
+
+def test_what_families_are_made_of_knows_no_family() -> None:
+    known = modules()
+    families = {f"trainables.{name}" for name in FAMILIES}
+    assert families <= known.keys()
+    for name, path in known.items():
+        if name.startswith(("trainables.parts.", "trainables.training.")):
+            assert not imported(path, known) & families, name

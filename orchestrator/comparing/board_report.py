@@ -8,7 +8,7 @@ import pandas as pd
 from orchestrator.comparing.board import Board, row_values
 from orchestrator.comparing.board_ranks import Ranking
 from orchestrator.comparing.data_sets import DataSet
-from orchestrator.report.document.document import Block, Cell, Charts, Fold, Listing, Report, Section, Table
+from orchestrator.report.document.document import Block, Charts, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.formatting import (
     count,
     duration,
@@ -71,14 +71,14 @@ def _data_table(one: DataSet) -> Table:
     best = next((row for row in one.rows if row.estimate is not None), None)
     printed = [
         [
-            Cell(row.run),
-            Cell(printable(row.variant), tone="strong" if row is best else ""),
-            Cell(printable(row.family)),
-            Cell(number(row.estimate.mean if row.estimate else None), tone="strong" if row is best else ""),
-            Cell("", interval(row.estimate.low, row.estimate.high) if row.estimate else ""),
-            Cell(str(row.seeds)),
-            Cell(duration(row.seconds)),
-            Cell(count(row.parameters)),
+            TableCell(row.run),
+            TableCell(printable(row.variant), tone="strong" if row is best else ""),
+            TableCell(printable(row.family)),
+            TableCell(number(row.estimate.mean if row.estimate else None), tone="strong" if row is best else ""),
+            TableCell("", interval(row.estimate.low, row.estimate.high) if row.estimate else ""),
+            TableCell(str(row.seeds)),
+            TableCell(duration(row.seconds)),
+            TableCell(count(row.parameters)),
         ]
         for row in one.rows
     ]
@@ -155,14 +155,14 @@ def _groups(test: RankTest) -> list[str]:
 
 def _rank_table(test: RankTest) -> Table:
     caption = f"Average rank over {plural(test.blocks, 'data set')}: 1 is best, equal figures share their mean rank."
-    rows = [[Cell(name), Cell(number(rank, 2))] for name, rank in test.ranks.items()]
+    rows = [[TableCell(name), TableCell(number(rank, 2))] for name, rank in test.ranks.items()]
     return Table("ranks", caption, ["Variant", "Average rank"], rows, frozenset({1}))
 
 
 def _figure_table(ranking: Ranking, test: RankTest) -> Table:
     """What is ranked: a row a data set, the variants by rank."""
     rows = [
-        [Cell(name), *(Cell(number(ranking.figures[method][place])) for method in test.ranks)]
+        [TableCell(name), *(TableCell(number(ranking.figures[method][place])) for method in test.ranks)]
         for place, name in enumerate(ranking.data_sets)
     ]
     caption = f"What is ranked: mean {label(ranking.metric)} on the test part of each data set."

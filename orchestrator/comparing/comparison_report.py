@@ -10,7 +10,7 @@ from orchestrator.comparing.changes import Change, Scope
 from orchestrator.comparing.comparison import Against, RunComparison, move_values
 from orchestrator.comparing.differences import Move, needed_ratio
 from orchestrator.comparing.reading import NamedRun, letter
-from orchestrator.report.document.document import Block, Cell, Fold, Listing, Report, Section, Table
+from orchestrator.report.document.document import Block, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.formatting import (
     count,
     interval,
@@ -141,10 +141,10 @@ def _changes(one: Against, name: str) -> tuple[list[str], list[Block]]:
 def _changes_table(title: str, rows: Sequence[Change], name: str, winner: bool) -> Table:
     printed = [
         [
-            *([Cell(printable(row.variant))] if winner else []),
-            Cell(printable(row.key)),
-            Cell(shorten(setting(row.before), 60)),
-            Cell(shorten(setting(row.after), 60)),
+            *([TableCell(printable(row.variant))] if winner else []),
+            TableCell(printable(row.key)),
+            TableCell(shorten(setting(row.before), 60)),
+            TableCell(shorten(setting(row.after), 60)),
         ]
         for row in rows
     ]
@@ -187,26 +187,26 @@ def _seeds_differ(move: Move) -> bool:
     return {move.first.seeds, move.second.seeds} != {move.comparison.difference.seeds}
 
 
-def _row(move: Move, same: bool, name: str) -> list[Cell]:
+def _row(move: Move, same: bool, name: str) -> list[TableCell]:
     comparison = move.comparison
     difference = None if comparison is None else comparison.difference
     title = move.variant if move.variant == move.other else f"{move.variant} = {move.other}"
     known = difference is not None and difference.seeds > 0
     tones: dict[str, Any] = {"better": "good", "worse": "bad"}
     return [
-        Cell(printable(title)),
-        Cell(label(move.metric)),
-        Cell(number(move.first.mean if move.first else None)),
-        Cell(number(move.second.mean if move.second else None)),
-        Cell(
+        TableCell(printable(title)),
+        TableCell(label(move.metric)),
+        TableCell(number(move.first.mean if move.first else None)),
+        TableCell(number(move.second.mean if move.second else None)),
+        TableCell(
             number(difference.mean, signed=True) if difference and known else "",
             interval(difference.low, difference.high, signed=True)
             if difference and known and difference.low < difference.high
             else "",
         ),
-        Cell(p_value(comparison.p_corrected) if comparison and comparison.p_corrected is not None else ""),
-        Cell(outcome_words(move, same, name), tone=tones.get(move.explanation, "quiet")),
-        Cell(str(difference.seeds) if difference else ""),
+        TableCell(p_value(comparison.p_corrected) if comparison and comparison.p_corrected is not None else ""),
+        TableCell(outcome_words(move, same, name), tone=tones.get(move.explanation, "quiet")),
+        TableCell(str(difference.seeds) if difference else ""),
     ]
 
 

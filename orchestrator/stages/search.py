@@ -12,8 +12,8 @@ from orchestrator.experiment.experiment import Variant
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
 from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.ended_trials import EndedTrials
 from orchestrator.stages.handed_to_workers import job_of, origin
-from orchestrator.stages.searching import Searching
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
         with context.reporter.line(f"{one.stage} {one.title or variant.name}", one.trials, "trials") as line:
-            searching = Searching(judging, prepared, variant, ended, line)
+            trials = EndedTrials(judging, prepared, variant, ended, line)
             run_study(
                 Study(
                     experiment=judging.experiment,
@@ -58,7 +58,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     seconds=share,
                     scratch=folder.root / "scratch",
                     provenance=partial(origin, context, prepared),
-                    on_record=searching.write,
+                    on_record=trials.write,
                     say=context.reporter.say,
                     renew=context.engine.renew,
                     stage=one.stage,
@@ -67,9 +67,9 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
             )
         if folder.stop.exists():
             return
-        if all_failed(searching.statuses):
+        if all_failed(trials.statuses):
             context.reporter.say(
-                f"{variant.name}: its first {len(searching.statuses)} trials all failed, so its search ends here. The "
+                f"{variant.name}: its first {len(trials.statuses)} trials all failed, so its search ends here. The "
                 "reasons stand in the report; mend the cause and start the run in another folder."
             )
         context.mirror.copy()

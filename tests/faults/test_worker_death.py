@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from orchestrator.artifacts.records import TrialRecord, read_records
-from orchestrator.stages.searching import Searching
+from orchestrator.stages.ended_trials import EndedTrials
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ray_session")]
 
@@ -33,9 +33,9 @@ def test_no_trial_is_lost_with_it(
     deaths: list[int],
 ) -> None:
     file = cheap_experiment(trials=5, concurrent=1)
-    write, found = Searching.write, []
+    write, found = EndedTrials.write, []
 
-    def then_kill(self: Searching, record: TrialRecord, *scores: Any) -> TrialRecord:
+    def then_kill(self: EndedTrials, record: TrialRecord, *scores: Any) -> TrialRecord:
         written = write(self, record, *scores)
         if record.trial in deaths:
             kill_workers()
@@ -46,6 +46,6 @@ def test_no_trial_is_lost_with_it(
         assert ended.code == 0, ended.err
         records = read_records(tmp_path / name / "records.jsonl")
         found.append([(one.trial, one.status, one.config, one.metrics) for one in records])
-        monkeypatch.setattr(Searching, "write", then_kill)
+        monkeypatch.setattr(EndedTrials, "write", then_kill)
     assert [number for number, *_ in found[0]] == list(range(5))
     assert found[0] == found[1]

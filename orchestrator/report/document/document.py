@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One printed cell."""
 
     text: str
@@ -35,7 +35,7 @@ class Table:
     caption: str
     """Plain text that stands alone: what, on which part, how many."""
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     """The first cell of each heads its row."""
     numeric: frozenset[int] = frozenset()
     """The columns that are set flush right."""

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import joints
 
 WIDTH = 345.0
@@ -151,7 +151,7 @@ def _parts(table: Table, room: int) -> list[_Part]:
         panels[-1].append(column)
     parts = []
     for columns in panels:
-        chunk: list[Sequence[Cell]] = []
+        chunk: list[Sequence[TableCell]] = []
         for row in table.rows:
             if chunk and sum(_height(one, columns) for one in (*chunk, row)) + 2 > room:
                 parts.append(_part(table, columns, chunk, widths))
@@ -161,12 +161,12 @@ def _parts(table: Table, room: int) -> list[_Part]:
     return parts
 
 
-def _first_line(cell: Cell) -> str:
+def _first_line(cell: TableCell) -> str:
     """The text, or the detail where it stands alone: beside a bar, say."""
     return cell.text or cell.detail
 
 
-def _second_line(cell: Cell) -> str:
+def _second_line(cell: TableCell) -> str:
     return cell.detail if cell.text else ""
 
 
@@ -186,13 +186,13 @@ def _points(text: str) -> float:
     return sum(2.7 if one in _NARROW else 6.7 if one in _WIDE else _CHARACTER for one in text)
 
 
-def _height(row: Sequence[Cell], columns: Sequence[int]) -> int:
+def _height(row: Sequence[TableCell], columns: Sequence[int]) -> int:
     """Lines, where columns of words may break theirs."""
     first = max(math.ceil(len(row[column].text) * _CHARACTER / _NAME) if column == 0 else 1 for column in columns)
     return first + any(_second_line(row[column]) for column in columns)
 
 
-def _part(table: Table, columns: Sequence[int], rows: Sequence[Sequence[Cell]], widths: Sequence[float]) -> _Part:
+def _part(table: Table, columns: Sequence[int], rows: Sequence[Sequence[TableCell]], widths: Sequence[float]) -> _Part:
     words = [column not in table.numeric and widths[column] >= _NAME for column in columns]
     kinds = [
         "r" if column in table.numeric else f"p{{{_NAME:.0f}pt}}" if breaks else "l"
@@ -213,7 +213,7 @@ def _row(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \tabularnewline"
 
 
-def _text(cell: Cell, breaks: bool) -> str:
+def _text(cell: TableCell, breaks: bool) -> str:
     text = _first_line(cell)
     found = _breaking(text) if breaks else escape(text)
     match cell.tone:
@@ -225,6 +225,6 @@ def _text(cell: Cell, breaks: bool) -> str:
     return rf"\raggedright\hspace{{0pt}}{found}" if breaks else found
 
 
-def _detail(cell: Cell) -> str:
+def _detail(cell: TableCell) -> str:
     found = escape(_second_line(cell))
     return found if cell.detail_tone or not found else rf"\quiet{{{found}}}"

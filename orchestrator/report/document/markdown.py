@@ -3,7 +3,18 @@
 import re
 from collections.abc import Sequence
 
-from orchestrator.report.document.document import Block, Cell, Charts, Code, Facts, Fold, Listing, Report, Strips, Table
+from orchestrator.report.document.document import (
+    Block,
+    Charts,
+    Code,
+    Facts,
+    Fold,
+    Listing,
+    Report,
+    Strips,
+    Table,
+    TableCell,
+)
 
 
 def escape(text: str) -> str:
@@ -70,7 +81,7 @@ def table_lines(table: Table) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in ([escape(name) for name in table.columns], rule, *rows)]
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if text and cell.tone == "strong" else text
     return f"{text} {escape(cell.detail)}".strip()

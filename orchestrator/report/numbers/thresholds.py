@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.artifacts.records import TrialRecord
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import label, number, plural, printable
 from orchestrator.report.numbers.predictions import ValidationScores, VariantScores
 from orchestrator.report.numbers.run_data import RunData
@@ -130,10 +130,10 @@ def overview_table(data: RunData, frame: pd.DataFrame, variants: Sequence[str]) 
     printed = []
     for strategy in strategies:
         rows = [found.get((name, strategy)) for name in shown]
-        printed.append([Cell(printable(strategy)), *(_overview_cell(row, metric) for row in rows)])
+        printed.append([TableCell(printable(strategy)), *(_overview_cell(row, metric) for row in rows)])
     bounds = [found.get((name, BOUND)) for name in shown]
-    cells = (Cell(number(None if row is None else row[metric]), tone="quiet") for row in bounds)
-    printed.append([Cell(f"{BOUND} ({NOBODY})", tone="quiet"), *cells])
+    cells = (TableCell(number(None if row is None else row[metric]), tone="quiet") for row in bounds)
+    printed.append([TableCell(f"{BOUND} ({NOBODY})", tone="quiet"), *cells])
     caption = (
         f"{label(metric).capitalize() if metric != 'f1' else 'F1'} on the test part of each threshold strategy, fitted "
         "on the validation part's scores; mean over seeds. In use: what validation chose. The last row is the best "
@@ -143,11 +143,11 @@ def overview_table(data: RunData, frame: pd.DataFrame, variants: Sequence[str]) 
     return Table("thresholds", caption, columns, printed, frozenset(range(1, len(columns))))
 
 
-def _overview_cell(row: Any, metric: str) -> Cell:
+def _overview_cell(row: Any, metric: str) -> TableCell:
     if row is None or math.isnan(row[metric]):
-        return Cell(number(None), tone="quiet")
+        return TableCell(number(None), tone="quiet")
     used = in_use(row)
-    return Cell(number(row[metric]), used, tone="strong" if used else "", shade=min(1.0, max(0.0, row[metric])))
+    return TableCell(number(row[metric]), used, tone="strong" if used else "", shade=min(1.0, max(0.0, row[metric])))
 
 
 def in_use(row: Any) -> str:
@@ -167,10 +167,10 @@ def variant_table(data: RunData, frame: pd.DataFrame, variant: str) -> Table:
         name = f"{BOUND} ({NOBODY})" if bound else printable(row["strategy"])
         used = in_use(row)
         tone: Any = "quiet" if bound else "strong" if used else ""
-        cells = [Cell(_spread(row, measure), tone=tone) for measure in MEASURES]
-        gap = Cell("" if bound else _spread(row, "gap"), tone=tone)
-        line = Cell(f"{row['threshold']:.4g}".replace("-", "−"), tone=tone)
-        printed.append([Cell(name, tone=tone), Cell(used), line, *cells, gap])
+        cells = [TableCell(_spread(row, measure), tone=tone) for measure in MEASURES]
+        gap = TableCell("" if bound else _spread(row, "gap"), tone=tone)
+        line = TableCell(f"{row['threshold']:.4g}".replace("-", "−"), tone=tone)
+        printed.append([TableCell(name, tone=tone), TableCell(used), line, *cells, gap])
     seeds = int(ours["seeds"].max())
     caption = (
         f"{printable(variant)}: threshold strategies on the test part, mean ± standard deviation over "

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import label, number, p_value, plural, printable, sentence, setting, words
 from orchestrator.report.numbers.conclusions import conclusion, tests_made
 from orchestrator.report.numbers.leaderboard import Lineup, Standing
@@ -74,9 +74,9 @@ def ablation_table(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) 
     best = {metric: _best(data, rows, metric) for metric in metrics}
     lines = []
     for row in rows:
-        line = [Cell(printable(row.variant)), *(Cell(values[row.variant]) for values in factors.values())]
+        line = [TableCell(printable(row.variant)), *(TableCell(values[row.variant]) for values in factors.values())]
         if partial:
-            line.append(Cell(_of_seeds(len(row.seeds), plan)))
+            line.append(TableCell(_of_seeds(len(row.seeds), plan)))
         for metric in metrics:
             one = printed[row.variant, metric]
             short = one.seeds and one.seeds < len(row.seeds)
@@ -88,14 +88,14 @@ def ablation_table(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) 
     return Table("ablation", _caption(data, plan, rows, metrics), columns, lines, numeric, stacked=True)
 
 
-def _cell(one: PrintedCell, best: bool, remark: str) -> Cell:
+def _cell(one: PrintedCell, best: bool, remark: str) -> TableCell:
     if not one.seeds:
-        return Cell(number(None))
+        return TableCell(number(None))
     text = one.mean if one.half_width == number(None) else f"{one.mean} ± {one.half_width}"
     star = "*" if one.significant else ""
     parts = [f"({one.delta}{star}, {one.p or 'no test'})"] if one.delta else []
     tone: Any = {"better": "good", "worse": "bad"}.get(one.significant, "")
-    return Cell(text, " ".join([*parts, remark]).strip(), tone="strong" if best else "", detail_tone=tone)
+    return TableCell(text, " ".join([*parts, remark]).strip(), tone="strong" if best else "", detail_tone=tone)
 
 
 def _best(data: RunData, rows: Sequence[Standing], metric: str) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import count, number, plural, printable
 from orchestrator.report.numbers.frames import confusion_counts
 from orchestrator.report.numbers.leaderboard import Standing
@@ -22,8 +22,8 @@ def class_overview(data: RunData, frame: pd.DataFrame, rows: Sequence[Standing])
     printed = []
     for one, pictures in support.items():
         cells = [values.get((one, name), math.nan) for name in names]
-        shaded = (Cell(number(value), shade=_shade(value)) for value in cells)
-        printed.append([Cell(printable(one)), *shaded, Cell(count(pictures))])
+        shaded = (TableCell(number(value), shade=_shade(value)) for value in cells)
+        printed.append([TableCell(printable(one)), *shaded, TableCell(count(pictures))])
     caption = "F1 of each class on the test part, mean over seeds; deeper is better. Support: its test pictures."
     columns = ["Class", *(printable(name) for name in names), "Support"]
     return Table("per_class", caption, columns, printed, frozenset(range(1, len(columns))))
@@ -34,12 +34,12 @@ def class_table(frame: pd.DataFrame, variant: str) -> Table:
     ours = frame[frame["variant"] == variant]
     printed = []
     for _, row in ours.iterrows():
-        cells = [Cell(printable(row["class"]))]
+        cells = [TableCell(printable(row["class"]))]
         for name in ("precision", "recall", "f1"):
             spread = number(row[f"{name}_sd"])
             text = number(row[name]) if math.isnan(row[f"{name}_sd"]) else f"{number(row[name])} ± {spread}"
-            cells.append(Cell(text, shade=_shade(row[name])))
-        printed.append([*cells, Cell(count(row["support"]))])
+            cells.append(TableCell(text, shade=_shade(row[name])))
+        printed.append([*cells, TableCell(count(row["support"]))])
     seeds = int(ours["seeds"].iloc[0])
     caption = f"{printable(variant)} by class on the test part: mean ± standard deviation over {plural(seeds, 'seed')}."
     return Table(
@@ -56,9 +56,9 @@ def confusion_table(data: RunData, variant: str) -> Table | None:
     totals = counts.sum(axis=1)
     printed = [
         [
-            Cell(printable(name)),
-            *(Cell(count(int(n)) if n else "·", shade=float(n / total) if total else 0.0) for n in line),
-            Cell(count(int(total)), tone="quiet"),
+            TableCell(printable(name)),
+            *(TableCell(count(int(n)) if n else "·", shade=float(n / total) if total else 0.0) for n in line),
+            TableCell(count(int(total)), tone="quiet"),
         ]
         for name, line, total in zip(names, counts, totals, strict=True)
     ]
@@ -78,10 +78,10 @@ def confused_table(frame: pd.DataFrame, variant: str) -> Table | None:
     top = ours.sort_values(["count", "share_of_true"], ascending=False, kind="stable").head(8)
     printed = [
         [
-            Cell(printable(row["true"])),
-            Cell(printable(row["predicted"])),
-            Cell(count(row["count"])),
-            Cell(f"{100 * row['share_of_true']:.1f} %"),
+            TableCell(printable(row["true"])),
+            TableCell(printable(row["predicted"])),
+            TableCell(count(row["count"])),
+            TableCell(f"{100 * row['share_of_true']:.1f} %"),
         ]
         for _, row in top.iterrows()
     ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import count, label, number, plural, printable, sentence
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.metric_table import METRICS
@@ -57,7 +57,7 @@ def kind_tables(data: RunData, frame: pd.DataFrame, variants: Sequence[str]) -> 
         for kind in kinds[:MOST_KINDS]:
             cells = [_cell(*values.get((kind, name), (math.nan, math.nan))) for name in names]
             size = pictures[kind]
-            printed.append([Cell(printable(kind)), *cells, Cell(count(None if pd.isna(size) else int(size)))])
+            printed.append([TableCell(printable(kind)), *cells, TableCell(count(None if pd.isna(size) else int(size)))])
         columns = ["Kind", *(printable(name) for name in names), "Pictures"]
         numeric = frozenset(range(1, len(columns)))
         tables.append(Table("per_kind", _caption(data, metric, len(kinds)), columns, printed, numeric))
@@ -76,8 +76,8 @@ def _caption(data: RunData, metric: str, kinds: int) -> str:
     )
 
 
-def _cell(mean: float, deviation: float) -> Cell:
+def _cell(mean: float, deviation: float) -> TableCell:
     if math.isnan(mean):
-        return Cell(number(None))
+        return TableCell(number(None))
     spread = "" if math.isnan(deviation) else f"± {number(deviation)}"
-    return Cell(number(mean), spread, shade=min(1.0, max(0.0, mean)))
+    return TableCell(number(mean), spread, shade=min(1.0, max(0.0, mean)))

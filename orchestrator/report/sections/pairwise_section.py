@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from orchestrator.report.document.document import Cell, Section, Table
+from orchestrator.report.document.document import Section, Table, TableCell
 from orchestrator.report.document.formatting import label, number, p_value, plural, printable
 from orchestrator.report.numbers.leaderboard import Lineup, Standing, evaluated
 from orchestrator.report.numbers.predictions import VariantScores, read_scores
@@ -102,13 +102,15 @@ def pairwise_table(
         change = None if over_seeds is None else over_seeds.difference.mean
         printed.append(
             [
-                Cell(printable(row.variant)),
-                Cell(number(change, signed=True)),
-                Cell(p_value(None if over_seeds is None else over_seeds.p)),
-                Cell(p_value(None if over_seeds is None else over_seeds.p_corrected)),
-                Cell(number(one.difference, signed=True), f"{plural(len(one.tests), 'seed')}" if one.tests else ""),
-                Cell(p_value(one.p)),
-                Cell(p_value(one.p_corrected), one.reason and f"no test: {one.reason}"),
+                TableCell(printable(row.variant)),
+                TableCell(number(change, signed=True)),
+                TableCell(p_value(None if over_seeds is None else over_seeds.p)),
+                TableCell(p_value(None if over_seeds is None else over_seeds.p_corrected)),
+                TableCell(
+                    number(one.difference, signed=True), f"{plural(len(one.tests), 'seed')}" if one.tests else ""
+                ),
+                TableCell(p_value(one.p)),
+                TableCell(p_value(one.p_corrected), one.reason and f"no test: {one.reason}"),
             ]
         )
     columns = [

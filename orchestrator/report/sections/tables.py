@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import (
     byte_size,
     count,
@@ -47,15 +47,15 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         span = "" if difference is None else interval(difference.low, difference.high, signed=True)
         printed.append(
             [
-                Cell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
-                Cell(printable(row.family)),
-                Cell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
-                Cell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
-                Cell(change, span),
-                Cell(p_value(comparison.p_corrected) if comparison else ""),
-                Cell(words, tone=tone),
-                Cell(str(len(row.seeds))),
-                Cell(duration(row.seconds)),
+                TableCell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
+                TableCell(printable(row.family)),
+                TableCell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
+                TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
+                TableCell(change, span),
+                TableCell(p_value(comparison.p_corrected) if comparison else ""),
+                TableCell(words, tone=tone),
+                TableCell(str(len(row.seeds))),
+                TableCell(duration(row.seconds)),
             ]
         )
     columns = [
@@ -108,11 +108,11 @@ def metrics_table(data: RunData, rows: Sequence[Standing]) -> Table:
     """Every metric with its interval."""
     printed = []
     for row in rows:
-        cells = [Cell(printable(row.variant))]
+        cells = [TableCell(printable(row.variant))]
         for metric in data.metrics:
             found = row.estimates.get(metric)
             span = interval(found.low, found.high) if found else ""
-            cells.append(Cell(number(found.mean if found else None), span))
+            cells.append(TableCell(number(found.mean if found else None), span))
         printed.append(cells)
     caption = f"Every metric on the test part: mean over seeds and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in data.metrics)]
@@ -129,12 +129,12 @@ def search_table(data: RunData) -> Table:
         ended = [sum(one.status == status for one in trials) for status in ("completed", "pruned")]
         printed.append(
             [
-                Cell(printable(variant)),
-                Cell(count(len(trials))),
-                *(Cell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
-                Cell(number(best.metrics[data.search_metric] if best else None)),
-                Cell("" if best is None else str(best.trial)),
-                Cell(duration(sum(one.seconds for one in trials))),
+                TableCell(printable(variant)),
+                TableCell(count(len(trials))),
+                *(TableCell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
+                TableCell(number(best.metrics[data.search_metric] if best else None)),
+                TableCell("" if best is None else str(best.trial)),
+                TableCell(duration(sum(one.seconds for one in trials))),
             ]
         )
     caption = f"The search, judged by {label(data.search_metric)} on the validation part, never on test."
@@ -160,12 +160,12 @@ def effect_table(frame: pd.DataFrame) -> Table:
         tried = f"{setting(float(row['low']))} to {setting(float(row['high']))}" if numeric else printable(choices)
         printed.append(
             [
-                Cell(printable(row["variant"])),
-                Cell(printable(row["parameter"])),
-                Cell(tried),
-                Cell(setting(row["best"]) if row["best"] is not None else ""),
-                Cell(number(row["spearman"], 2, signed=True)),
-                Cell(count(row["completed"])),
+                TableCell(printable(row["variant"])),
+                TableCell(printable(row["parameter"])),
+                TableCell(tried),
+                TableCell(setting(row["best"]) if row["best"] is not None else ""),
+                TableCell(number(row["spearman"], 2, signed=True)),
+                TableCell(count(row["completed"])),
             ]
         )
     caption = (
@@ -185,15 +185,19 @@ def cost_table(frame: pd.DataFrame) -> Table:
         size = number(None) if pd.isna(low) else count(low) if low == high else f"{count(low)} to {count(high)}"
         printed.append(
             [
-                Cell(printable(row["variant"])),
-                Cell(row["stage"]),
-                Cell(count(row["runs"])),
-                Cell(duration(row["seconds"])),
-                Cell(duration(row["seconds_median"])),
-                Cell(duration(row["gpu_seconds"]) if row["gpu_seconds"] else "0"),
-                *([Cell(watt_hours(None if pd.isna(row["energy"]) else float(row["energy"])))] if measured else []),
-                Cell(size),
-                Cell(byte_size(None if pd.isna(row["peak_memory"]) else float(row["peak_memory"]))),
+                TableCell(printable(row["variant"])),
+                TableCell(row["stage"]),
+                TableCell(count(row["runs"])),
+                TableCell(duration(row["seconds"])),
+                TableCell(duration(row["seconds_median"])),
+                TableCell(duration(row["gpu_seconds"]) if row["gpu_seconds"] else "0"),
+                *(
+                    [TableCell(watt_hours(None if pd.isna(row["energy"]) else float(row["energy"])))]
+                    if measured
+                    else []
+                ),
+                TableCell(size),
+                TableCell(byte_size(None if pd.isna(row["peak_memory"]) else float(row["peak_memory"]))),
             ]
         )
     caption = (
@@ -211,12 +215,14 @@ def failure_table(frame: pd.DataFrame) -> Table:
     shown = frame.head(MOST_ROWS)
     printed = [
         [
-            Cell(printable(row["variant"])),
-            Cell(row["stage"]),
-            Cell(str(row["trial"])),
-            Cell(str(row["seed"])),
-            Cell(row["status"], tone="bad"),
-            Cell(printable(row["reason"].strip().splitlines()[-1] if row["reason"].strip() else "no reason recorded")),
+            TableCell(printable(row["variant"])),
+            TableCell(row["stage"]),
+            TableCell(str(row["trial"])),
+            TableCell(str(row["seed"])),
+            TableCell(row["status"], tone="bad"),
+            TableCell(
+                printable(row["reason"].strip().splitlines()[-1] if row["reason"].strip() else "no reason recorded")
+            ),
         ]
         for _, row in shown.iterrows()
     ]
@@ -235,10 +241,10 @@ def fact_table(frame: pd.DataFrame) -> Table:
     """What models came from."""
     printed = [
         [
-            Cell(printable(row["variant"])),
-            Cell(printable(row["fact"])),
-            Cell(printable(row["value"])),
-            Cell(count(row["records"])),
+            TableCell(printable(row["variant"])),
+            TableCell(printable(row["fact"])),
+            TableCell(printable(row["value"])),
+            TableCell(count(row["records"])),
         ]
         for _, row in frame.head(MOST_ROWS).iterrows()
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.report.document.document import Cell, Table
+from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import NONE, number
 from orchestrator.report.document.latex import document, escape, to_latex
 
@@ -65,10 +65,10 @@ def test_no_character_of_any_plane_reaches_latex_as_it_is() -> None:
 def nasty_table() -> Table:
     rows = [
         [
-            Cell(text, tone="strong"),
-            Cell(text),
-            Cell("0.5 ± 0.1", f"(−0.1*, p = {row})", detail_tone="good"),
-            Cell(text),
+            TableCell(text, tone="strong"),
+            TableCell(text),
+            TableCell("0.5 ± 0.1", f"(−0.1*, p = {row})", detail_tone="good"),
+            TableCell(text),
         ]
         for row, text in enumerate(NASTY)
     ]
@@ -91,8 +91,8 @@ def test_wide_and_long_tables_stay_on_the_page(tmp_path: Path) -> None:
     """Twelve metrics and seventy variants: parts, each within the width and height of the page."""
     columns = ["Configuration", "Input", *(f"metric {row}" for row in range(12))]
     rows = [
-        [Cell(f"variant_{row}_of_a_long_name_that_must_break"), Cell("rgbd")]
-        + [Cell(f"0.{row:03d} ± 0.01{place % 10}", f"(+0.{place:03d}*, p = 0.{row:03d})") for place in range(12)]
+        [TableCell(f"variant_{row}_of_a_long_name_that_must_break"), TableCell("rgbd")]
+        + [TableCell(f"0.{row:03d} ± 0.01{place % 10}", f"(+0.{place:03d}*, p = 0.{row:03d})") for place in range(12)]
         for row in range(70)
     ]
     table = Table("wide", "A caption. " * 30, columns, rows, frozenset(range(2, 14)))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.report.document.document import Cell, Code, Fold, Listing, Report, Section, Table
+from orchestrator.report.document.document import Code, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.markdown import escape, to_markdown
 
 
@@ -28,7 +28,7 @@ def test_escape(raw: str, escaped: str) -> None:
 
 
 def test_blocks() -> None:
-    table = Table("t", "cap", ["Name", "F1"], [[Cell("a|b"), Cell("0.5", "[0.4, 0.6]")]], frozenset({1}))
+    table = Table("t", "cap", ["Name", "F1"], [[TableCell("a|b"), TableCell("0.5", "[0.4, 0.6]")]], frozenset({1}))
     fold = Fold("More", [table, Code("has ``` inside")])
     report = Report("T", "S", ["asked"], ["found"], [], [Section("s", "Part", ["text"], [Listing(["x"]), fold])])
     text = to_markdown(report)

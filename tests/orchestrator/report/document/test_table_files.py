@@ -17,7 +17,7 @@ import pytest
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.records import append_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.document.document import Cell, Report, Table
+from orchestrator.report.document.document import Report, Table, TableCell
 from orchestrator.report.document.formatting import number, p_value
 from orchestrator.report.document.table_files import table_files
 from orchestrator.report.folder import to_csv
@@ -284,7 +284,7 @@ def test_names_from_anywhere_in_every_format(make_run: MakeRun, tmp_path: Path) 
 
 
 def test_what_is_not_known_is_a_dash_everywhere() -> None:
-    table = Table("t", "c", ["Name", "F1"], [[Cell("a"), Cell(number(float("nan")))]], frozenset({1}))
+    table = Table("t", "c", ["Name", "F1"], [[TableCell("a"), TableCell(number(float("nan")))]], frozenset({1}))
     found = dict(table_files(Report("", "", [], [], [], [], printed={"t": [table]})))
     for read, suffix in ((from_html, "html"), (from_markdown, "md"), (from_latex, "tex")):
         assert read(str(found[f"t.{suffix}"])) == [[["Name", "F1"], ["a", "–"]]]

@@ -11,7 +11,7 @@ from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
 
 
-class Searching:
+class EndedTrials:
     """The trials of one search as they end."""
 
     def __init__(
