@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.comparing.reading import NamedRun
+from orchestrator.experiment.experiment import LATER_KEYS
 from orchestrator.experiment.experiment import flat as flat_experiment
 from orchestrator.report.numbers.frames import flat
 
@@ -46,7 +47,8 @@ def _differing(scope: Scope, variant: str, before: Mapping[str, Any], after: Map
 def _experiment(run: NamedRun, other: NamedRun) -> dict[str, Any]:
     """The experiment's keys joined by dots, families by name; empty where the file holds something else.
 
-    Of a variant that `other` does not know, only its family: every key of it would differ.
+    A key that came later than the run has the value that means what the run did. Of a variant that `other` does not
+    know, only its family: every key of it would differ.
     """
     values = dict(run.data.experiment)
     shared, lone = [], {}
@@ -56,7 +58,7 @@ def _experiment(run: NamedRun, other: NamedRun) -> dict[str, Any]:
         else:
             shared.append(one)
     try:
-        return flat_experiment(values | {"families": shared}) | lone
+        return (LATER_KEYS if values else {}) | flat_experiment(values | {"families": shared}) | lone
     except (AttributeError, RecursionError):
         run.data.remarks.append("experiment.yaml is no experiment of this product: what it sets is not compared.")
         return {}

@@ -116,7 +116,11 @@ def test_runs_of_before_and_after_are_compared(old: Path) -> None:
     shutil.copytree(old / "whole", old / "again")
     records = old / "again" / "records.jsonl"
     records.write_bytes(b"".join(records.read_bytes().splitlines(keepends=True)[:-1]))
+    written = old / "again" / "experiment.yaml"  # as a resume by this version writes it
+    written.write_text(experiment_of(RunFolder(old / "again")).to_yaml())
+    assert "sampler: tpe" in written.read_text()
     found = compare_runs(["whole", "again"])
+    assert not [one for one in found.values["others"][0]["changes"] if one["scope"] == "experiment"]
     assert {move["outcome"] for move in found.values["others"][0]["moves"]} == {"unchanged"}
 
 
