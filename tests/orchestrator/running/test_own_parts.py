@@ -4,11 +4,13 @@ import importlib
 import json
 import os
 import pickle
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -200,8 +202,8 @@ def test_other_code_trains_its_own_cells_and_is_named_beside_the_old(finished: R
 
 
 @pytest.fixture
-def blind_cluster(folder: Path, tmp_path: Path) -> Iterator[str]:
-    """A cluster's address: a head without CPUs, and a node of two that does not see the example's files."""
+def blind_cluster(folder: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """What joins a cluster: a head without CPUs, and a node of two that does not see the example's files."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -211,21 +213,31 @@ def blind_cluster(folder: Path, tmp_path: Path) -> Iterator[str]:
         f"exec {start} --head --port={address.split(':')[1]} --num-cpus=0 --include-dashboard=false",
         f"exec unshare --mount sh -c '{hide} && exec {start} --address={address} --num-cpus=2'",
     ]
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     with ExitStack() as started, (tmp_path / "log").open("w") as log:
-        for command in commands:
-            process = subprocess.Popen(["sh", "-c", command], stdout=log, stderr=log, start_new_session=True)
+        for number, command in enumerate(commands, start=1):
+            process = subprocess.Popen(
+                ["sh", "-c", command], stdout=log, stderr=log, start_new_session=True, env=os.environ | token
+            )
             started.callback(process.wait)
             started.callback(os.killpg, process.pid, signal.SIGTERM)
-        yield address
+            deadline = time.monotonic() + 120
+            while (said := (tmp_path / "log").read_text()).count("Ray runtime started") < number:
+                assert process.poll() is None, said
+                assert time.monotonic() < deadline, said
+                time.sleep(0.2)
+        yield {"RAY_ADDRESS": address, **token}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a file from a process")
-def test_workers_that_do_not_see_the_files_are_given_them(folder: Path, tmp_path: Path, blind_cluster: str) -> None:
+def test_workers_that_do_not_see_the_files_are_given_them(
+    folder: Path, tmp_path: Path, blind_cluster: dict[str, str]
+) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "orchestrator.cli", "sweep", folder / "own_parts.yaml", "--out", out, "--quiet"]
     changes = [f"--set={one}" for one in CHANGES]
-    environment = os.environ | {"RAY_ADDRESS": blind_cluster, "ORCHESTRATOR_OPEN_CLUSTER": "1"}
+    environment = os.environ | blind_cluster
     ended = subprocess.run([*command, *changes], env=environment, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     records = list(read_records(out / "records.jsonl"))
