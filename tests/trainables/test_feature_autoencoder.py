@@ -205,7 +205,7 @@ def test_a_kept_model_needs_no_file_of_weights(make_samples: Any, tmp_path: Path
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"input": "rgbd"}, "input: rgbd needs depth.*rgbd and mvtec3d"),
+        ({"input": "rgbd"}, "input: rgbd needs depth.*data.layout to one with depth"),
         ({"grid": 33}, r"grid is 33, and the pictures have 32 x 32 pixels.*Set grid to 32 or less"),
         ({"latent_dim": 49}, r"layers 1\+2 of resnet18 give 48 channels.*Set latent_dim to 48 or less"),
         ({"backbone": "vit_b_32"}, "no four stages"),

@@ -168,7 +168,7 @@ def test_parameters_are_those_of_the_backbone_without_its_classifier() -> None:
 
 def test_what_can_not_be_had_is_refused() -> None:
     config = FrozenFeaturesConfig(**QUICK)
-    with pytest.raises(InputError, match=r"layouts with depth are rgbd and mvtec3d"):
+    with pytest.raises(InputError, match=r"data\.layout to one with depth"):
         check_features(config, problem(), "x", depth=True)
     assert check_features(config, problem(depth=True), "x", depth=True) == []
     with pytest.raises(InputError, match=r"1 channel .grey. or 3 .RGB.; these have 4"):
