@@ -25,6 +25,13 @@ _LOADED: dict[Path, str] = {}
 """The texts of the files that this process has run, by path."""
 _SEEN: set[Path] = set()
 """The files that this process has read itself: what it receives of them is its own."""
+_HELD: dict[Path, str] = {}
+"""Their texts, until `read_anew`: what is edited while a run works does not get into it by halves."""
+
+
+def read_anew() -> None:
+    """Have the files of one's own code read again when they are next needed: a run, a rendering, a model begins."""
+    _HELD.clear()
 
 
 def is_own(name: str) -> bool:
@@ -89,8 +96,8 @@ def attribute_of(name: str, kind: type | None = None) -> Any:
 
 def described(name: str) -> str:
     """`name` as a record should have it: with the SHA-256 of its file's content, and of a path the file's own name."""
-    source = _source(name.rpartition(":")[0])
-    return name if source is None else f"{short(name)} (sha256 {text_sha256(_text(source))[:16]})"
+    text = _code(name.rpartition(":")[0])
+    return name if text is None else f"{short(name)} (sha256 {text_sha256(text)[:16]})"
 
 
 def short(name: str) -> str:
@@ -161,15 +168,26 @@ def installed(group: str) -> dict[str, EntryPoint]:
 
 def digest_of(name: str) -> str:
     """The SHA-256 of the file of `path/to/file.py:NAME` or `module:NAME`; of a module without one, of its name."""
-    source = _source(name.rpartition(":")[0])
-    return text_sha256(name if source is None else _text(source))
+    text = _code(name.rpartition(":")[0])
+    return text_sha256(name if text is None else text)
 
 
-def _source(place: str) -> Path | None:
-    """The file that holds the code of a module or is a file's path; None where there is none. Runs nothing."""
-    if place.endswith(".py"):
-        path = Path(place)
-        return path if path in _RECEIVED or path.is_file() else None
+def _code(place: str) -> str | None:
+    """The text of a file, or of a module's file; None where there is none. Runs nothing."""
+    if not place.endswith(".py"):
+        return _module_text(place)
+    path = Path(place)
+    return _text(path) if path in _RECEIVED or path in _HELD or path.is_file() else None
+
+
+@functools.cache
+def _module_text(place: str) -> str | None:
+    """As it is first read: Python does not import a module again either."""
+    file = _module_file(place)
+    return None if file is None else file.read_bytes().decode("utf-8", "surrogateescape")
+
+
+def _module_file(place: str) -> Path | None:
     top, *rest = place.split(".")
     try:
         spec = importlib.util.find_spec(top)  # of a dotted name it would run the parents
@@ -187,9 +205,11 @@ def _source(place: str) -> Path | None:
 def _text(path: Path) -> str:
     if path in _RECEIVED:
         return _RECEIVED[path]
+    _SEEN.add(path)
     try:
-        _SEEN.add(path)
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        if path not in _HELD:
+            _HELD[path] = path.read_bytes().decode("utf-8", "surrogateescape")
+        return _HELD[path]
     except FileNotFoundError:
         raise InputError(f"There is no file {path}. Give the path of a file.") from None
     except OSError as error:

@@ -11,6 +11,7 @@ from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import check_variants, frame_of, trials_at_once
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal, check_names, goal_of
+from trainables.own_code import read_anew
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def settle(
     `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
     settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
     """
+    read_anew()
     task, own = check_names(experiment)
     style_row(experiment.data.style)
     if resources is not None:

@@ -21,6 +21,7 @@ from orchestrator.families import code_of, family_row
 from trainables.errors import InputError
 from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
+from trainables.own_code import read_anew
 
 AnyPath = str | PathLike[str]
 
@@ -59,8 +60,9 @@ class LoadedModel:
             samples = self._samples(pictures, tuple(map(str, range(len(pictures)))), depth)
         else:
             paths = _paths(pictures)
+            read = self._read(paths)  # first: what is wrong with a picture is not its depth's fault
             maps = depth if depth is None or isinstance(depth, np.ndarray) else self._read_depth(_paths(depth), paths)
-            samples = self._samples(self._read(paths), tuple(map(str, paths)), maps)
+            samples = self._samples(read, tuple(map(str, paths)), maps)
         self._check(samples.pictures.shape, samples.pictures[np.arange(min(1, len(samples)))].dtype)
         return self.model.predict(samples)
 
@@ -124,6 +126,7 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
     Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. Code of
     one's own that it was trained or drawn by is run; a UserWarning says where its file has changed since.
     """
+    read_anew()
     folder = Path(folder)
     try:
         kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import pytest
 
 from trainables.errors import InputError
 from trainables.interface import Family
-from trainables.own_code import OwnFiles, absolute_callable, call, described, digest_of, is_own
+from trainables.own_code import OwnFiles, absolute_callable, call, described, digest_of, is_own, read_anew
 
 CODE = """
 from __future__ import annotations
@@ -108,15 +108,14 @@ def test_a_record_names_the_content_of_a_module_s_file_which_is_not_run(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "own_package_for_test").mkdir()
     (tmp_path / "own_package_for_test" / "__init__.py").write_text("raise SystemExit('this must not be run')")
-    file = tmp_path / "own_package_for_test" / "net.py"
-    told = []
-    for text in ("x = 1\n", "x = 2\n"):
-        file.write_text(text)
-        told.append((described("own_package_for_test.net:build"), digest_of("own_package_for_test.net:build")))
-    (first, one), (second, other) = told
-    assert first.startswith("own_package_for_test.net:build (sha256 ")
-    assert first != second
-    assert one != other
+    digests = {}
+    for name, text in (("net", "x = 1\n"), ("other", "x = 2\n"), ("like", "x = 1\n")):
+        (tmp_path / "own_package_for_test" / f"{name}.py").write_text(text)
+        digests[name] = digest_of(f"own_package_for_test.{name}:build")
+        assert described(f"own_package_for_test.{name}:build") == (
+            f"own_package_for_test.{name}:build (sha256 {digests[name][:16]})"
+        )
+    assert digests["net"] == digests["like"] != digests["other"]
     assert described("no_such_package_here:build") == "no_such_package_here:build"
 
 
@@ -124,6 +123,7 @@ def test_a_record_names_the_content_of_a_file(file: Path) -> None:
     first = described(f"{file}:count")
     assert first.startswith("mine è.py:count (sha256 ")
     file.write_text("count = list\n", encoding="utf-8")
+    read_anew()
     assert described(f"{file}:count") != first
     assert described("package.module:count") == "package.module:count"
     assert is_own("package.module:count")
@@ -150,6 +150,28 @@ def test_another_process_gets_the_files_that_it_does_not_see(tmp_path: Path) -> 
     command = [sys.executable, "-c", script, name]
     ended = subprocess.run(command, input=sent, capture_output=True, timeout=60, check=True, cwd="/")
     assert ended.stdout.decode().strip() == f"5|own|3|{file}:FAMILY|{told}"
+
+
+def test_what_is_edited_while_a_run_works_does_not_get_into_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    text = (
+        "from trainables.interface import Family, FamilyConfig\n"
+        "FAMILY = Family({!r}, 'detection', FamilyConfig, build=f)\n"
+    )
+    file.write_text("f = None\n" + text.format("first"))
+    row, told = Family.load(f"{file}:FAMILY"), described(f"{file}:FAMILY")
+    file.write_text("f = None\n" + text.format("second"))
+    assert Family.load(f"{file}:FAMILY").name == "first"
+    script = (
+        "import pickle, sys; from trainables.own_code import described; row = pickle.load(sys.stdin.buffer)\n"
+        "print(row.name, described(row.own), sep='|')\n"
+    )
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, input=pickle.dumps(row), capture_output=True, timeout=60, check=True, cwd="/")
+    assert ended.stdout.decode().strip() == f"first|{told}", "a worker that starts later has what the driver has"
+    read_anew()
+    assert Family.load(f"{file}:FAMILY").name == "second"
+    assert described(f"{file}:FAMILY") != told
 
 
 def test_what_comes_from_elsewhere_does_not_replace_what_was_read_here(tmp_path: Path) -> None:

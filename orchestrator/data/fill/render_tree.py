@@ -14,6 +14,7 @@ from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
+from trainables.own_code import read_anew
 
 LOOKED_AT = 20
 """Files that are tried to learn which column is plotted, before any is drawn."""
@@ -75,6 +76,7 @@ def render(
         height_width = None if size is None else sides(checked_size(size))
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
+    read_anew()
     reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
     for remark in column_remarks(find_files(root, "series"), column):
         reporter.say(remark)

@@ -62,6 +62,12 @@ class Filling:
                     wanted.setdefault(key, (file.path, file.depth, file.mask))
         return list(wanted.values())
 
+    def bytes_of(self, jobs: Sequence[Job]) -> int:
+        """How many bytes the files of these jobs hold."""
+        wanted = {path for path, _, _ in jobs}
+        looks = zip(self._listing.files, self._looks, strict=True)
+        return sum(look[0] for file, look in looks if look is not None and file.path in wanted)
+
     def add(self, result: Drawn) -> None:
         """Take in what `DrawBatch.draw` gave. InputError where pictures that keep their size differ in it."""
         for path, drawn, mask in result["drawn"]:

@@ -32,7 +32,7 @@ from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.metric_table import METRICS, metric_row
 from orchestrator.scoring.metrics import grade
 from trainables.interface import Family, Prediction, Problem, Samples
-from trainables.own_code import attribute_of, installed
+from trainables.own_code import attribute_of, installed, read_anew
 from trainables.testing import FamilyContract
 from trainables.training.trial import Job
 
@@ -290,6 +290,8 @@ def test_what_draws_and_judges_decides_what_a_cell_is(folder: Path) -> None:
     experiment = example(folder, "data.style=style.py:STYLE")
     first = experiment.own_drawing_and_judging
     (folder / "style.py").write_text((folder / "own_parts.py").read_text() + "\n")
+    assert experiment.own_drawing_and_judging == first, "a run under way goes by what it began with"
+    read_anew()
     again = experiment.own_drawing_and_judging
     assert (len(first), len(set(first) & set(again))) == (2, 1)
     setting = Setting(family="pca", config={}, size=(8, 8), epochs=1, strategy=None, trial=0)

@@ -193,6 +193,7 @@ def test_depth_that_does_not_fit_is_refused(of_tiles: LoadedModel, tiles: Sample
         ((10, 90), 1, r"deep.png' can't be used: its depth has 10x90 pixels, the picture 32x32"),
         ((SIDE, SIDE), 2, "a depth map for each of the 1 pictures; got 2"),
         (None, 1, "deep.png' can't be used: No such file"),
+        (None, 0, "gone.png' can't be used: No such file"),
     ],
 )
 def test_a_file_of_depth_that_does_not_fit_is_refused(
@@ -203,7 +204,8 @@ def test_a_file_of_depth_that_does_not_fit_is_refused(
     if shape is not None:
         Image.fromarray(np.full(shape, 1500, np.uint16)).save(deep)
     with pytest.raises(InputError, match=words):
-        of_tiles.predict(colour, depth=deep if depths == 1 else [deep] * depths)
+        # Without a depth map of its own, a picture that is gone is said to be, and not its depth.
+        of_tiles.predict(colour if depths else tmp_path / "gone.png", depth=[deep] * depths if depths > 1 else deep)
 
 
 def test_a_spoilt_model_is_refused(tmp_path: Path, series: Samples) -> None:

@@ -94,6 +94,17 @@ def test_each_content_is_drawn_once_and_each_file_has_its_picture(tmp_path: Path
     assert len({picture.tobytes() for picture in pictures(store)}) == 6
 
 
+def test_the_bytes_to_read_are_those_of_the_jobs(tmp_path: Path, tree: Path) -> None:
+    listing = find_files(tree, "series")
+    recipe = recipe_of("series", "plain", SIZE, None, planes_of(listing.files))
+    filling = Filling(listing, look_at(listing), tmp_path / "store", recipe, shape_of(recipe, listing), None)
+    jobs = filling.missing()
+    assert len(jobs) == 6
+    assert filling.bytes_of(jobs) == sum((tree / path).stat().st_size for path, _, _ in jobs)
+    assert filling.bytes_of(jobs[:1]) == (tree / jobs[0][0]).stat().st_size
+    assert filling.bytes_of([]) == 0
+
+
 def test_a_second_run_draws_nothing_and_writes_nothing(tmp_path: Path, tree: Path) -> None:
     first, _ = fill(tree, tmp_path / "store")
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*") if path.is_file()}
