@@ -184,6 +184,7 @@ def test_report_status_and_compare_run_none_of_its_code(
         load_model(tmp_path / "a" / "models" / "mahalanobis" / "0")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_other_code_trains_its_own_cells_and_is_named_beside_the_old(finished: RunFolder, folder: Path) -> None:
     work = folder / "again"
@@ -295,6 +296,12 @@ def test_what_draws_and_judges_decides_what_a_cell_is(folder: Path) -> None:
     again = experiment.own_drawing_and_judging
     assert (len(first), len(set(first) & set(again))) == (2, 1)
     setting = Setting(family="pca", config={}, size=(8, 8), epochs=1, strategy=None, trial=0)
+    own = Setting(family=f"{folder / 'style.py'}:FAMILY", config={}, size=(8, 8), epochs=1, strategy=None, trial=0)
+    trained = [Cell(setting=own, variant="own", seed=0, patience=None, data="d", split="s").training]
+    (folder / "style.py").write_text((folder / "own_parts.py").read_text() + "\n\n")
+    read_anew()
+    trained += [Cell(setting=own, variant="own", seed=0, patience=None, data="d", split="s").training]
+    assert trained[0] != trained[1], "a family's other code trains its own cells"
     cells = [
         Cell(setting=setting, variant="pca", seed=0, patience=None, data="d", split="s", code=code)
         for code in (first, again, ())
