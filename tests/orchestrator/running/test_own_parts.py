@@ -287,6 +287,7 @@ def test_a_backbone_is_looked_for_beside_the_experiment_too(tmp_path: Path, monk
 
 
 def test_what_draws_and_judges_decides_what_a_cell_is(folder: Path) -> None:
+    read_anew()  # a test before it may have run other code of this file
     (folder / "style.py").write_text((folder / "own_parts.py").read_text())
     experiment = example(folder, "data.style=style.py:STYLE")
     first = experiment.own_drawing_and_judging
