@@ -10,7 +10,7 @@ from orchestrator.data.layouts.class_checks import (
     refuse_nested_copies,
     refuse_odd_folders,
 )
-from orchestrator.data.layouts.left_out import listed_suffixes, refuse_lost_folders
+from orchestrator.data.layouts.left_out import in_words, refuse_lost_folders
 from orchestrator.data.layouts.listing import (
     PART_FOLDERS,
     SERIES_SUFFIXES,
@@ -20,7 +20,7 @@ from orchestrator.data.layouts.listing import (
     Skipped,
     Walk,
 )
-from orchestrator.data.layouts.names import class_names, shown
+from orchestrator.data.layouts.names import class_names, folded, visible
 from orchestrator.data.layouts.walking import in_order
 from trainables.errors import InputError
 
@@ -38,7 +38,9 @@ def find_class_folders(root: Path, layout: Layout, tree: Walk) -> Listing:
     refuse_odd_folders(root, tree)
     supplied = all(folder.split("/", 1)[0].lower() in PART_FOLDERS for folder in tree.found if folder)
     depth = 2 if supplied else 1
-    refuse_lost_folders(tree, layout, ("/".join(folder.split("/")[:depth]) for folder in tree.others))
+    others = [folder.split("/") for folder in tree.others]
+    ours = [parts for parts in others if not supplied or folded(parts[0]) in PART_FOLDERS]
+    refuse_lost_folders(tree, layout, ["/".join(parts[:depth]) for parts in ours])
     refuse_mask_folders(root, tree)
     refuse_nested_copies(root, tree, supplied)
     folders = [folder.split("/") for folder in tree.found if folder]
@@ -62,13 +64,15 @@ def find_class_folders(root: Path, layout: Layout, tree: Walk) -> Listing:
 
 def _refuse_too_few(root: Path, layout: Layout, tree: Walk, files: list[ListedFile], supplied: bool) -> None:
     """InputError where no file lies in a class folder, or all are of one class."""
-    suffixes, found = listed_suffixes(layout), tree.found
+    found = tree.found
+    present = {name.lower() for names in found.values() for name in names}
+    suffixes = in_words([one for one in layout.suffixes if any(name.endswith(one) for name in present)])
     if not files:
         first = min((name for names in found.values() for name in names), key=os.fsencode)
         raise InputError(
             f"The class of a file is the folder it lies in, and none of the {sum(map(len, found.values()))} "
             f"{suffixes} files in {str(root)!r} lies in a class folder. Put each class's files in a folder of "
-            f"its own, such as {'normal' if '' in found else 'train/normal'}/{shown(first)}."
+            f"its own, such as {'normal' if '' in found else 'train/normal'}/{visible(first)}."
         )
     classes = sorted({file.class_name for file in files}, key=os.fsencode)
     if len(classes) == 1:

@@ -1,10 +1,10 @@
 """What a walk did not take: said each time, and an error where a folder loses all that it holds by it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator.data.layouts.listing import HIDDEN, Layout, ListedFile, Walk
-from orchestrator.data.layouts.names import quoted, shown
+from orchestrator.data.layouts.names import quoted, shown, visible
 from trainables.errors import InputError
 
 MOST = 6
@@ -26,7 +26,7 @@ def remarks_on(tree: Walk, layout: Layout) -> list[str]:
     apart = +tree.apart
     if apart:
         hidden = apart.pop(HIDDEN, 0)
-        parts = [f"{count} in '{shown(folder)}'" for folder, count in apart.most_common(MOST)]
+        parts = [f"{count} in '{visible(folder)}'" for folder, count in apart.most_common(MOST)]
         parts += [f"{count} with {HIDDEN}"] if hidden and (count := hidden) else []
         more = f" and {len(apart) - MOST} more folders" if len(apart) > MOST else ""
         remarks.append(
@@ -34,7 +34,8 @@ def remarks_on(tree: Walk, layout: Layout) -> list[str]:
             f"{', '.join(parts)}{more}."
         )
     if tree.empty:
-        remarks.append(f"{plural(len(tree.empty), 'folder')} hold nothing: {quoted(tree.empty)}.")
+        verb = "holds" if len(tree.empty) == 1 else "hold"
+        remarks.append(f"{plural(len(tree.empty), 'folder')} {verb} nothing: {quoted(tree.empty)}.")
     return remarks
 
 
@@ -74,7 +75,7 @@ def nothing_found(root: object, layout: Layout, tree: Walk, every: Iterable[Layo
     others = tree.suffixes
     if tree.skipped:
         first = tree.skipped[0]
-        message += f"{plural(len(tree.skipped), 'entry')} left out, such as '{shown(first.path)}': {first.reason}. "
+        message += f"{plural(len(tree.skipped), 'entry')} left out, such as '{visible(first.path)}': {first.reason}. "
     message += "".join(f"{remark} " for remark in remarks_on(tree._replace(others={}), layout))
     if not others:
         return InputError(message + "There are no other files either. Check the path (data.path).")
@@ -89,13 +90,20 @@ def nothing_found(root: object, layout: Layout, tree: Walk, every: Iterable[Layo
 def name_remarks(files: Iterable[ListedFile]) -> list[str]:
     """A remark on files whose names are no UTF-8."""
     odd = [file.path for file in files if shown(file.path) != file.path]
-    return [f"The paths of {plural(len(odd), 'file')} are no UTF-8, and are shown so: {quoted(odd, 1)}."] if odd else []
+    if not odd:
+        return []
+    which = "The path of 1 file holds" if len(odd) == 1 else f"The paths of {len(odd)} files hold"
+    return [f"{which} bytes that are no UTF-8, which are written out where it is shown: {quoted(odd, 1)}."]
 
 
 def listed_suffixes(layout: Layout) -> str:
     """The suffixes that a layout takes, in words."""
-    suffixes = layout.suffixes
-    return suffixes[0] if len(suffixes) == 1 else ", ".join(suffixes[:-1]) + " or " + suffixes[-1]
+    return in_words(layout.suffixes)
+
+
+def in_words(names: Sequence[str]) -> str:
+    """`.csv`, `.csv or .tsv`, `.csv, .tsv or .csv.gz`."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " or " + names[-1]
 
 
 def plural(count: int, noun: str) -> str:
@@ -109,7 +117,7 @@ def _listed(suffixes: Counter[str], examples: dict[str, str]) -> str:
     """How many files have each suffix, with an example: those of most files, and how many others."""
     most = sorted(suffixes.items(), key=lambda item: (-item[1], item[0]))
     parts = [
-        f"{count} {shown(suffix) or 'without one'} (such as '{shown(examples[suffix])}')"
+        f"{count} {visible(suffix) or 'without one'} (such as '{visible(examples[suffix])}')"
         for suffix, count in most[:MOST]
     ]
     if len(most) > MOST:

@@ -88,7 +88,7 @@ class Walk(NamedTuple):
     """How many files that have one of the suffixes lie where nothing is taken: in hidden or system folders, by folder;
     under HIDDEN those that are hidden themselves."""
     empty: list[str]
-    """Folders that hold nothing."""
+    """Folders that hold nothing, or hidden entries only."""
 
     @property
     def suffixes(self) -> Counter[str]:

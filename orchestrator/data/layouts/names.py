@@ -23,10 +23,15 @@ def shown(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
+def visible(name: str) -> str:
+    """The name for a sentence: as `shown`, with what is not printed, or turns the text around, written out too."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in shown(name))
+
+
 def quoted(names: Iterable[str], most: int = 5) -> str:
-    """Names for a sentence, each as `shown`: the first few, and how many more."""
+    """Names for a sentence, each as `visible`: the first few, and how many more."""
     listed = list(names)
-    said = ", ".join(f"'{shown(name)}'" for name in listed[:most])
+    said = ", ".join(f"'{visible(name)}'" for name in listed[:most])
     return said + (f" and {len(listed) - most} more" if len(listed) > most else "")
 
 
@@ -47,8 +52,8 @@ def class_names(folders: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         called = form if form in names else names[0]
         if owners.setdefault(shown(called), called) != called:
             raise InputError(
-                f"Two class folders would both be shown as '{shown(called)}': one has this name, the name of the other "
-                "is no UTF-8. Rename one of them."
+                f"Two class folders would both be shown as '{visible(called)}': one has this name, that of the other is "
+                "no UTF-8. Rename one of them."
             )
         classes |= dict.fromkeys(names, shown(called))
         if len(names) > 1:
@@ -57,7 +62,7 @@ def class_names(folders: Iterable[str]) -> tuple[dict[str, str], list[str]]:
                 "differ in Unicode's form only (NFC and NFD)."
             )
         if shown(called) != called:
-            remarks.append(f"The name of the class folder '{shown(called)}' is no UTF-8; it is shown so.")
+            remarks.append(f"The name of the class folder '{visible(called)}' is no UTF-8; it is shown so.")
     return classes, [*remarks, *_capitals(set(classes.values()))]
 
 

@@ -107,7 +107,7 @@ class _Walker:
         except OSError as error:
             self._skip(folder, apart, f"the folder can't be read: {error.strerror}")
         else:
-            if not entries and not apart:
+            if not apart and all(entry.name.startswith(".") for entry in entries):
                 self.walk.empty.append(folder)
         below: list[tuple[str, str]] = []
         names: list[str] = []
