@@ -52,8 +52,8 @@ def class_names(folders: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         called = form if form in names else names[0]
         if owners.setdefault(shown(called), called) != called:
             raise InputError(
-                f"Two class folders would both be shown as '{visible(called)}': one has this name, that of the other is "
-                "no UTF-8. Rename one of them."
+                f"Two class folders would both be shown as '{visible(called)}': one has this name, that of the other "
+                "is no UTF-8. Rename one of them."
             )
         classes |= dict.fromkeys(names, shown(called))
         if len(names) > 1:

@@ -2,7 +2,9 @@
 
 import os
 import random
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,18 +43,36 @@ def test_a_bad_link_costs_no_other_entry(tmp_path: Path) -> None:
     assert "a folder" in reasons["a/d.csv"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root sees into every folder")
-def test_a_link_into_a_closed_folder_costs_no_other_entry(tmp_path: Path) -> None:
-    make(tmp_path, *(f"root/a/{number}.csv" for number in range(9)), "closed/in/1.csv")
-    (tmp_path / "root/a/4").symlink_to(tmp_path / "closed/in")
-    (tmp_path / "root/a/5x.csv").symlink_to(tmp_path / "closed/in/1.csv")
-    (tmp_path / "closed").chmod(0)
+@pytest.fixture
+def as_a_user() -> Iterator[Path]:
+    """A folder that this test uses without the rights of root, which sees into every folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+def test_a_link_into_a_closed_folder_costs_no_other_entry(as_a_user: Path) -> None:
+    root, closed = as_a_user / "root", as_a_user / "closed"
+    make(as_a_user, *(f"root/a/{number}.csv" for number in range(9)), "closed/in/1.csv", "root/a/shut/1.csv")
+    (root / "a/4").symlink_to(closed / "in")
+    (root / "a/5x.csv").symlink_to(closed / "in/1.csv")
+    (root / "a/6").symlink_to(closed)
+    closed.chmod(0)
+    (root / "a/shut").chmod(0)
     try:
-        tree = walk(tmp_path / "root", SUFFIXES)
+        tree = walk(root, SUFFIXES)
     finally:
-        (tmp_path / "closed").chmod(0o755)
+        closed.chmod(0o755)
+        (root / "a/shut").chmod(0o755)
     assert len(tree.found["a"]) == 9
-    assert {one.path for one in tree.skipped} == {"a/4", "a/5x.csv"}
+    assert {one.path for one in tree.skipped} == {"a/4", "a/5x.csv", "a/6", "a/shut"}
     assert all("Permission denied" in one.reason for one in tree.skipped)
 
 
