@@ -113,6 +113,8 @@ def test_the_digest_is_of_names_looks_root_and_what_was_skipped(tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder", "link to a pipe"])
 def test_what_takes_a_files_place_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
     full = listing(tmp_path, "a", "b")
     looks = look_at(full)
     (tmp_path / "a").unlink()
