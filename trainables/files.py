@@ -128,6 +128,16 @@ def text_sha256(text: str, errors: str = "surrogateescape") -> str:
     return bytes_sha256(text.encode("utf-8", errors))
 
 
+def as_utf8(text: str) -> str:
+    r"""The text as any file and screen can hold it: bytes of a name that are no UTF-8 are written out, as `caf\xe9`."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a half of a character, which no name holds
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def json_sha256(value: Any) -> str:
     """The SHA-256 of plain JSON values, in hexadecimal; the same for any order of keys."""
     return text_sha256(json.dumps(value, sort_keys=True))

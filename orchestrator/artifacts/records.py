@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.run_folder import RunFolder
 from trainables.errors import InputError
-from trainables.files import append_line
+from trainables.files import append_line, as_utf8
 from trainables.interface import Mode
 
 FORMAT: Final = 1
@@ -113,6 +113,12 @@ class TrialRecord(BaseModel):
     """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
     facts: dict[str, str] = Field(default_factory=dict)
     provenance: Provenance
+
+    @field_validator("reason", mode="after")
+    @classmethod
+    def _writable(cls, text: str) -> str:
+        """An error may name a file whose name is no UTF-8, which JSON can't give back."""
+        return as_utf8(text)
 
     @property
     def strategy(self) -> str | None:

@@ -15,7 +15,7 @@ from orchestrator.data.files.image_files import ImageError, decode_picture
 from orchestrator.data.files.picture_layers import decode_depth, decode_mask
 from orchestrator.data.layouts.listing import ListedFile, Listing
 from trainables.errors import InputError
-from trainables.files import write_whole
+from trainables.files import as_utf8, write_whole
 
 COLUMNS = 8
 MOST_ROWS = 40
@@ -184,4 +184,4 @@ def _write(pen: ImageDraw.ImageDraw, place: Place, text: str, size: int, colour:
 
 def _printable(text: str) -> str:
     """The text without what would break the line or can't be encoded."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\n", " ")
+    return as_utf8(text).replace("\n", " ")

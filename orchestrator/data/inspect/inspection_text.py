@@ -5,7 +5,9 @@ from typing import Any
 
 from orchestrator.data.inspect.inspection import Inspection
 from orchestrator.data.layouts.listing import PARTS
+from orchestrator.data.layouts.names import visible
 from orchestrator.data.split.split import Split
+from trainables.files import as_utf8
 
 MOST = 5
 MOST_CLASSES = 40
@@ -17,7 +19,7 @@ def inspection_text(seen: Inspection) -> str:
     normal = f" The normal class is {seen.normal!r}." if seen.normal is not None else ""
     what = "series" if listing.layout.plots else "pictures"
     lines = [
-        f"{listing.root}: layout {listing.layout.name} ({seen.why}).{normal}",
+        f"{visible(str(listing.root))}: layout {listing.layout.name} ({seen.why}).{normal}",
         "",
         *_table(class_counts(seen), f"{len(found.paths)} {what}"),
         "",
@@ -41,7 +43,7 @@ def inspection_text(seen: Inspection) -> str:
     lines.append(f"Left out:    {left_out or 'nothing'}")
     for reason, count in reasons.most_common():
         example = next(one.path for one in seen.skipped if one.reason == reason)
-        lines.append(f"  - {count} times: {reason}, such as {example!r}")
+        lines.append(f"  - {count} times: {reason}, such as '{visible(example)}'")
     lines += [f"  - {remark}" for remark in seen.remarks]
     lines.append("")
     if seen.split is None:
@@ -49,7 +51,7 @@ def inspection_text(seen: Inspection) -> str:
     else:
         lines += _table(split_counts(seen, seen.split), "The split by default settings")
         lines += [f"  - {remark}" for remark in seen.split.remarks]
-    return "\n".join(line.encode("utf-8", "replace").decode("utf-8") for line in lines)
+    return "\n".join(map(as_utf8, lines))
 
 
 def inspection_json(seen: Inspection) -> dict[str, Any]:

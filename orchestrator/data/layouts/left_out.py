@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from orchestrator.data.layouts.listing import HIDDEN, Layout, ListedFile, Walk
-from orchestrator.data.layouts.names import quoted, shown, visible
+from orchestrator.data.layouts.names import quoted, visible
 from trainables.errors import InputError
+from trainables.files import as_utf8
 
 MOST = 6
 """Suffixes that a sentence names."""
@@ -89,7 +90,7 @@ def nothing_found(root: object, layout: Layout, tree: Walk, every: Iterable[Layo
 
 def name_remarks(files: Iterable[ListedFile]) -> list[str]:
     """A remark on files whose names are no UTF-8."""
-    odd = [file.path for file in files if shown(file.path) != file.path]
+    odd = [file.path for file in files if as_utf8(file.path) != file.path]
     if not odd:
         return []
     which = "The path of 1 file holds" if len(odd) == 1 else f"The paths of {len(odd)} files hold"

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from trainables.errors import InputError
+from trainables.files import as_utf8
 
 
 def normal_form(name: str) -> str:
@@ -18,14 +19,9 @@ def folded(name: str) -> str:
     return normal_form(name).casefold()
 
 
-def shown(name: str) -> str:
-    r"""The name as any file and screen can hold it: bytes that are no UTF-8 are written out, as in `caf\xe9`."""
-    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def visible(name: str) -> str:
-    """The name for a sentence: as `shown`, with what is not printed, or turns the text around, written out too."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in shown(name))
+    """The name for a sentence: as `as_utf8`, with what is not printed, or turns the text around, written out too."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in as_utf8(name))
 
 
 def quoted(names: Iterable[str], most: int = 5) -> str:
@@ -39,7 +35,7 @@ def class_names(folders: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """The class of each folder's name, and remarks on those that are not simply their name.
 
     Names that are one in normal form are one class, which is called as the one in NFC, else as the first of them. What
-    is no UTF-8 is written out (`shown`): the classes' names go into files that hold text only. InputError where this
+    is no UTF-8 is written out (`as_utf8`): the classes' names go into files that hold text only. InputError where this
     gives two folders one name.
     """
     forms: dict[str, list[str]] = defaultdict(list)
@@ -50,18 +46,18 @@ def class_names(folders: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     owners: dict[str, str] = {}
     for form, names in forms.items():
         called = form if form in names else names[0]
-        if owners.setdefault(shown(called), called) != called:
+        if owners.setdefault(as_utf8(called), called) != called:
             raise InputError(
                 f"Two class folders would both be shown as '{visible(called)}': one has this name, that of the other "
                 "is no UTF-8. Rename one of them."
             )
-        classes |= dict.fromkeys(names, shown(called))
+        classes |= dict.fromkeys(names, as_utf8(called))
         if len(names) > 1:
             remarks.append(
-                f"The class folders {' and '.join(map(ascii, names))} are one class, {shown(called)!r}: their names "
+                f"The class folders {' and '.join(map(ascii, names))} are one class, {as_utf8(called)!r}: their names "
                 "differ in Unicode's form only (NFC and NFD)."
             )
-        if shown(called) != called:
+        if as_utf8(called) != called:
             remarks.append(f"The name of the class folder '{visible(called)}' is no UTF-8; it is shown so.")
     return classes, [*remarks, *_capitals(set(classes.values()))]
 

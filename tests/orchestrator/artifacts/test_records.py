@@ -108,3 +108,11 @@ def test_a_record_of_another_version_is_refused_with_what_to_do(
 def test_records_that_are_no_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"can't be read: Is a directory\. .*put it back"):
         next(read_records(tmp_path))
+
+
+@pytest.mark.parametrize("reason", ["a/caf\udce9.csv: empty", "\ud800", "\udcff\n"])
+def test_a_reason_with_bytes_that_are_no_utf8_is_read_back(tmp_path: Path, reason: str) -> None:
+    append_record(tmp_path / "records.jsonl", record(0, status="failed", reason=reason))
+    (read,) = read_records(tmp_path / "records.jsonl")
+    assert read.reason.encode()
+    assert read.reason in (r"a/caf\xe9.csv: empty", r"\ud800", "\\xff\n")

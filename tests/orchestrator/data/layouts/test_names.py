@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.data.layouts.listing import ListedFile, suffix_of, without_suffix
-from orchestrator.data.layouts.names import class_names, paired, quoted, shown
+from orchestrator.data.layouts.names import class_names, paired, quoted
 from orchestrator.data.layouts.table import find_files, guess_layout
 from trainables.errors import InputError
+from trainables.files import as_utf8
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 LATIN = os.fsdecode(b"caf\xe9")
@@ -165,5 +166,5 @@ def test_pairs_go_by_the_exact_name_first() -> None:
 def test_what_is_shown_is_printable() -> None:
     odd = os.fsdecode(b"\xff\n\xe2\x80\xae")
     assert quoted([odd]).isprintable()
-    assert shown(odd).encode()
+    assert as_utf8(odd).encode()
     assert class_names([odd])[0] == {odd: "\\xff\n\u202e"}
