@@ -7,18 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.data.layouts.listing import PART_FOLDERS, Walk, without_suffix
-from orchestrator.data.layouts.names import folded, quoted
+from orchestrator.data.layouts.names import MASKS, folded, plain, quoted
 from trainables.errors import InputError
 
-MASKS = frozenset(
-    (
-        "groundtruth", "groundtruths", "masks", "labels", "annotation", "annotations", "segmentation", "segmentations",
-        "segmentationmask", "segmentationmasks", "segmasks", "labelmasks", "maskimages", "boundingboxes", "bboxes",
-    )
-)  # fmt: skip
-"""What folders of masks or labels are called, without capitals and marks between."""
 PERHAPS_MASKS = frozenset(("mask", "label", "gt"))
-"""What they are called too, and classes as well: it takes the same file names elsewhere to tell."""
+"""What folders of masks are called too, and classes as well: it takes the same file names elsewhere to tell."""
 OF_MASKS = re.compile(r"[_-]?(mask|label|gt|groundtruth)$")
 ALIKE = 0.5
 """The share of a folder's files that must be called as others are."""
@@ -39,7 +32,7 @@ def refuse_odd_folders(root: Path, tree: Walk) -> None:
     if not odd:
         return
     if _kinds(parts) >= 2 and any(below[part] for part in parts):
-        masks = [name for name in odd if _plain(name) in MASKS]
+        masks = [name for name in odd if plain(name) in MASKS]
         hint = f" For masks in {quoted(masks)} there is the layout mvtec (data.layout)." if masks else ""
         raise InputError(
             f"The folders {quoted(parts)} in {str(root)!r} are parts, with a folder for each class, and beside them "
@@ -109,8 +102,7 @@ def part_remarks(tree: Walk) -> list[str]:
     remarks = []
     if parts and others:
         remarks.append(
-            f"The folders {quoted(parts)} are taken for classes and not for parts, since {quoted(others)} lie beside "
-            "them."
+            f"Taken for classes and not for parts: {quoted(parts)}; beside them lies what is none: {quoted(others)}."
         )
     deeper = [f"{top}/{name}" for top in others for name in _in_order(below[top]) if _is_part(name)]
     if _kinds(folder.split("/")[1] for folder in deeper) >= 2:
@@ -127,8 +119,8 @@ def _mask_folders(tree: Walk) -> tuple[list[str], list[str]]:
     for folder in tree.found:
         parts = folder.split("/")
         for end, name in enumerate(parts, start=1):
-            if _plain(name) in MASKS or _plain(name) in PERHAPS_MASKS:
-                found[_plain(name) in PERHAPS_MASKS].add("/".join(parts[:end]))
+            if plain(name) in MASKS or plain(name) in PERHAPS_MASKS:
+                found[plain(name) in PERHAPS_MASKS].add("/".join(parts[:end]))
                 break
     return _in_order(found[0]), _in_order(found[1])
 
@@ -147,7 +139,7 @@ def _called_alike(tree: Walk, folders: list[str]) -> list[str]:
     alike = []
     for folder in folders:
         above, _, name = folder.rpartition("/")
-        as_class = any(_plain(name) in folded(beside) for beside in below[above] - {name})
+        as_class = any(plain(name) in folded(beside) for beside in below[above] - {name})
         own = names[folder]
         shared = sum(count for one, count in own.items() if every[one] > count)
         if not as_class and shared >= ALIKE * own.total():
@@ -164,11 +156,6 @@ def _children(tree: Walk) -> dict[str, set[str]]:
             below[above].add(name)
             folder = above
     return below
-
-
-def _plain(name: str) -> str:
-    """A name without capitals and marks."""
-    return re.sub(r"[\W_]+", "", folded(name))
 
 
 def _is_part(name: str) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from orchestrator.data.layouts.listing import HIDDEN, Layout, ListedFile, Walk
-from orchestrator.data.layouts.names import quoted, visible
+from orchestrator.data.layouts.names import MASKS, plain, quoted, visible
 from trainables.errors import InputError
 from trainables.files import as_utf8
 
@@ -23,7 +23,7 @@ def remarks_on(tree: Walk, layout: Layout) -> list[str]:
     """What was left out for its suffix or for its place, and folders that hold nothing; a sentence each."""
     remarks = []
     if tree.others:
-        remarks.append(f"{of_other_suffix(tree)} {listed_suffixes(layout)} files are taken.")
+        remarks.append(f"{of_other_suffix(tree)} Only {listed_suffixes(layout)} files are taken.")
     apart = +tree.apart
     if apart:
         hidden = apart.pop(HIDDEN, 0)
@@ -62,11 +62,13 @@ def refuse_lost_folders(tree: Walk, layout: Layout, places: Iterable[str]) -> No
                 lost["/".join(parts[:end])].update(counts)
     named = {place: counts for place, counts in lost.items() if not ABOUT_DATA.issuperset(counts)}
     if named:
+        labels = [place for place in named if plain(place.rpartition("/")[2]) in MASKS]
+        hint = f" By the name {quoted(labels)} holds labels or masks: class folders take none." if labels else ""
         found = sum(named.values(), Counter[str]())
         raise InputError(
             f"None of the files in {_folders(len(named))} {quoted(named)} has a suffix that is taken. Found: "
             f"{_listed(found, tree.examples)}; the layout {layout.name} takes {listed_suffixes(layout)}. Convert these "
-            "files, or move what is not of the data out of its folder."
+            f"files, or move what is not of the data out of its folder.{hint if layout.normal is None else ''}"
         )
 
 

@@ -1,12 +1,21 @@
 """Names of folders and files as people and systems write them: Unicode forms, capitals, bytes that are no UTF-8."""
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from trainables.errors import InputError
 from trainables.files import as_utf8
+
+MASKS = frozenset(
+    (
+        "groundtruth", "groundtruths", "masks", "labels", "annotation", "annotations", "segmentation", "segmentations",
+        "segmentationmask", "segmentationmasks", "segmasks", "labelmasks", "maskimages", "boundingboxes", "bboxes",
+    )
+)  # fmt: skip
+"""What folders of masks or labels are called, without capitals and marks between."""
 
 
 def normal_form(name: str) -> str:
@@ -17,6 +26,11 @@ def normal_form(name: str) -> str:
 def folded(name: str) -> str:
     """The same without capitals, by which the names that a layout gives to folders are compared."""
     return normal_form(name).casefold()
+
+
+def plain(name: str) -> str:
+    """A name without capitals and marks."""
+    return re.sub(r"[\W_]+", "", folded(name))
 
 
 def visible(name: str) -> str:

@@ -59,7 +59,7 @@ def test_a_part_name_beside_classes_is_a_class_and_that_is_said(tmp_path: Path) 
         ("test", None),
         ("other", None),
     }
-    assert any("'test', 'train' are taken for classes" in remark for remark in listing.remarks)
+    assert any(remark.startswith("Taken for classes and not for parts: 'test', 'train'") for remark in listing.remarks)
 
 
 def test_parts_below_classes_are_said_to_be_none(tmp_path: Path) -> None:
@@ -149,6 +149,12 @@ def test_a_class_that_loses_all_its_files_is_an_error(
     make(tmp_path, f"a/1{suffix}", f"b/1{suffix}", *lost)
     with pytest.raises(InputError, match=found):
         find_files(tmp_path, layout)
+
+
+def test_labels_of_another_suffix_are_told_to_be_labels(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{part}/{kind}" for part in ("train", "val") for kind in ("images/1.jpg", "labels/1.txt")))
+    with pytest.raises(InputError, match=r"'train/labels', 'val/labels' .*2 \.txt.*holds labels or masks"):
+        find_files(tmp_path, "images")
 
 
 @pytest.mark.parametrize("lost", ["test/a/1.txt", "test/1.txt", "val/b/1.npy"])
