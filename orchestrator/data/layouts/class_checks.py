@@ -13,6 +13,7 @@ from trainables.errors import InputError
 PERHAPS_MASKS = frozenset(("mask", "label", "gt"))
 """What folders of masks are called too, and classes as well: it takes the same file names elsewhere to tell."""
 OF_MASKS = re.compile(r"[_-]?(mask|label|gt|groundtruth)$")
+LIKE_MASKS = re.compile(r"(mask|label|gt|groundtruth)\.", re.IGNORECASE)
 ALIKE = 0.5
 """The share of a folder's files that must be called as others are."""
 WAYS_OUT = (
@@ -84,6 +85,8 @@ def mask_remarks(tree: Walk) -> list[str]:
         remarks.append(f"What lies in {quoted(perhaps)} is taken for files of a class; by the name it may be masks.")
     beside = []
     for folder, names in tree.found.items():
+        if not any(LIKE_MASKS.search(name) for name in names):
+            continue
         bare = {folded(without_suffix(name)): name for name in names}
         beside += [f"{folder}/{bare[one]}" for one in bare if OF_MASKS.search(one) and OF_MASKS.sub("", one) in bare]
     if beside:

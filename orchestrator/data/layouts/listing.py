@@ -11,6 +11,7 @@ Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
 SERIES_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+LONGEST_FIRST = sorted((*SERIES_SUFFIXES, *PICTURE_SUFFIXES), key=len, reverse=True)
 PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 HIDDEN = "names that begin with a dot"
 PART_FOLDERS: dict[str, Part] = {
@@ -131,8 +132,7 @@ class Listing:
 def without_suffix(path: str) -> str:
     """A path without its suffix, which every listed file has; `.csv.gz` is one."""
     name = path.lower()
-    known = [suffix for suffix in (*SERIES_SUFFIXES, *PICTURE_SUFFIXES) if name.endswith(suffix)]
-    return path[: -len(max(known, key=len))] if known else path
+    return next((path[: -len(suffix)] for suffix in LONGEST_FIRST if name.endswith(suffix)), path)
 
 
 def suffix_of(path: str) -> str:
