@@ -58,6 +58,13 @@ def render(
     ] = "224",
     png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write PNG files here as well.")] = None,
     column: Annotated[str | None, typer.Option(help="The column to plot; unset: data, else value, else first.")] = None,
+    gaps: Annotated[
+        str,
+        typer.Option(
+            metavar="drop|break|interpolate",
+            help="Rows without a number: drop (the rest moves left), break, interpolate.",
+        ),
+    ] = "drop",
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -75,6 +82,7 @@ def render(
         style=style,
         size=parse_size(size),
         column=column,
+        gaps=gaps,
         png=png,
         strict=strict,
         reporter=Reporter(quiet),

@@ -16,6 +16,7 @@ import numpy as np
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
+from orchestrator.data.files.series import Gaps
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
@@ -70,6 +71,7 @@ def fill_store(
     style: str = "seed",
     size: tuple[int, int] | None,
     column: str | None = None,
+    gaps: Gaps = "drop",
     strict: bool = False,
     png: Path | None = None,
     workers: int | None = None,
@@ -78,9 +80,10 @@ def fill_store(
 ) -> Filled:
     """Make the store in `folder` hold the picture of every file below `root`, drawing only those it does not hold.
 
-    `size` is (height, width), or None for each picture's own. `png` is a folder that gets each picture as a PNG too,
-    named as the files are (`a/b.csv` -> `a/b.png`). Files that give no picture are left out, with the reason, or, if
-    `strict`, are an InputError. At most `workers` (else as many as there are CPUs) draw at a time.
+    `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
+    `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files that
+    give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells that
+    can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
     workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
@@ -92,7 +95,7 @@ def fill_store(
         _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else root)
     crew = Workers(workers, start_engine, on_progress)
     listing = find_files(root, layout)
-    recipe = recipe_of(layout, style, size, column, planes_of(listing.files))
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps)
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:

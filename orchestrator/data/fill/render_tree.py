@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from orchestrator.data.files.series import SeriesError, read_series
+from orchestrator.data.files.csv_table import SeriesError
+from orchestrator.data.files.series import GAPS, Gaps, parse_series
+from orchestrator.data.files.series_remarks import column_remarks
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LayoutName, find_files
@@ -16,8 +16,9 @@ from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.own_code import read_anew
 
-LOOKED_AT = 20
-"""Files that are tried to learn which column is plotted, before any is drawn."""
+LOOKED_AT = 1000
+READ_AT_MOST = 32 * 2**20
+"""Files, and bytes, that are read to learn which column is plotted, before any is drawn: half a second's work."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Rendered:
             "shape": list(store.pictures.shape[1:]),
             "classes": list(store.classes),
             "fingerprint": store.fingerprint,
+            "remarks": list(store.remarks),
             "skipped": [{"path": skipped.path, "reason": skipped.reason} for skipped in store.skipped],
         }
 
@@ -49,6 +51,7 @@ class Rendered:
             f"{len(store.paths)} pictures of {height}x{width} in {len(store.classes)} classes: "
             f"{self.filled.rendered} rendered, {self.filled.reused} were there already.",
             *skipped_lines(self.filled),
+            *store.remarks,
             f"Store: {self.folder}",
         ]
         return "\n".join(lines)
@@ -61,6 +64,7 @@ def render(
     style: str = "seed",
     size: Size | None = 224,
     column: str | None = None,
+    gaps: str = "drop",
     png: str | Path | None = None,
     strict: bool = False,
     reporter: Reporter | None = None,
@@ -68,9 +72,10 @@ def render(
     """Render the CSVs below `csv_root` into the store of pictures in the folder `out`; what is there stays.
 
     `size`: N pixels a side or (height, width); None: each plot's own. `column`: the one to plot; unset: `data`, else
-    `value`, else the first. `png`: a folder that gets each picture as a PNG file too. `strict` makes a file that can't
-    be used fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't
-    be read, drawn or written.
+    `value`, else the first. `gaps`: what becomes of rows without a number: drop, break or interpolate. `png`: a folder
+    that gets each picture as a PNG file too. `strict` makes a file that can't be used, or a cell that can't be read,
+    fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't be read,
+    drawn or written.
     """
     try:
         height_width = None if size is None else sides(checked_size(size))
@@ -78,7 +83,10 @@ def render(
         raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
     read_anew()
     reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
-    for remark in column_remarks(find_files(root, "series"), column):
+    known_gaps = next((one for one in GAPS if one == gaps), None)
+    if known_gaps is None:
+        raise InputError(f"gaps is {gaps!r}; it must be one of: {', '.join(GAPS)}.")
+    for remark in early_remarks(find_files(root, "series"), column):
         reporter.say(remark)
     engine = Engine()
     try:
@@ -91,6 +99,7 @@ def render(
             style=style,
             size=height_width,
             column=column,
+            gaps=known_gaps,
             png=None if png is None else Path(png),
             strict=strict,
         )
@@ -109,6 +118,7 @@ def fill_with_line(
     style: str,
     size: tuple[int, int] | None,
     column: str | None,
+    gaps: Gaps = "drop",
     strict: bool,
     png: Path | None = None,
     title: str = "render",
@@ -122,6 +132,7 @@ def fill_with_line(
             style=style,
             size=size,
             column=column,
+            gaps=gaps,
             strict=strict,
             png=png,
             start_engine=engine.start,
@@ -137,23 +148,22 @@ def fill_with_line(
     return filled
 
 
-def column_remarks(listing: Listing, column: str | None) -> list[str]:
-    """A remark where a column was taken only because it is the first of several: it may be the time's."""
+def early_remarks(listing: Listing, column: str | None) -> list[str]:
+    """What to say, before any is drawn, of the columns that are plotted: by all files, or a part of very many."""
     if column is not None or not listing.layout.plots:
         return []
-    for file in listing.files[:LOOKED_AT]:
+    readings = []
+    read = 0
+    for file in listing.files[:: max(1, len(listing.files) // LOOKED_AT)]:
         try:
-            series = read_series(listing.root / file.path)
-        except SeriesError:
+            data = (listing.root / file.path).read_bytes()
+            readings.append(parse_series(data).reading)
+        except (OSError, SeriesError):
             continue
-        if series.column in ("data", "value") or series.columns == 1:
-            return []
-        rising = " Its values only rise, as a time's do." if bool((np.diff(series.values) > 0).all()) else ""
-        return [
-            f"Plotting column {series.column!r}, the first of {series.columns}, since none is named data or value "
-            f"(seen in {file.path!r}).{rising} Choose another with data.column (render: --column)."
-        ]
-    return []
+        read += len(data)
+        if read > READ_AT_MOST:
+            break
+    return column_remarks(readings, column)
 
 
 def skipped_lines(filled: Filled, most: int = 5) -> list[str]:
