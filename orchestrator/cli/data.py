@@ -65,6 +65,9 @@ def render(
             help="Rows without a number: drop (the rest moves left), break, interpolate.",
         ),
     ] = "drop",
+    decimal: Annotated[
+        str, typer.Option(metavar="auto|point|comma", help="The decimal mark, where numbers leave it in doubt.")
+    ] = "auto",
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -83,6 +86,7 @@ def render(
         size=parse_size(size),
         column=column,
         gaps=gaps,
+        decimal=decimal,
         png=png,
         strict=strict,
         reporter=Reporter(quiet),

@@ -155,8 +155,8 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
         classes=job.problem.classes,
         shape=job.problem.shape,
         preprocessing={
-            **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "style": data.style},
-            "size": list(setting.size),
+            **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
+            **{"style": data.style, "size": list(setting.size)},
         },
         code=code_version(context.own_code),
     )

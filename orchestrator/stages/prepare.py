@@ -33,6 +33,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             size=size,
             column=data.column,
             gaps=data.gaps,
+            decimal=data.decimal,
             strict=context.strict,
         )
         stores[size] = filled.store

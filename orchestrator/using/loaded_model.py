@@ -93,8 +93,9 @@ class LoadedModel:
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
         how = self.kept.preprocessing
-        gaps = how.get("gaps", "drop")
-        drawer = Drawer(recipe_of(how["layout"], how["style"], self._size, how["column"], gaps=gaps))
+        gaps, decimal = how.get("gaps", "drop"), how.get("decimal", "auto")
+        recipe = recipe_of(how["layout"], how["style"], self._size, how["column"], gaps=gaps, decimal=decimal)
+        drawer = Drawer(recipe)
         readings: dict[str, Reading] = {}
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
         for row, path in enumerate(paths):

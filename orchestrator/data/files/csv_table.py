@@ -24,11 +24,12 @@ ENCODINGS = ("utf-8", "cp1252", "cp932", "gb18030", "big5", "euc-kr", "latin-1")
 """What text without a mark may be in, tried in turn. All keep digits and delimiters as ASCII has them, so a wrong guess
 changes no number, only how names look."""
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
-DECIMAL_COMMA = re.compile(r"[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)?")
 DELIMITERS = ";\t|,"
 PREFERRED = ("data", "value")
 LOOKED_AT = 200
 """Rows that tell what the columns hold."""
+DOUBLED = 8
+"""So many lines, each second one empty, are no chance: their ends were doubled."""
 UNIT = re.compile(
     r"|[\[(].*[\])]|%|‰|°[CF]?|[kMmµunG]?(V|A|W|Hz|Pa|s|m|g|m/s|m/s2|m/s²|l|N|J|K|Ω)|C|F|h|min|bar|rpm|ppm|deg|rad"
 )
@@ -124,6 +125,8 @@ def _texts(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _table_of(text: str, column: str | None, encoding: str) -> Table:
+    if not text.strip():
+        raise SeriesError("empty")
     told = re.match(r'\s*"?sep=(.)"?\s*[\r\n]', text)
     delimiter = told[1] if told else _delimiter(text)
     try:
@@ -154,15 +157,17 @@ def _table_of(text: str, column: str | None, encoding: str) -> Table:
 def _alternate(rows: list[list[str]]) -> bool:
     """Whether every second line is empty, as where line ends were doubled."""
     even, odd = ({any(row) for row in rows[start::2]} for start in (0, 1))
-    return len(rows) > 2 and len(even) == len(odd) == 1 and even != odd
+    return len(rows) >= DOUBLED and len(even) == len(odd) == 1 and even != odd
 
 
 def _header(rows: list[list[str]], column: str | None) -> tuple[list[str] | None, int, list[str]]:
     """The header row (None: there is none), where the rows of the table begin, and the columns' names."""
     body = [row for row in rows if any(row) and not row[0].startswith("#")] or [row for row in rows if any(row)]
-    body = body[-LOOKED_AT:][len(body[-LOOKED_AT:]) // 2 :]
-    width = Counter(_width(row) for row in body).most_common(1)[0][0]
-    kinds = _kinds(body)
+    body = body[-LOOKED_AT:]
+    low = body[-max(2, len(body) // 3) :]  # where nothing stands any more that may be above a table
+    widths, low_widths = (Counter(map(_width, part)) for part in (body, low))
+    width = max(widths, key=lambda width: (widths[width], low_widths[width]))
+    kinds = _kinds(low)
     first = next((index for index, row in enumerate(rows) if _width(row) == width and _fits(row, kinds)), None)
     if first is None:  # there is no number in it at all
         head = next(index for index, row in enumerate(rows) if _width(row) == width)
@@ -191,11 +196,15 @@ def _nearest(heads: list[list[str]]) -> list[str] | None:
 
 
 def _too_short(above: list[list[str]], wanted: Sequence[str | None]) -> list[str] | None:
-    """The row right above the values where it has names, but fewer than they: then each row of values is in doubt."""
-    last = next((row for row in reversed(above) if any(row) and not row[0].startswith("#")), None)
-    if last is None or any(map(is_number, last)):
-        return None
-    return last if _width(last) > 1 or _has_one(last, wanted) else None
+    """The row above the values that has names, but fewer than they: then each row of values is in doubt."""
+    last: list[str] | None = None
+    for row in reversed(above):
+        if any(map(is_number, row)) or (row and row[0].startswith("#")):
+            break
+        if _has_one(row, wanted):
+            return row
+        last = last or (row if any(row) else None)
+    return last if last is not None and _width(last) > 1 else None
 
 
 def _has_one(row: list[str], names: Sequence[str | None]) -> bool:
@@ -207,7 +216,7 @@ def _is_head(row: list[str], width: int, kinds: list[Kind | None]) -> bool:
     if _width(row) < width or not any(row) or _fits(row, kinds):
         return False
     numbers = [cell for cell, kind in zip(row, kinds, strict=False) if kind in ("number", None)]
-    words = [cell for cell in numbers if cell and not is_number(cell)]
+    words = [cell for cell in numbers if not is_nothing(cell) and not is_number(cell)]
     if row[0].startswith("#") and width == 1:
         return False
     return bool(words) and (len(words) == len([cell for cell in numbers if cell]) or not is_number(row[0]))
@@ -250,18 +259,24 @@ def _width(row: list[str]) -> int:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter that stands equally often in most lines."""
+    """The delimiter that stands equally often in most lines of the file's second half; of several, in most above."""
     lines = [line for line in re.split(r"[\r\n]+", text[:100_000]) if line.strip()][:LOOKED_AT]
     unquoted = [re.sub(r'"[^"]*"', "", line) for line in lines]
-    shares: dict[str, int] = {}
+    half = len(unquoted) // 2
+    found: dict[str, tuple[int, int]] = {}
     for delimiter in DELIMITERS:
-        counts = Counter(count for line in unquoted if (count := line.count(delimiter)))
-        shares[delimiter] = max(counts.values(), default=0)
-    best = max(DELIMITERS, key=lambda delimiter: shares[delimiter])
-    head = next((line for line in unquoted if not line.startswith("#")), "")
-    commas = [line.strip() for line in unquoted if "," in line]
-    # One column by its header: a comma below it is a decimal comma, unless the rows are longer than the header.
-    if best == "," and "," not in head and commas and all(map(DECIMAL_COMMA.fullmatch, commas)):
+        counts = [line.count(delimiter) for line in unquoted]
+        usual, share = (
+            Counter(count for count in counts[half:] if count).most_common(1)[0] if any(counts[half:]) else (0, 0)
+        )
+        above = next((row for row in range(half) if counts[half - 1 - row] != usual), half)
+        found[delimiter] = share, above
+    best = max(DELIMITERS, key=lambda delimiter: found[delimiter])
+    # One column by its header: commas below it belong to the numbers, unless the rows are longer than the header.
+    first = next((index for index, line in enumerate(unquoted) if "," in line and is_number(line)), 0)
+    head, body = unquoted[first - 1], unquoted[first:]
+    numbers = sum(is_number(line) or is_nothing(line) for line in body)
+    if best == "," and first and "," not in head and not head.startswith("#") and numbers >= 0.8 * len(body):
         return ";"
     return best
 

@@ -35,6 +35,7 @@ FORMS = {
     mark: re.compile(rf"([+-]?) ?({groups}|\d+|(?=[{mark}]\d))(?:[{mark}](\d*))?({EXPONENT})", re.ASCII)
     for mark, groups in GROUPS.items()
 }
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+", re.ASCII)
 WITH_UNIT = re.compile(r"([+-]?[\d.,' ]*\d[.,]?(?:[eE][+-]?\d+)?) ?([^\d\s.,'+-][^\d]*)")
 BEFORE_UNIT = re.compile(r"([+-]?) ?([$€£¥]) ?(.*\d.*)")
 FLOAT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -51,6 +52,8 @@ class Numbers(NamedTuple):
     """The first of them; empty: there is none."""
     notations: tuple[str, ...]
     """How numbers are written that a plain reader would not take, in words."""
+    doubt: str = ""
+    """A cell that has two readings, where nothing in the column tells which is meant; empty: there is none."""
 
 
 def is_nothing(cell: str) -> bool:
@@ -60,41 +63,46 @@ def is_nothing(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Whether a cell is a number in any notation, be it one that can be read in two ways."""
+    if not any(map(str.isdigit, cell)):
+        return False
     text = cleaned(cell)
     return _finite(text) is not None or any(_read(text, mark) is not None for mark in FORMS) or _unit(text) is not None
 
 
-def numbers_of(cells: Sequence[str], comma: bool | None) -> Numbers:
+def numbers_of(cells: Sequence[str], comma: bool | None, decimal: Decimal | None = None) -> Numbers:
     """The numbers that cells hold.
 
-    `comma`: what the file's delimiter says of the decimal mark: True: it is a comma where it may be one; None: nothing.
-    Which mark it is, and what groups digits, is decided by all cells together; where they leave two readings with
-    unlike values, the cells in doubt are not read.
+    `comma`: what the file's delimiter says of the decimal mark. True: it is mostly a comma; False: a point; None:
+    nothing. Which mark it is, and what groups digits, is decided by all cells together, unless `decimal` is given.
     """
     values = np.full(len(cells), np.nan)
     odd: list[int] = []
-    pointed = False
+    pointed: dict[int, str] = {}
     for index, cell in enumerate(cells):
         number = _finite(cell)
         if number is None:
             odd.append(index)
-        else:
-            values[index] = number
-            pointed = pointed or "." in cell
+            continue
+        values[index] = number
+        if "." in cell:
+            pointed[index] = cell.strip()
     texts = {index: cleaned(cells[index]) for index in odd}
     texts = {index: text for index, text in texts.items() if text.lower() not in NOTHING}
-    if not texts:
+    certain = comma is False or not all(map(GROUPED.fullmatch, pointed.values()))
+    if not texts and (certain if decimal is None else decimal == "."):
         return Numbers(values, 0, "", ())
-    if pointed:  # plain points may be thousands, as the odd cells say
-        texts |= {index: cell.strip() for index, cell in enumerate(cells) if "." in cell and index not in texts}
+    texts |= pointed  # plain points may be thousands, as the others say
     plain = [cells[index] for index in range(len(cells)) if index not in texts and not np.isnan(values[index])]
     texts, notations = _without_unit(texts, bool(plain))
-    read = _read_all(texts, plain, comma)
+    if decimal is None:
+        read, doubt = _read_all(texts, plain, comma)
+    else:
+        read, doubt = {index: _read(text, decimal) for index, text in texts.items()}, ""
     unread = [index for index in sorted(texts) if read[index] is None]
     for index, number in read.items():
         values[index] = np.nan if number is None else number
     notations += _notations({index: cells[index] for index in texts if read[index] is not None}, read)
-    return Numbers(values, len(unread), cells[unread[0]].strip() if unread else "", tuple(notations))
+    return Numbers(values, len(unread), cells[unread[0]].strip() if unread else "", tuple(notations), doubt)
 
 
 def cleaned(cell: str) -> str:
@@ -130,24 +138,27 @@ def _read(text: str, mark: str) -> float | None:
     return _finite(f"{sign}{digits or '0'}.{fraction or '0'}{exponent.lower().replace('d', 'e')}")
 
 
-def _read_all(texts: dict[int, str], plain: Sequence[str], comma: bool | None) -> dict[int, float | None]:
-    """The number of each text, as all of them together say; None where none, or two, can be meant."""
+def _read_all(texts: dict[int, str], plain: Sequence[str], comma: bool | None) -> tuple[dict[int, float | None], str]:
+    """The number of each text, as all of them together say; None where none, or two, can be meant.
+
+    And one of them where all have two readings, and nothing tells which is meant: `1,234` may be thousands or not.
+    """
     by_point, by_comma = ({index: _read(text, mark) for index, text in texts.items()} for mark in (".", ","))
     numeric = [index for index in texts if by_point[index] is not None or by_comma[index] is not None]
     points = all(by_point[index] is not None for index in numeric)
     commas = all(by_comma[index] is not None for index in numeric)
-    if points and commas and any(by_point[index] != by_comma[index] for index in numeric):
-        if not any("," in texts[index] for index in numeric):
-            return by_point
-        # 1,234 and its like alone: thousands, unless others of a thousand or more stand there without a comma.
-        if comma or any(abs(float(cell)) >= 1000 for cell in plain):
-            return by_comma
-        return {index: _surely(by_point[index], by_comma[index], texts[index]) for index in texts}
-    if points:
-        return by_point
-    if commas:
-        return by_comma
-    return {index: _surely(by_point[index], by_comma[index], texts[index]) for index in texts}
+    unlike = [index for index in numeric if by_point[index] != by_comma[index]]
+    if points and commas and unlike:
+        marked = "," in texts[unlike[0]]
+        decimal = by_comma if marked else by_point
+        if any(abs(float(cell)) >= 1000 for cell in plain):  # no digits are grouped here
+            return decimal, ""
+        if (comma is False and not marked) or (not plain and comma is (True if marked else None)):
+            return decimal, ""
+        return dict.fromkeys(texts), texts[unlike[0]]
+    if points or commas:
+        return (by_point if points else by_comma), ""
+    return {index: _surely(by_point[index], by_comma[index], text) for index, text in texts.items()}, ""
 
 
 def _surely(by_point: float | None, by_comma: float | None, text: str) -> float | None:

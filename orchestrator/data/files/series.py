@@ -11,13 +11,17 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from orchestrator.data.files.csv_table import UTF8_MARK, SeriesError, column_index, inflated, read_table
-from orchestrator.data.files.number_cells import is_number, numbers_of
+from orchestrator.data.files.number_cells import Decimal, is_number, numbers_of
 
 Gaps = Literal["drop", "break", "interpolate"]
 GAPS: tuple[Gaps, ...] = get_args(Gaps)
+DecimalMark = Literal["auto", "point", "comma"]
+DECIMAL_MARKS: dict[DecimalMark, Decimal | None] = {"auto": None, "point": ".", "comma": ","}
 READER_VERSION = 2
 """Rises whenever the same bytes give other values: part of a store's keys."""
 NAMES_SHOWN = 8
+DECIMAL_BY_DELIMITER = {",": False, ";": True, "\t": None, "|": None}
+"""Whether the decimal mark is a comma, as far as the delimiter says: where the comma separates columns, it is none."""
 TEXT_SHOWN = 40
 
 
@@ -67,31 +71,36 @@ class Column(NamedTuple):
     reading: Reading
 
 
-def read_series(path: Path, column: str | None = None, gaps: Gaps = "drop") -> SeriesValues:
+def read_series(
+    path: Path, column: str | None = None, gaps: Gaps = "drop", decimal: DecimalMark = "auto"
+) -> SeriesValues:
     """The series of one CSV file, as `parse_series` finds it. A file that can't be read is a SeriesError too."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise SeriesError(f"can't be read: {error.strerror}") from error
-    return parse_series(data, column, gaps)
+    return parse_series(data, column, gaps, decimal)
 
 
-def parse_series(data: bytes, column: str | None = None, gaps: Gaps = "drop") -> SeriesValues:
+def parse_series(
+    data: bytes, column: str | None = None, gaps: Gaps = "drop", decimal: DecimalMark = "auto"
+) -> SeriesValues:
     """The series in the bytes of a CSV file, which gzip may have compressed.
 
     The column is the one named, else `data`, else `value`, else the first (the rule of the published models' code);
     capitals and spaces around a name make no difference. Rows without a number are counted and, by `gaps`, dropped, so
     that the rest moves left; left as breaks in the line (NaN); or interpolated between their neighbours. Comma,
     semicolon, tab or bar, lines above the header, files without one, byte-order marks, and numbers as people write them
-    (decimal commas, groups of digits, one unit after all) are understood where they leave no doubt. Plain files take
-    pyarrow's reader, others a tolerant one: the same bits from both.
+    (decimal commas, groups of digits, one unit after all) are understood where they leave no doubt; `decimal` tells
+    which mark is meant where they do. Plain files take pyarrow's reader, others a tolerant one: both give the same bits.
 
     Raises SeriesError where the file is empty, is no text, lacks the named column, or holds fewer than two numbers.
     """
     data = inflated(data)
     if not data.strip(UTF8_MARK + b"\r\n\t\f\v ,;"):
         raise SeriesError("empty")
-    taken = read_plain(data, column) or read_tolerant(data, column)
+    mark = DECIMAL_MARKS[decimal]
+    taken = (None if mark == "," else read_plain(data, column)) or read_tolerant(data, column, mark)
     found = np.isfinite(taken.values)
     if found.sum() < 2:
         raise SeriesError(_too_few(taken.reading, int(found.sum())))
@@ -137,7 +146,7 @@ def read_plain(data: bytes, column: str | None) -> Column | None:
     return Column(values, Reading(names[index], _listed(names), len(names), _rising(values), missing, 0, "", 0, "", ()))
 
 
-def read_tolerant(data: bytes, column: str | None) -> Column:
+def read_tolerant(data: bytes, column: str | None, decimal: Decimal | None = None) -> Column:
     """The column of any text that can be taken for rows. Short rows and cells that are no numbers give NaN."""
     table = read_table(data, column)
     names = table.names
@@ -149,7 +158,13 @@ def read_tolerant(data: bytes, column: str | None) -> Column:
     cells = [row[index] if index < len(row) else "" for row in table.rows]
     for number in longer:
         cells[number] = ""
-    numbers = numbers_of(cells, True if table.delimiter == ";" and len(names) > 1 else None)
+    comma = False if len(names) == 1 else DECIMAL_BY_DELIMITER[table.delimiter]
+    numbers = numbers_of(cells, comma, decimal)
+    if numbers.doubt:
+        raise SeriesError(
+            f"in column {names[index]!r} {numbers.doubt!r} and others may be thousands or have a decimal "
+            f"{'comma' if ',' in numbers.doubt else 'point'}: say which mark is decimal (data.decimal: point or comma)"
+        )
     empty = int(np.isnan(numbers.values).sum()) - numbers.unread - len(longer)
     example = numbers.example or (table.delimiter.join(table.rows[longer[0]]) if longer else "")
     above = table.above

@@ -25,7 +25,8 @@ class DrawBatch:
 
     def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape, own: OwnFiles | None = None) -> None:
         """`own`: the files of the user's own code, which a worker has once it has received them."""
-        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, recipe.gaps)
+        series = (recipe.gaps, recipe.decimal)
+        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, *series)
         if here != recipe:
             raise RuntimeError(
                 f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "

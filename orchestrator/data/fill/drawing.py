@@ -8,7 +8,7 @@ from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError
 from orchestrator.data.files.picture_layers import Planes
-from orchestrator.data.files.series import READER_VERSION, Gaps, Reading, parse_series
+from orchestrator.data.files.series import READER_VERSION, DecimalMark, Gaps, Reading, parse_series
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.plotting.plot_style import style_name
@@ -40,12 +40,13 @@ def recipe_of(
     column: str | None,
     kept: Planes = "rgb",
     gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
 ) -> Recipe:
     """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
     if not LAYOUTS[layout].plots:
         return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
     identity = f"{Renderer(style, size).identity}/series-{READER_VERSION}"
-    return Recipe(layout, style_name(style), size, column, identity, gaps=gaps)
+    return Recipe(layout, style_name(style), size, column, identity, gaps=gaps, decimal=decimal)
 
 
 class Drawer:
@@ -64,10 +65,11 @@ class Drawer:
 
     def __call__(self, sources: Sources) -> NDArray[np.uint8]:
         """The planes. Raises DrawingError with the reason where there is none."""
+        recipe = self._recipe
         try:
             if self._renderer is None:
-                return picture_layers.decode_planes(*sources, self._recipe.planes, self._recipe.size)
-            series = parse_series(sources.picture, self._recipe.column, self._recipe.gaps)
+                return picture_layers.decode_planes(*sources, recipe.planes, recipe.size)
+            series = parse_series(sources.picture, recipe.column, recipe.gaps, recipe.decimal)
             self.reading = series.reading
             return self._renderer.picture(series.values)
         except (SeriesError, ImageError, InputError) as error:

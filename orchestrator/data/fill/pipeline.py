@@ -16,7 +16,7 @@ import numpy as np
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
-from orchestrator.data.files.series import Gaps
+from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
@@ -72,6 +72,7 @@ def fill_store(
     size: tuple[int, int] | None,
     column: str | None = None,
     gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
     strict: bool = False,
     png: Path | None = None,
     workers: int | None = None,
@@ -81,6 +82,7 @@ def fill_store(
     """Make the store in `folder` hold the picture of every file below `root`, drawing only those it does not hold.
 
     `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
+    `decimal`: the decimal mark of series, where they leave it in doubt.
     `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files that
     give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells that
     can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
@@ -95,7 +97,7 @@ def fill_store(
         _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else root)
     crew = Workers(workers, start_engine, on_progress)
     listing = find_files(root, layout)
-    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal)
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:

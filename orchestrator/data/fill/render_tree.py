@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.data.files.csv_table import SeriesError
-from orchestrator.data.files.series import GAPS, Gaps, parse_series
+from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gaps, parse_series
 from orchestrator.data.files.series_remarks import column_remarks
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
@@ -65,6 +65,7 @@ def render(
     size: Size | None = 224,
     column: str | None = None,
     gaps: str = "drop",
+    decimal: str = "auto",
     png: str | Path | None = None,
     strict: bool = False,
     reporter: Reporter | None = None,
@@ -72,8 +73,9 @@ def render(
     """Render the CSVs below `csv_root` into the store of pictures in the folder `out`; what is there stays.
 
     `size`: N pixels a side or (height, width); None: each plot's own. `column`: the one to plot; unset: `data`, else
-    `value`, else the first. `gaps`: what becomes of rows without a number: drop, break or interpolate. `png`: a folder
-    that gets each picture as a PNG file too. `strict` makes a file that can't be used, or a cell that can't be read,
+    `value`, else the first. `gaps`: what becomes of rows without a number: drop, break or interpolate. `decimal`: auto,
+    or the mark that is meant where numbers leave it in doubt: point or comma. `png`: a folder that gets each picture as
+    a PNG file too. `strict` makes a file that can't be used, or a cell that can't be read,
     fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't be read,
     drawn or written.
     """
@@ -83,6 +85,9 @@ def render(
         raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
     read_anew()
     reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
+    mark = next((one for one in DECIMAL_MARKS if one == decimal), None)
+    if mark is None:
+        raise InputError(f"decimal is {decimal!r}; it must be one of: {', '.join(DECIMAL_MARKS)}.")
     known_gaps = next((one for one in GAPS if one == gaps), None)
     if known_gaps is None:
         raise InputError(f"gaps is {gaps!r}; it must be one of: {', '.join(GAPS)}.")
@@ -100,6 +105,7 @@ def render(
             size=height_width,
             column=column,
             gaps=known_gaps,
+            decimal=mark,
             png=None if png is None else Path(png),
             strict=strict,
         )
@@ -119,6 +125,7 @@ def fill_with_line(
     size: tuple[int, int] | None,
     column: str | None,
     gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
     strict: bool,
     png: Path | None = None,
     title: str = "render",
@@ -133,6 +140,7 @@ def fill_with_line(
             size=size,
             column=column,
             gaps=gaps,
+            decimal=decimal,
             strict=strict,
             png=png,
             start_engine=engine.start,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.files.mask_remarks import mask_remarks
 from orchestrator.data.files.picture_layers import RGB, MaskState, Planes, channels_of
-from orchestrator.data.files.series import Gaps, Reading
+from orchestrator.data.files.series import DecimalMark, Gaps, Reading
 from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import Part, Skipped
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
@@ -41,17 +41,20 @@ class Recipe:
     """What is kept of each picture, in this order."""
     gaps: Gaps = "drop"
     """Of series: what becomes of rows without a number."""
+    decimal: DecimalMark = "auto"
+    """Of series: the decimal mark, where it is given."""
 
     def key(self, content: str, mask: str = "") -> str:
         """The name of what this recipe makes of a content and of a mask's content."""
         if mask:
             content = f"{content}+{mask}"
         text = f"{content}\n{self.identity}\n{self.size}\n{self.column!a}"
-        return text_sha256(text if self.gaps == "drop" else f"{text}\n{self.gaps}")[:32]
+        more = f"\n{self.gaps}\n{self.decimal}" if (self.gaps, self.decimal) != ("drop", "auto") else ""
+        return text_sha256(text + more)[:32]
 
     def differences(self, other: "Recipe") -> list[str]:
         """Where the user asked for something else, as `name old, not new`; other versions are no difference."""
-        names = ("layout", "style", "size", "column", "gaps")
+        names = ("layout", "style", "size", "column", "gaps", "decimal")
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         return [f"{name} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]
 

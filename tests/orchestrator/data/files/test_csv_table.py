@@ -109,7 +109,7 @@ def test_a_second_header_and_a_footer_are_counted() -> None:
     ("text", "gaps"),
     [
         ("value\n1\n\n\n2\n\n3\n\n", 3),
-        ("value\n\n1\n\n2\n\n3\n", 0),
+        ("value\n\n1\n\n2\n\n3\n\n4\n\n5\n\n6\n", 0),
         ("time,value\n0,1\n\n1,2\n2,\n3,4\n", 1),
         ("time,value\n0,1\n,\n2,2\n,,\n,,\n", 1),
     ],
@@ -161,3 +161,13 @@ def test_gzip_is_read_and_bounded() -> None:
         parse_series(b"\x1f\x8b\x08\x00nonsense")
     with pytest.raises(SeriesError, match="too large: more than 128 MiB"):
         inflated(gzip.compress(b"1\n" * (MOST_BYTES // 2 + 1), 1))
+
+
+def test_numbers_of_two_readings_are_refused_until_the_mark_is_given() -> None:
+    data = b'time,value\n0,"1,234"\n1,"113"\n'
+    with pytest.raises(SeriesError, match=r"'1,234' and others may be thousands .*data.decimal: point or comma"):
+        parse_series(data)
+    assert parse_series(data, decimal="comma").values.tolist() == [1.234, 113]
+    assert parse_series(data, decimal="point").values.tolist() == [1234, 113]
+    assert parse_series(b"value\n1.234\n2.345\n").values.tolist() == [1.234, 2.345]
+    assert parse_series(b"value\n1.234\n2.345\n", decimal="comma").values.tolist() == [1234, 2345]

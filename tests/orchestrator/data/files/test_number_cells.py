@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.data.files.number_cells import numbers_of
+from orchestrator.data.files.number_cells import Decimal, numbers_of
 
 MINUS, NARROW, NO_BREAK = "\u2212", "\u202f", "\u00a0"
 
@@ -32,6 +32,7 @@ MINUS, NARROW, NO_BREAK = "\u2212", "\u202f", "\u00a0"
         (["€ 12,50", "€ -3,10"], [12.5, -3.1]),
         (["12,5°C", "-3,5°C"], [12.5, -3.5]),
         (["1.5", "2", " 3 ", "1e3"], [1.5, 2, 3, 1000]),
+        (["4.745", "5.125"], [4.745, 5.125]),
         # A comma beside numbers of a thousand and more that have none groups nothing.
         (["1,234", "2345", "0"], [1.234, 2345, 0]),
         (["12,5", "13.5"], [12.5, 13.5]),
@@ -46,8 +47,6 @@ def test_what_can_be_read_without_doubt_is_read(cells: list[str], expected: list
 @pytest.mark.parametrize(
     ("cells", "unread", "example"),
     [
-        (["1,234", "2,345"], 2, "1,234"),
-        (["980", "1,020"], 1, "1,020"),
         (["1.5", "ERR", "2"], 1, "ERR"),
         (["1", "inf", "-inf", "1e999", "∞"], 4, "inf"),
         (["1", "#DIV/0!", "OL", ">100", "<0.1", "~5"], 5, "#DIV/0!"),
@@ -70,6 +69,45 @@ def test_what_stands_for_no_value_is_a_gap(cell: str) -> None:
     read = numbers_of(["1", cell, "2"], None)
     assert read.values.tolist()[::2] == [1, 2]
     assert (read.values[1] != read.values[1], read.unread) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "comma", "doubt"),
+    [
+        (["1,234", "2,345"], None, "1,234"),
+        (["1,234", "2,345"], False, "1,234"),
+        (["980", "1,020"], False, "1,020"),
+        (["980", "1,020"], True, "1,020"),
+        (["113", "4.745"], True, "4.745"),
+        (["113", "4.745"], None, "4.745"),
+        (["113", f"{MINUS}4.745"], None, "-4.745"),
+        (["113", "4.745"], False, ""),
+        (["4.745", "5.125"], True, "4.745"),
+        (["4.745", "5.125"], None, ""),
+        (["113", "4.745", "1.5"], True, ""),
+        (["113", "4.745", "0.125"], True, ""),
+        (["1130", "4.745"], True, ""),
+    ],
+)
+def test_a_column_of_two_readings_is_in_doubt(cells: list[str], comma: bool | None, doubt: str) -> None:
+    assert numbers_of(cells, comma).doubt == doubt
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal", "expected"),
+    [
+        (["1,234", "113"], ",", [1.234, 113]),
+        (["1,234", "113"], ".", [1234, 113]),
+        (["4.745", "113"], ".", [4.745, 113]),
+        (["4.745", "113"], ",", [4745, 113]),
+        (["12,5"], ".", [None]),
+    ],
+)
+def test_a_mark_that_is_given_leaves_no_doubt(cells: list[str], decimal: Decimal, expected: list[float | None]) -> None:
+    for comma in (True, False, None):
+        read = numbers_of(cells, comma, decimal)
+        assert [None if value != value else value for value in read.values.tolist()] == expected
+        assert read.doubt == ""
 
 
 def test_a_delimiter_that_leaves_the_comma_free_says_what_the_comma_is() -> None:
