@@ -92,7 +92,8 @@ def parse_series(
     that the rest moves left; left as breaks in the line (NaN); or interpolated between their neighbours. Comma,
     semicolon, tab or bar, lines above the header, files without one, byte-order marks, and numbers as people write them
     (decimal commas, groups of digits, one unit after all) are understood where they leave no doubt; `decimal` tells
-    which mark is meant where they do. Plain files take pyarrow's reader, others a tolerant one: both give the same bits.
+    which mark is meant where they do. Plain files take pyarrow's reader, others a tolerant one; both give the same
+    bits.
 
     Raises SeriesError where the file is empty, is no text, lacks the named column, or holds fewer than two numbers.
     """
