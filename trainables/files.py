@@ -1,10 +1,12 @@
 """Files that are there whole or not at all, lines that are on the disk before anything goes on, and SHA-256."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import socket
+import stat
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -90,6 +92,22 @@ def append_line_beside_others(path: Path, text: str) -> None:
     try:
         os.write(descriptor, text.encode("ascii") + b"\n")
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_regular(path: str | Path) -> bytes:
+    """The bytes of a regular file. Raises OSError for anything else that may have taken its place: the reading of a
+    pipe without a writer, or of a device, may never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
+            return file.read()
     finally:
         os.close(descriptor)
 

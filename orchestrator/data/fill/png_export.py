@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator.data.fill.worker_results import Written
+from orchestrator.data.layouts.listing import without_suffix
 from orchestrator.data.store.index import Index
 from orchestrator.data.store.lazy_arrays import StoredPictures
 from trainables.errors import InputError
@@ -117,7 +118,7 @@ class WritePngs:
 
 def png_targets(paths: list[str]) -> list[str]:
     """Each file's PNG: `a/b.csv` -> `a/b.png`; where two files would share one, their suffixes stay: `a/b.csv.png`."""
-    targets = [str(PurePosixPath(path).with_suffix(".png")) for path in paths]
+    targets = [without_suffix(path) + ".png" for path in paths]
     counts = Counter(targets)
     long = [path + ".png" if counts[target] > 1 else target for path, target in zip(paths, targets, strict=True)]
     if len(set(long)) == len(long):

@@ -35,7 +35,10 @@ def inspection_text(seen: Inspection) -> str:
     if seen.split is not None and seen.grouped:
         lines.append(f"Sources:     {len(set(seen.split.groups))} different source pictures")
     reasons = Counter(one.reason for one in seen.skipped)
-    lines.append(f"Left out:    {len(seen.skipped)} files or lines" if reasons else "Left out:    nothing")
+    others = sum(seen.listing.others.values())
+    left_out = f"{len(seen.skipped)} files or lines" if reasons else ""
+    left_out += f"{' and ' if reasons else ''}{others} for the suffix" if others else ""
+    lines.append(f"Left out:    {left_out or 'nothing'}")
     for reason, count in reasons.most_common():
         example = next(one.path for one in seen.skipped if one.reason == reason)
         lines.append(f"  - {count} times: {reason}, such as {example!r}")
@@ -66,6 +69,7 @@ def inspection_json(seen: Inspection) -> dict[str, Any]:
         "across": seen.across,
         "conflicting": seen.conflicting,
         "skipped": [{"path": one.path, "reason": one.reason} for one in seen.skipped],
+        "other_suffixes": seen.listing.others,
         "remarks": list(seen.remarks),
         "split": None if seen.split is None else split_counts(seen, seen.split),
         "split_remarks": [] if seen.split is None else list(seen.split.remarks),

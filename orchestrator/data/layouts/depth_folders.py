@@ -4,12 +4,22 @@ MVTec 3D-AD: Bergmann, Jin, Sattlegger, Steger, "The MVTec 3D-AD Dataset for Uns
 Localization", VISAPP 2022.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.data.layouts.detection_listing import counted, finished, stem
-from orchestrator.data.layouts.listing import PART_FOLDERS, Layout, ListedFile, Listing, Skipped, Walk
+from orchestrator.data.layouts.detection_listing import counted, finished, without_ending
+from orchestrator.data.layouts.left_out import of_other_suffix, refuse_lost_folders
+from orchestrator.data.layouts.listing import (
+    PART_FOLDERS,
+    Layout,
+    ListedFile,
+    Listing,
+    Skipped,
+    Walk,
+    without_suffix,
+)
+from orchestrator.data.layouts.names import folded, paired
 from orchestrator.data.layouts.walking import in_order
 from trainables.errors import InputError
 
@@ -31,8 +41,11 @@ class DepthFolders:
         Or, without these folders, `<part>/<class>/x.*` with `x_depth.*` and `x_mask.*`. A picture without depth is
         skipped. InputError where none has depth, and for what `finished` refuses.
         """
-        found, skipped = tree.found, list(tree.skipped)
-        pictures, depths, masks = _sorted_out(found, self)
+        self._refuse_lost(layout, tree)
+        skipped = list(tree.skipped)
+        pictures, depths, masks = _sorted_out(tree.found, self)
+        keys = [key for key, _ in pictures]
+        depth_of, mask_of = (paired(keys, {key: paths[0] for key, paths in one.items()}) for one in (depths, masks))
         files: list[ListedFile] = []
         reasons: Counter[str] = Counter()
         used: set[str] = set()
@@ -42,41 +55,55 @@ class DepthFolders:
             reasons[why] += 1
 
         for key, path in pictures:
-            part = PART_FOLDERS.get(key.split("/", 1)[0].lower())
+            part = PART_FOLDERS.get(folded(key.split("/", 1)[0]))
             # <part>/<class>/<stem>
             folders = key.split("/")[1:-1]
             if part is None or not folders:
                 skip(path, f"outside {layout.shape}")
                 continue
-            depth, mask = depths.get(key), masks.get(key)
+            depth, mask = depth_of.get(key), mask_of.get(key)
             used |= {one for one in (depth, mask) if one is not None}
             if depth is None:
                 skip(path, "no depth")
             else:
-                normal = folders[0] == layout.normal
-                files.append(ListedFile(path, folders[0], part, depth, None if normal else mask))
+                normal = folded(folders[0]) == layout.normal
+                kind = layout.normal if normal and layout.normal else folders[0]
+                files.append(ListedFile(path, kind, part, depth, None if normal else mask))
         if not files and reasons["no depth"]:
             raise InputError(
                 f"None of the {reasons['no depth']} pictures in {str(root)!r} has its depth (layout: {layout.name}: "
-                f"{layout.shape}). Name each depth as its picture, or use another layout (data.layout)."
+                f"{layout.shape}). Name each depth as its picture, or use another layout (data.layout). "
+                + of_other_suffix(tree)
             )
-        for lonely in in_order([Skipped(path, "") for path in {*depths.values(), *masks.values()} - used]):
+        every = {path for paths in (*depths.values(), *masks.values()) for path in paths}
+        for lonely in in_order(Skipped(path, "") for path in every - used):
             skip(lonely.path, "a depth or mask without its picture")
         remarks = [line for why, count in reasons.items() for line in counted("files", why, count)]
         return finished(root, layout, files, skipped, remarks)
 
+    def _refuse_lost(self, layout: Layout, tree: Walk) -> None:
+        """InputError where a class's folder, or one of pictures, depth or masks, loses all its files for the suffix."""
+        inside = {folder: folder.split("/") for folder in tree.others}
+        ours = {folder: parts for folder, parts in inside.items() if folded(parts[0]) in PART_FOLDERS}
+        names = (self.picture, self.depth, self.mask)
+        places = ["/".join(parts[:2]) for parts in ours.values()]
+        refuse_lost_folders(
+            tree, layout, [*places, *(one for one, parts in ours.items() if folded(parts[-1]) in names)]
+        )
+
     def clue(self, root: Path, tree: Walk) -> str:
         """Folders of depth, or of masks, beside one of pictures."""
-        for folder, names in sorted(tree.found.items()):
-            above, _, last = folder.rpartition("/")
-            if last == self.depth and f"{above}/{self.picture}" in tree.found:
-                return f"there are folders {above}/{self.picture} and {self.depth}"
-            if self.beside and any(name.rpartition(".")[0].endswith("_depth") for name in names):
+        folders = {tuple(folder.rpartition("/")[::2]): folder for folder in sorted(tree.found)}
+        plain = {(above, folded(last)) for above, last in folders}
+        for (above, last), folder in folders.items():
+            if folded(last) == self.depth and (above, self.picture) in plain:
+                return f"there are folders {above}/{self.picture} and {last}"
+            names = tree.found[folder] if self.beside else ()
+            if any(without_suffix(name).lower().endswith("_depth") for name in names):
                 return f"there are files in {folder or 'the root'} whose names end in _depth"
-        for folder in sorted(tree.found) if self.beside else ():
-            above, _, last = folder.rpartition("/")
-            if last == self.mask and f"{above}/{self.picture}" in tree.found:
-                return f"there are folders {above}/{self.picture} and {self.mask}"
+        for above, last in folders if self.beside else ():
+            if folded(last) == self.mask and (above, self.picture) in plain:
+                return f"there are folders {above}/{self.picture} and {last}"
         return ""
 
 
@@ -86,21 +113,22 @@ MVTEC3D = DepthFolders("rgb", "xyz", "gt", beside=False)
 
 def _sorted_out(
     found: dict[str, list[str]], names: DepthFolders
-) -> tuple[list[tuple[str, str]], dict[str, str], dict[str, str]]:
-    """Pictures as (key, path), depths and masks as path by key; the key is the picture's place without `rgb/`."""
+) -> tuple[list[tuple[str, str]], dict[str, list[str]], dict[str, list[str]]]:
+    """Pictures as (key, path), depths and masks as paths by key; the key is the picture's place without `rgb/`."""
     pictures: list[tuple[str, str]] = []
-    depths: dict[str, str] = {}
-    masks: dict[str, str] = {}
+    depths: dict[str, list[str]] = defaultdict(list)
+    masks: dict[str, list[str]] = defaultdict(list)
     for folder, files in found.items():
         above, _, last = folder.rpartition("/")
+        kind = folded(last)
+        place = above if kind in (names.picture, names.depth, names.mask) else folder
         for name in files:
-            path, bare = f"{folder}/{name}" if folder else name, stem(name)
-            inside = last in (names.picture, names.depth, names.mask)
-            place = above if inside else folder
-            if last == names.depth or (last != names.mask and bare.endswith("_depth")):
-                depths.setdefault(f"{place}/{bare.removesuffix('_depth')}", path)
-            elif last == names.mask or bare.endswith("_mask"):
-                masks.setdefault(f"{place}/{bare.removesuffix('_mask')}", path)
+            path, bare = f"{folder}/{name}" if folder else name, without_suffix(name)
+            ending = bare.lower()
+            if kind == names.depth or (kind != names.mask and ending.endswith("_depth")):
+                depths[f"{place}/{without_ending(bare, '_depth')}"].append(path)
+            elif kind == names.mask or ending.endswith("_mask"):
+                masks[f"{place}/{without_ending(bare, '_mask')}"].append(path)
             else:
                 pictures.append((f"{place}/{bare}", path))
     return pictures, depths, masks

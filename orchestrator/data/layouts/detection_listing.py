@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from orchestrator.data.layouts.listing import Layout, ListedFile, Listing, Skipped
+from orchestrator.data.layouts.names import class_names
 from orchestrator.data.layouts.walking import in_order
 from trainables.errors import InputError
 
 
-def stem(path: str) -> str:
-    """A path without its suffix, which every listed file has."""
-    return path[: path.rindex(".")]
+def without_ending(name: str, ending: str) -> str:
+    """A name without an ending such as `_mask`, whatever its capitals."""
+    return name[: -len(ending)] if name.lower().endswith(ending) else name
 
 
 def counted(what: str, why: str, count: int) -> list[str]:
@@ -18,9 +19,19 @@ def counted(what: str, why: str, count: int) -> list[str]:
 
 
 def finished(
-    root: Path, layout: Layout, files: list[ListedFile], skipped: list[Skipped], remarks: list[str]
+    root: Path,
+    layout: Layout,
+    files: list[ListedFile],
+    skipped: list[Skipped],
+    remarks: list[str],
+    read: tuple[str, ...] = (),
 ) -> Listing:
-    """The listing of a detection layout. InputError where no normal picture trains, or there is no anomaly at all."""
+    """The listing of a detection layout. InputError where no normal picture trains, or there is no anomaly at all.
+
+    A file's `class_name` is its folder's name: what is to be said of these names is added to the remarks.
+    """
+    kinds, said = class_names(file.class_name for file in files)
+    files = [file._replace(class_name=kinds[file.class_name]) for file in files]
     listing = Listing(root, layout, in_order(files), in_order(skipped), tuple(remarks))
     normal = listing.normal
     if not files:
@@ -40,4 +51,4 @@ def finished(
             f"(layout: {layout.name}: {layout.shape}). Add anomalies to test."
         )
     remark = f"Every picture in {layout.trains} is taken as normal, which can't be checked."
-    return Listing(root, layout, listing.files, listing.skipped, (remark, *remarks))
+    return Listing(root, layout, listing.files, listing.skipped, (remark, *remarks, *said), read)

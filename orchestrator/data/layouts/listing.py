@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 Part = Literal["train", "validation", "test"]
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp")
+SERIES_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
+HIDDEN = "names that begin with a dot"
 PART_FOLDERS: dict[str, Part] = {
     "train": "train",
     "training": "train",
@@ -75,10 +78,33 @@ class Walk(NamedTuple):
 
     found: dict[str, list[str]]
     """By relative folder, the names of the files that have one of the suffixes."""
-    others: Counter[str]
-    """How many files have another suffix, by suffix."""
+    others: dict[str, Counter[str]]
+    """By relative folder, how many files have another suffix, by suffix."""
+    examples: dict[str, str]
+    """Of each such suffix the first file."""
     skipped: list[Skipped]
-    """What can't be read."""
+    """What can't be read, and what is not read twice."""
+    apart: Counter[str]
+    """How many files that have one of the suffixes lie where nothing is taken: in hidden or system folders, by folder;
+    under HIDDEN those that are hidden themselves."""
+    empty: list[str]
+    """Folders that hold nothing, or hidden entries only."""
+
+    @property
+    def suffixes(self) -> Counter[str]:
+        """How many files have another suffix, by suffix."""
+        total: Counter[str] = Counter()
+        for counts in self.others.values():
+            total.update(counts)
+        return total
+
+    def without(self, path: str) -> "Walk":
+        """The same without one file of another suffix, which a layout has a use for."""
+        folder, suffix = path.rpartition("/")[0], suffix_of(path)
+        if not self.others.get(folder, Counter[str]())[suffix]:
+            return self
+        left = {**self.others, folder: self.others[folder] - Counter({suffix: 1})}
+        return self._replace(others={name: counts for name, counts in left.items() if counts})
 
 
 @dataclass(frozen=True)
@@ -91,8 +117,25 @@ class Listing:
     skipped: tuple[Skipped, ...]
     remarks: tuple[str, ...] = ()
     """What the user should know of it, one sentence each."""
+    read: tuple[str, ...] = ()
+    """Files of another suffix that the layout has read."""
+    others: dict[str, int] = field(default_factory=dict)
+    """How many files were left out for their suffix, by suffix."""
 
     @property
     def normal(self) -> str | None:
         """The class that is normal, where the layout says so."""
         return self.layout.normal
+
+
+def without_suffix(path: str) -> str:
+    """A path without its suffix, which every listed file has; `.csv.gz` is one."""
+    name = path.lower()
+    known = [suffix for suffix in (*SERIES_SUFFIXES, *PICTURE_SUFFIXES) if name.endswith(suffix)]
+    return path[: -len(max(known, key=len))] if known else path
+
+
+def suffix_of(path: str) -> str:
+    """The suffix of any file in small letters, with the one before it where it is of a packed file: `.txt.gz`."""
+    suffixes = PurePosixPath(path.lower()).suffixes
+    return "".join(suffixes[-2:] if suffixes and suffixes[-1] in PACKED else suffixes[-1:])

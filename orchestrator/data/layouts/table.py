@@ -1,14 +1,16 @@
 """The one table of layouts, and the door to the files of a tree that lies as one of them says."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.data.layouts.class_folders import find_class_folders, mostly_pictures, mostly_series
 from orchestrator.data.layouts.depth_folders import MVTEC3D, RGBD
-from orchestrator.data.layouts.listing import Layout, Listing
+from orchestrator.data.layouts.left_out import name_remarks, nothing_found, remarks_on
+from orchestrator.data.layouts.listing import SERIES_SUFFIXES, Layout, Listing
 from orchestrator.data.layouts.mvtec import find_mvtec, mvtec_clue
 from orchestrator.data.layouts.spill import find_spill, spill_clue
-from orchestrator.data.layouts.walking import checked_root, nothing_found, walk
+from orchestrator.data.layouts.walking import checked_root, walk
 from trainables.errors import InputError
 
 LAYOUTS = {
@@ -20,7 +22,7 @@ LAYOUTS = {
             shape="one folder for each class",
             find=find_class_folders,
             clue=mostly_series,
-            suffixes=(".csv",),
+            suffixes=SERIES_SUFFIXES,
             plots=True,
         ),
         Layout(
@@ -84,25 +86,29 @@ def find_files(root: Path, layout: LayoutName) -> Listing:
     """List the files of a tree that lies as `layout` says. No picture is opened.
 
     Raises InputError where the root can't be read, where it does not lie so, where all files are of one class, and,
-    for the detection layouts, where no normal picture trains.
+    for the detection layouts, where no normal picture trains. Remarks say what was left out for its suffix or place.
     """
     if layout not in LAYOUTS:
         raise InputError(f"There is no layout {layout!r}. Layouts: {', '.join(LAYOUTS)}.")
     row = LAYOUTS[layout]
-    files = walk(checked_root(root, row.shape), row.suffixes)
-    if not files.found:
-        raise nothing_found(root, row, files.others, LAYOUTS.values())
-    return row.find(root, row, files)
+    tree = walk(checked_root(root, row.shape), row.suffixes)
+    if not tree.found:
+        raise nothing_found(root, row, tree, LAYOUTS.values())
+    listing = row.find(root, row, tree)
+    for path in listing.read:
+        tree = tree.without(path)
+    remarks = (*listing.remarks, *name_remarks(listing.files), *remarks_on(tree, row))
+    return replace(listing, remarks=remarks, others=dict(tree.suffixes))
 
 
 def guess_layout(root: Path) -> tuple[LayoutName, str]:
     """The layout, and what in the tree says so. InputError where it holds no file that any layout takes."""
     suffixes = {suffix: None for row in LAYOUTS.values() for suffix in row.suffixes}
-    files = walk(checked_root(root, LAYOUTS["images"].shape), tuple(suffixes))
-    if not files.found:
-        raise nothing_found(root, LAYOUTS["images"], files.others, LAYOUTS.values())
+    tree = walk(checked_root(root, LAYOUTS["images"].shape), tuple(suffixes))
+    if not tree.found:
+        raise nothing_found(root, LAYOUTS["images"], tree, LAYOUTS.values())
     for row in reversed(LAYOUTS.values()):
-        clue = row.clue(root, files)
+        clue = row.clue(root, tree)
         if clue:
             return row.name, clue
     raise AssertionError("one of the layouts of class folders always has a clue")

@@ -1,6 +1,8 @@
 """Contents are hashed once, and again only where a file may have changed."""
 
+import contextlib
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -107,3 +109,35 @@ def test_the_digest_is_of_names_looks_root_and_what_was_skipped(tmp_path: Path) 
         digest(Listing(tmp_path, LAYOUTS["series"], full.files, (Skipped("c", "why"),)), looks),
     ]
     assert len({digest(full, looks), *others}) == 6
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder", "link to a pipe"])
+def test_what_takes_a_files_place_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"2")
+    full = listing(tmp_path, "a", "b")
+    looks = look_at(full)
+    (tmp_path / "a").unlink()
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "a")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound, contextlib.chdir(tmp_path):
+            bound.bind("a")
+    elif kind == "device":
+        (tmp_path / "a").symlink_to("/dev/zero")
+    elif kind == "folder":
+        (tmp_path / "a").mkdir()
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "a").symlink_to("pipe")
+    contents, unreadable = hash_contents(full, looks, {})
+    assert set(contents) == {"b"}
+    assert unreadable["a"].startswith("can't be read: ")
+
+
+def test_a_class_of_another_name_than_its_folder_is_seen(tmp_path: Path) -> None:
+    path = "caf\udce9/1.csv"
+    listed = [
+        Listing(tmp_path, LAYOUTS["series"], (ListedFile(path, name, None),), ()) for name in ("caf\udce9", "caf\\xe9")
+    ]
+    assert digest(listed[0], [None]) != digest(listed[1], [None])

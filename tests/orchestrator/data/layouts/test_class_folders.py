@@ -104,7 +104,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "layout", "message"),
     [
-        ([], "series", r"No \.csv files .*no other files either"),
+        ([], "series", r"No \.csv, .* or \.tsv\.gz files .*no other files either"),
         (["a/1.png", "b/2.png"], "series", r"Found instead: 2 \.png\. Use layout: images"),
         (["a/1.csv"], "images", r"No \.png, .* or \.webp files .*1 \.csv\. Use layout: series"),
         (["a/1.txt", "a/README"], "series", r"Found instead: 1 \.txt, 1 without a suffix\. Check the path"),
