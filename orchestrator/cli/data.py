@@ -42,7 +42,7 @@ def inspect(
 
 
 def render(
-    csv_root: Annotated[Path, typer.Argument(metavar="CSV_ROOT", help="The tree of CSVs; its folders are classes.")],
+    csvs: Annotated[list[Path], typer.Argument(metavar="CSVS...", help="A folder of CSVs, of any tree, or files.")],
     out: Annotated[Path, typer.Option("--out", metavar="STORE", help="The folder of the pictures' store.")],
     style: Annotated[
         str,
@@ -72,7 +72,7 @@ def render(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Render a tree of CSVs to a store of plots.
+    """Render CSVs to a store of plots.
 
     What is rendered already is not rendered again.
     """
@@ -80,7 +80,7 @@ def render(
     from orchestrator.data.picture_size import parse_size
 
     result = draw(
-        csv_root,
+        csvs,
         out,
         style=style,
         size=parse_size(size),

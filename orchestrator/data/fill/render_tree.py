@@ -1,5 +1,6 @@
 """Rendering with a line of progress: a step of a run, and the command `orchestrate render`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gap
 from orchestrator.data.files.series_remarks import column_remarks
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
-from orchestrator.data.layouts.table import LayoutName, find_files
+from orchestrator.data.layouts.table import LayoutName, find_any_files
 from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
+from trainables.files import read_regular
 from trainables.own_code import read_anew
 
 LOOKED_AT = 1000
@@ -47,8 +49,9 @@ class Rendered:
         """For a person."""
         store = self.filled.store
         height, width, _ = store.pictures.shape[1:]
+        folders = len(store.classes)
         lines = [
-            f"{len(store.paths)} pictures of {height}x{width} in {len(store.classes)} classes: "
+            f"{len(store.paths)} pictures of {height}x{width} in {folders} {'folder' if folders == 1 else 'folders'}: "
             f"{self.filled.rendered} rendered, {self.filled.reused} were there already.",
             *skipped_lines(self.filled),
             *store.remarks,
@@ -58,7 +61,7 @@ class Rendered:
 
 
 def render(
-    csv_root: str | Path,
+    csvs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     style: str = "seed",
@@ -70,35 +73,36 @@ def render(
     strict: bool = False,
     reporter: Reporter | None = None,
 ) -> Rendered:
-    """Render the CSVs below `csv_root` into the store of pictures in the folder `out`; what is there stays.
+    """Render CSVs into the store of pictures in the folder `out`; what is there stays.
 
-    `size`: N pixels a side or (height, width); None: each plot's own. `column`: the one to plot; unset: `data`, else
-    `value`, else the first. `gaps`: what becomes of rows without a number: drop, break or interpolate. `decimal`: auto,
-    or the mark that is meant where numbers leave it in doubt: point or comma. `png`: a folder that gets each picture as
-    a PNG file too. `strict` makes a file that can't be used, or a cell that can't be read,
-    fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't be read,
-    drawn or written.
+    `csvs`: a folder, of whatever tree, or files. `size`: N pixels a side or (height, width); None: each plot's own.
+    `column`: the one to plot; unset: `data`, else `value`, else the first. `gaps`: what becomes of rows without a
+    number: drop, break or interpolate. `decimal`: auto, or the mark that is meant where numbers leave it in doubt:
+    point or comma. `png`: a folder that gets each picture as a PNG file too. `strict` makes a file that can't be used,
+    or a cell that can't be read, fatal instead of skipped. `reporter` says what happens; unset, on standard error.
+    InputError for what can't be read, drawn or written.
     """
     try:
         height_width = None if size is None else sides(checked_size(size))
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
     read_anew()
-    reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
+    reporter, folder = reporter or Reporter(), Path(out)
     mark = next((one for one in DECIMAL_MARKS if one == decimal), None)
     if mark is None:
         raise InputError(f"decimal is {decimal!r}; it must be one of: {', '.join(DECIMAL_MARKS)}.")
     known_gaps = next((one for one in GAPS if one == gaps), None)
     if known_gaps is None:
         raise InputError(f"gaps is {gaps!r}; it must be one of: {', '.join(GAPS)}.")
-    for remark in early_remarks(find_files(root, "series"), column):
+    listing = find_any_files([Path(csvs)] if isinstance(csvs, str | Path) else [Path(one) for one in csvs], "series")
+    for remark in (*listing.remarks, *early_remarks(listing, column)):
         reporter.say(remark)
     engine = Engine()
     try:
         filled = fill_with_line(
             reporter,
             engine,
-            root,
+            listing,
             folder,
             layout="series",
             style=style,
@@ -117,7 +121,7 @@ def render(
 def fill_with_line(
     reporter: Reporter,
     engine: Engine,
-    root: Path,
+    root: Path | Listing,
     folder: Path,
     *,
     layout: LayoutName,
@@ -164,7 +168,7 @@ def early_remarks(listing: Listing, column: str | None) -> list[str]:
     read = 0
     for file in listing.files[:: max(1, len(listing.files) // LOOKED_AT)]:
         try:
-            data = (listing.root / file.path).read_bytes()
+            data = read_regular(listing.root / file.path)
             readings.append(parse_series(data).reading)
         except (OSError, SeriesError):
             continue

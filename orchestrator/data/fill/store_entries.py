@@ -93,10 +93,10 @@ class Filling:
             self.rendered += len(keys)
         self.remarks |= {result["remark"]} - {""}
 
-    def index(self) -> Index:
+    def index(self, least_classes: int = 2) -> Index:
         """The rows of the files that have pictures, and those that have none, with the reason.
 
-        InputError where no picture, or those of one class only, came out.
+        InputError where no picture, or those of fewer classes, came out.
         """
         shards = sorted(self._shards)
         numbers = {name: number for number, name in enumerate(shards)}
@@ -121,7 +121,8 @@ class Filling:
                 reason = self._reasons.get(file.path, "it changed while it was read; run again")
                 failed.append(FailedRow(file.path, reason, None, *UNSURE))
         failed.sort(key=lambda row: os.fsencode(row.path))
-        self._refuse_too_few(classes, len(rows), failed)
+        if len(classes) < least_classes:
+            raise self._too_few(classes, len(rows), failed)
         # What failed for another cause than its content is tried again, and what changed lately is hashed again.
         kept = {row.path for row in failed if row.content is not None}.union(row.path for row in rows)
         settled = all(
@@ -176,13 +177,11 @@ class Filling:
             if reading is not None:
                 self._readings[key] = reading
 
-    def _refuse_too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> None:
-        if len(classes) >= 2:
-            return
+    def _too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> InputError:
         reasons = Counter(row.reason for row in failed).most_common(3)
         why = "; ".join(f"{count} times: {reason}" for reason, count in reasons)
         what = f"only class {classes[0]!r} has files that give pictures" if classes else "no file gives a picture"
-        raise InputError(
+        return InputError(
             f"Of the {pictures + len(failed)} files in {str(self._listing.root)!r} {len(failed)} can't be used, and "
             f"{what}. The most common reasons: {why}. Mend these files, or check data.layout and data.column."
         )
