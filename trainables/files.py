@@ -96,16 +96,23 @@ def append_line_beside_others(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
+MOST_BYTES = 512 * 2**20
+"""The largest file that `read_regular` takes into memory."""
+
+
 def read_regular(path: str | Path) -> bytes:
-    """The bytes of a regular file. Raises OSError for anything else that may have taken its place: the reading of a
-    pipe without a writer, or of a device, may never end."""
+    """The bytes of a regular file. Raises OSError where it is larger than `MOST_BYTES`, and for anything else that may
+    have taken its place: the reading of a pipe without a writer, or of a device, may never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        mode = os.fstat(descriptor).st_mode
+        status = os.fstat(descriptor)
+        mode = status.st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if status.st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MiB", str(path))
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
             return file.read()
     finally:

@@ -42,7 +42,7 @@ def inspect(
 
 
 def render(
-    csv_root: Annotated[Path, typer.Argument(metavar="CSV_ROOT", help="The tree of CSVs; its folders are classes.")],
+    csvs: Annotated[list[Path], typer.Argument(metavar="CSVS...", help="A folder of CSVs, of any tree, or files.")],
     out: Annotated[Path, typer.Option("--out", metavar="STORE", help="The folder of the pictures' store.")],
     style: Annotated[
         str,
@@ -58,11 +58,21 @@ def render(
     ] = "224",
     png: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write PNG files here as well.")] = None,
     column: Annotated[str | None, typer.Option(help="The column to plot; unset: data, else value, else first.")] = None,
+    gaps: Annotated[
+        str,
+        typer.Option(
+            metavar="drop|break|interpolate",
+            help="Rows without a number: drop (the rest moves left), break, interpolate.",
+        ),
+    ] = "drop",
+    decimal: Annotated[
+        str, typer.Option(metavar="auto|point|comma", help="The decimal mark, where numbers leave it in doubt.")
+    ] = "auto",
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Render a tree of CSVs to a store of plots.
+    """Render CSVs to a store of plots.
 
     What is rendered already is not rendered again.
     """
@@ -70,11 +80,13 @@ def render(
     from orchestrator.data.picture_size import parse_size
 
     result = draw(
-        csv_root,
+        csvs,
         out,
         style=style,
         size=parse_size(size),
         column=column,
+        gaps=gaps,
+        decimal=decimal,
         png=png,
         strict=strict,
         reporter=Reporter(quiet),

@@ -6,6 +6,7 @@ from typing import Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.data.plotting.plot_style import STYLES, style_code, style_name
@@ -33,7 +34,7 @@ FREE_KEYS = (
     "mirror",
 )
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
-LATER_KEYS = {"sampler": "tpe"}
+LATER_KEYS = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto"}
 """Keys that came after runs were begun without them, and the value that means what these did."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -61,6 +62,16 @@ class Data(Section):
     )
     column: str | None = Field(
         default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
+    )
+    gaps: Gaps = Field(
+        default="drop",
+        description="Rows of a CSV without a number: drop (the rest moves left), break (the line has a gap there), "
+        "interpolate (between their neighbours).",
+    )
+    decimal: DecimalMark = Field(
+        default="auto",
+        description="The decimal mark of CSVs: auto (what all numbers of a file together say), or point or comma, "
+        "where numbers such as 1.234 or 1,234 leave it in doubt.",
     )
     style: str = Field(
         default="seed",

@@ -154,7 +154,10 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
         config=setting.config,
         classes=job.problem.classes,
         shape=job.problem.shape,
-        preprocessing={"layout": data.layout, "column": data.column, "style": data.style, "size": list(setting.size)},
+        preprocessing={
+            **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
+            **{"style": data.style, "size": list(setting.size)},
+        },
         code=code_version(context.own_code),
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)

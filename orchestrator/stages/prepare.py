@@ -32,6 +32,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             style=data.style,
             size=size,
             column=data.column,
+            gaps=data.gaps,
+            decimal=data.decimal,
             strict=context.strict,
         )
         stores[size] = filled.store
@@ -50,5 +52,6 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     split = replace(split, remarks=(*context.settled.of_data, *own))
     split.save(context.folder.split)
     for remark in own:
-        context.reporter.say(remark)
+        if remark not in context.settled.remarks:
+            context.reporter.say(remark)
     return Prepared(stores, split, context.goal.normal)

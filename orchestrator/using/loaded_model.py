@@ -15,6 +15,8 @@ from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.files.image_files import ImageError, picture_size
 from orchestrator.data.files.picture_layers import decode_depth, refuse_other_aspect, resized_depth
+from orchestrator.data.files.series import Reading
+from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
@@ -91,13 +93,20 @@ class LoadedModel:
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
         how = self.kept.preprocessing
-        drawer = Drawer(recipe_of(how["layout"], how["style"], self._size, how["column"]))
+        gaps, decimal = how.get("gaps", "drop"), how.get("decimal", "auto")
+        recipe = recipe_of(how["layout"], how["style"], self._size, how["column"], gaps=gaps, decimal=decimal)
+        drawer = Drawer(recipe)
+        readings: dict[str, Reading] = {}
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
         for row, path in enumerate(paths):
             try:
                 pictures[row] = drawer(Sources(Path(path).read_bytes()))
             except (OSError, DrawingError) as error:
                 raise _unusable(path, error) from None
+            if drawer.reading is not None:
+                readings[str(path)] = drawer.reading
+        for remark in series_remarks(readings, how["column"], gaps):
+            warnings.warn(remark, stacklevel=4)
         return pictures
 
     def _read_depth(self, paths: list[AnyPath], pictures: list[AnyPath]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.data.files.content_hashes import read_sources
+from orchestrator.data.files.series import Reading
 from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
 from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import ListedFile
@@ -24,7 +25,8 @@ class DrawBatch:
 
     def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape, own: OwnFiles | None = None) -> None:
         """`own`: the files of the user's own code, which a worker has once it has received them."""
-        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes)
+        series = (recipe.gaps, recipe.decimal)
+        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, *series)
         if here != recipe:
             raise RuntimeError(
                 f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "
@@ -45,6 +47,7 @@ class DrawBatch:
         result = Drawn(drawn=[], failed=[], shard=None, remark="", error="")
         keys: list[str] = []
         sizes: list[tuple[int, int]] = []
+        readings: list[Reading | None] = []
         for path, depth, mask in jobs:
             content: str | None = None
             try:
@@ -63,11 +66,12 @@ class DrawBatch:
                 result["drawn"].append(entry)
                 keys.append(self._recipe.key(*entry[1:]))
                 sizes.append(size)
+                readings.append(self._draw.reading)
         result["remark"] = self._draw.remark
         if keys:
             try:
-                shard, *_ = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)])
-                result["shard"] = (shard, keys, sizes)
+                shard, *_ = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)], readings)
+                result["shard"] = (shard, keys, sizes, readings)
             except OSError as error:
                 result["error"] = error.strerror or str(error)
         return result

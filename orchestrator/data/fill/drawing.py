@@ -5,9 +5,10 @@ from numpy.typing import NDArray
 
 from orchestrator.data.files import image_files, picture_layers
 from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError
 from orchestrator.data.files.picture_layers import Planes
-from orchestrator.data.files.series import SeriesError, parse_series
+from orchestrator.data.files.series import READER_VERSION, DecimalMark, Gaps, Reading, parse_series
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.plotting.plot_style import style_name
@@ -33,12 +34,19 @@ class ShapeError(DrawingError):
 
 
 def recipe_of(
-    layout: LayoutName, style: str, size: tuple[int, int] | None, column: str | None, kept: Planes = "rgb"
+    layout: LayoutName,
+    style: str,
+    size: tuple[int, int] | None,
+    column: str | None,
+    kept: Planes = "rgb",
+    gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
 ) -> Recipe:
     """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
     if not LAYOUTS[layout].plots:
         return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
-    return Recipe(layout, style_name(style), size, column, Renderer(style, size).identity)
+    identity = f"{Renderer(style, size).identity}/series-{READER_VERSION}"
+    return Recipe(layout, style_name(style), size, column, identity, gaps=gaps, decimal=decimal)
 
 
 class Drawer:
@@ -47,6 +55,8 @@ class Drawer:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._renderer = Renderer(recipe.style, recipe.size) if recipe.style is not None else None
+        self.reading: Reading | None = None
+        """How the series drawn last was read; None of pictures."""
 
     @property
     def remark(self) -> str:
@@ -55,10 +65,13 @@ class Drawer:
 
     def __call__(self, sources: Sources) -> NDArray[np.uint8]:
         """The planes. Raises DrawingError with the reason where there is none."""
+        recipe = self._recipe
         try:
             if self._renderer is None:
-                return picture_layers.decode_planes(*sources, self._recipe.planes, self._recipe.size)
-            return self._renderer.picture(parse_series(sources.picture, self._recipe.column).values)
+                return picture_layers.decode_planes(*sources, recipe.planes, recipe.size)
+            series = parse_series(sources.picture, recipe.column, recipe.gaps, recipe.decimal)
+            self.reading = series.reading
+            return self._renderer.picture(series.values)
         except (SeriesError, ImageError, InputError) as error:
             raise DrawingError(str(error)) from error
         except Exception as error:  # one file must not end the rendering of all

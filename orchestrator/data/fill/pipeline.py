@@ -16,12 +16,14 @@ import numpy as np
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
+from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
 from orchestrator.data.fill.progress_count import Progress, Step
 from orchestrator.data.fill.store_entries import Filling, refuse_failures
 from orchestrator.data.fill.worker_results import BatchResult, Drawn, Written
+from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
@@ -63,13 +65,15 @@ class Workers:
 
 
 def fill_store(
-    root: Path,
+    root: Path | Listing,
     folder: Path,
     *,
     layout: LayoutName,
     style: str = "seed",
     size: tuple[int, int] | None,
     column: str | None = None,
+    gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
     strict: bool = False,
     png: Path | None = None,
     workers: int | None = None,
@@ -78,9 +82,12 @@ def fill_store(
 ) -> Filled:
     """Make the store in `folder` hold the picture of every file below `root`, drawing only those it does not hold.
 
-    `size` is (height, width), or None for each picture's own. `png` is a folder that gets each picture as a PNG too,
-    named as the files are (`a/b.csv` -> `a/b.png`). Files that give no picture are left out, with the reason, or, if
-    `strict`, are an InputError. At most `workers` (else as many as there are CPUs) draw at a time.
+    The files lie as `layout` says, in two classes at least; or `root` is a listing of them, however they lie.
+    `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
+    `decimal`: the decimal mark of series, where they leave it in doubt.
+    `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files that
+    give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells that
+    can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
     workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
@@ -89,10 +96,11 @@ def fill_store(
     that holds another recipe's pictures, and where no file, or only one class, gives pictures.
     """
     if png is not None:
-        _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else root)
+        pictures = root.root if isinstance(root, Listing) else root
+        _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else pictures)
     crew = Workers(workers, start_engine, on_progress)
-    listing = find_files(root, layout)
-    recipe = recipe_of(layout, style, size, column, planes_of(listing.files))
+    listing = root if isinstance(root, Listing) else find_files(root, layout)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal)
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:
@@ -101,11 +109,12 @@ def fill_store(
             index, rendered, remarks = before, 0, ()
         else:
             filling = Filling(listing, looks, folder, recipe, shape, before)
-            where = (str(root.absolute()), str(folder.absolute() / "shards"))
+            where = (str(listing.root.absolute()), str(folder.absolute() / "shards"))
             _render(crew, filling, folder, (*where, recipe, shape, OwnFiles()))
-            index, rendered, remarks = filling.index(), filling.rendered, tuple(sorted(filling.remarks))
+            index, rendered = filling.index(least_classes=1 if listing is root else 2), filling.rendered
+            remarks = tuple(sorted(filling.remarks))
         if strict:
-            refuse_failures(index, root)
+            refuse_failures(index, listing.root)
         if index != before:
             index = finish(folder, recipe, index)
         store = store_of(folder, recipe, index)

@@ -1,23 +1,26 @@
 """Rendering with a line of progress: a step of a run, and the command `orchestrate render`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from orchestrator.data.files.series import SeriesError, read_series
+from orchestrator.data.files.csv_table import SeriesError
+from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gaps, parse_series
+from orchestrator.data.files.series_remarks import column_remarks
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
-from orchestrator.data.layouts.table import LayoutName, find_files
+from orchestrator.data.layouts.table import LayoutName, find_any_files
 from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
+from trainables.files import read_regular
 from trainables.own_code import read_anew
 
-LOOKED_AT = 20
-"""Files that are tried to learn which column is plotted, before any is drawn."""
+LOOKED_AT = 1000
+READ_AT_MOST = 32 * 2**20
+"""Files, and bytes, that are read to learn which column is plotted, before any is drawn: half a second's work."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Rendered:
             "shape": list(store.pictures.shape[1:]),
             "classes": list(store.classes),
             "fingerprint": store.fingerprint,
+            "remarks": list(store.remarks),
             "skipped": [{"path": skipped.path, "reason": skipped.reason} for skipped in store.skipped],
         }
 
@@ -45,52 +49,67 @@ class Rendered:
         """For a person."""
         store = self.filled.store
         height, width, _ = store.pictures.shape[1:]
+        folders = len(store.classes)
         lines = [
-            f"{len(store.paths)} pictures of {height}x{width} in {len(store.classes)} classes: "
+            f"{len(store.paths)} pictures of {height}x{width} in {folders} {'folder' if folders == 1 else 'folders'}: "
             f"{self.filled.rendered} rendered, {self.filled.reused} were there already.",
             *skipped_lines(self.filled),
+            *store.remarks,
             f"Store: {self.folder}",
         ]
         return "\n".join(lines)
 
 
 def render(
-    csv_root: str | Path,
+    csvs: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     style: str = "seed",
     size: Size | None = 224,
     column: str | None = None,
+    gaps: str = "drop",
+    decimal: str = "auto",
     png: str | Path | None = None,
     strict: bool = False,
     reporter: Reporter | None = None,
 ) -> Rendered:
-    """Render the CSVs below `csv_root` into the store of pictures in the folder `out`; what is there stays.
+    """Render CSVs into the store of pictures in the folder `out`; what is there stays.
 
-    `size`: N pixels a side or (height, width); None: each plot's own. `column`: the one to plot; unset: `data`, else
-    `value`, else the first. `png`: a folder that gets each picture as a PNG file too. `strict` makes a file that can't
-    be used fatal instead of skipped. `reporter` says what happens; unset, on standard error. InputError for what can't
-    be read, drawn or written.
+    `csvs`: a folder, of whatever tree, or files. `size`: N pixels a side or (height, width); None: each plot's own.
+    `column`: the one to plot; unset: `data`, else `value`, else the first. `gaps`: what becomes of rows without a
+    number: drop, break or interpolate. `decimal`: auto, or the mark that is meant where numbers leave it in doubt:
+    point or comma. `png`: a folder that gets each picture as a PNG file too. `strict` makes a file that can't be used,
+    or a cell that can't be read, fatal instead of skipped. `reporter` says what happens; unset, on standard error.
+    InputError for what can't be read, drawn or written.
     """
     try:
         height_width = None if size is None else sides(checked_size(size))
     except (TypeError, ValueError) as error:
         raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
     read_anew()
-    reporter, root, folder = reporter or Reporter(), Path(csv_root), Path(out)
-    for remark in column_remarks(find_files(root, "series"), column):
+    reporter, folder = reporter or Reporter(), Path(out)
+    mark = next((one for one in DECIMAL_MARKS if one == decimal), None)
+    if mark is None:
+        raise InputError(f"decimal is {decimal!r}; it must be one of: {', '.join(DECIMAL_MARKS)}.")
+    known_gaps = next((one for one in GAPS if one == gaps), None)
+    if known_gaps is None:
+        raise InputError(f"gaps is {gaps!r}; it must be one of: {', '.join(GAPS)}.")
+    listing = find_any_files([Path(csvs)] if isinstance(csvs, str | Path) else [Path(one) for one in csvs], "series")
+    for remark in (*listing.remarks, *early_remarks(listing, column)):
         reporter.say(remark)
     engine = Engine()
     try:
         filled = fill_with_line(
             reporter,
             engine,
-            root,
+            listing,
             folder,
             layout="series",
             style=style,
             size=height_width,
             column=column,
+            gaps=known_gaps,
+            decimal=mark,
             png=None if png is None else Path(png),
             strict=strict,
         )
@@ -102,13 +121,15 @@ def render(
 def fill_with_line(
     reporter: Reporter,
     engine: Engine,
-    root: Path,
+    root: Path | Listing,
     folder: Path,
     *,
     layout: LayoutName,
     style: str,
     size: tuple[int, int] | None,
     column: str | None,
+    gaps: Gaps = "drop",
+    decimal: DecimalMark = "auto",
     strict: bool,
     png: Path | None = None,
     title: str = "render",
@@ -122,6 +143,8 @@ def fill_with_line(
             style=style,
             size=size,
             column=column,
+            gaps=gaps,
+            decimal=decimal,
             strict=strict,
             png=png,
             start_engine=engine.start,
@@ -137,23 +160,22 @@ def fill_with_line(
     return filled
 
 
-def column_remarks(listing: Listing, column: str | None) -> list[str]:
-    """A remark where a column was taken only because it is the first of several: it may be the time's."""
+def early_remarks(listing: Listing, column: str | None) -> list[str]:
+    """What to say, before any is drawn, of the columns that are plotted: by all files, or a part of very many."""
     if column is not None or not listing.layout.plots:
         return []
-    for file in listing.files[:LOOKED_AT]:
+    readings = []
+    read = 0
+    for file in listing.files[:: max(1, len(listing.files) // LOOKED_AT)]:
         try:
-            series = read_series(listing.root / file.path)
-        except SeriesError:
+            data = read_regular(listing.root / file.path)
+            readings.append(parse_series(data).reading)
+        except (OSError, SeriesError):
             continue
-        if series.column in ("data", "value") or series.columns == 1:
-            return []
-        rising = " Its values only rise, as a time's do." if bool((np.diff(series.values) > 0).all()) else ""
-        return [
-            f"Plotting column {series.column!r}, the first of {series.columns}, since none is named data or value "
-            f"(seen in {file.path!r}).{rising} Choose another with data.column (render: --column)."
-        ]
-    return []
+        read += len(data)
+        if read > READ_AT_MOST:
+            break
+    return column_remarks(readings, column)
 
 
 def skipped_lines(filled: Filled, most: int = 5) -> list[str]:

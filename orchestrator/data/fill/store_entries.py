@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.data.files.content_hashes import UNSURE, Content, Look, digest, hash_contents
+from orchestrator.data.files.series import Reading
 from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
 from orchestrator.data.fill.worker_results import Drawn
@@ -46,6 +47,7 @@ class Filling:
             self._failures = {row.content: row.reason for row in before.failed if row.content is not None}
         self._shards: dict[str, Shard] = {}
         self._places: dict[str, tuple[str, int, tuple[int, int]]] = {}
+        self._readings: dict[str, Reading] = {}
         for contents in known_shards(folder, shape, before):
             self._take(contents)
         self.rendered = 0
@@ -84,15 +86,17 @@ class Filling:
                 self._changed(path, content)
                 self._failures[content] = reason
         if result["shard"] is not None:
-            shard, keys, sizes = result["shard"]
-            self._take(ShardContents(Shard(*shard), tuple(keys), tuple((height, width) for height, width in sizes)))
+            shard, keys, sizes, told = result["shard"]
+            readings = tuple(None if one is None else Reading.of(one) for one in told)
+            pairs = tuple((height, width) for height, width in sizes)
+            self._take(ShardContents(Shard(*shard), tuple(keys), pairs, readings))
             self.rendered += len(keys)
         self.remarks |= {result["remark"]} - {""}
 
-    def index(self) -> Index:
+    def index(self, least_classes: int = 2) -> Index:
         """The rows of the files that have pictures, and those that have none, with the reason.
 
-        InputError where no picture, or those of one class only, came out.
+        InputError where no picture, or those of fewer classes, came out.
         """
         shards = sorted(self._shards)
         numbers = {name: number for number, name in enumerate(shards)}
@@ -101,20 +105,24 @@ class Filling:
         drawn = [file for file in self._listing.files if self._place(file.path) is not None]
         classes = sorted({file.class_name for file in drawn}, key=os.fsencode)
         labels = {name: label for label, name in enumerate(classes)}
+        ways: dict[Reading, int] = {}
         for file in self._listing.files:
             found, content = self._place(file.path), self._contents.get(file.path)
             if content is not None and found is not None:
                 name, place, size = found
                 label = labels[file.class_name]
                 known = (label, file.part, content.content, *size, *content.look, numbers[name], place)
-                rows.append(Row(file.path, *known, content.mask, content.state))
+                reading = self._readings.get(self._key(content))
+                way = -1 if reading is None else ways.setdefault(reading, len(ways))
+                rows.append(Row(file.path, *known, content.mask, content.state, way))
             elif content is not None and content.content in self._failures:
                 failed.append(FailedRow(file.path, self._failures[content.content], content.content, *content.look))
             else:
                 reason = self._reasons.get(file.path, "it changed while it was read; run again")
                 failed.append(FailedRow(file.path, reason, None, *UNSURE))
         failed.sort(key=lambda row: os.fsencode(row.path))
-        self._refuse_too_few(classes, len(rows), failed)
+        if len(classes) < least_classes:
+            raise self._too_few(classes, len(rows), failed)
         # What failed for another cause than its content is tried again, and what changed lately is hashed again.
         kept = {row.path for row in failed if row.content is not None}.union(row.path for row in rows)
         settled = all(
@@ -131,6 +139,7 @@ class Filling:
             rows=Rows.of(rows),
             failed=tuple(failed),
             shards=tuple(self._shards[name] for name in shards),
+            readings=tuple(ways),
         )
 
     def _place(self, path: str) -> tuple[str, int, tuple[int, int]] | None:
@@ -164,14 +173,15 @@ class Filling:
         self._shards[contents.shard.name] = contents.shard
         for place, (key, size) in enumerate(zip(contents.keys, contents.sizes, strict=True)):
             self._places.setdefault(key, (contents.shard.name, place, size))
+            reading = contents.readings[place]
+            if reading is not None:
+                self._readings[key] = reading
 
-    def _refuse_too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> None:
-        if len(classes) >= 2:
-            return
+    def _too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> InputError:
         reasons = Counter(row.reason for row in failed).most_common(3)
         why = "; ".join(f"{count} times: {reason}" for reason, count in reasons)
         what = f"only class {classes[0]!r} has files that give pictures" if classes else "no file gives a picture"
-        raise InputError(
+        return InputError(
             f"Of the {pictures + len(failed)} files in {str(self._listing.root)!r} {len(failed)} can't be used, and "
             f"{what}. The most common reasons: {why}. Mend these files, or check data.layout and data.column."
         )
@@ -189,14 +199,20 @@ def _contents_of(index: Index) -> dict[str, Content]:
 
 
 def refuse_failures(index: Index, root: Path) -> None:
-    """InputError that names the files without a picture, if there are any."""
-    if not index.failed:
+    """InputError that names the files without a picture, and those with cells that can't be read, if there are any."""
+    doubts = [
+        (path, f"{reading.unread} cells can't be read without doubt, such as {reading.example!r}")
+        for path, reading in index.readings_by_path().items()
+        if reading.unread
+    ]
+    bad = [*((row.path, row.reason) for row in index.failed), *doubts]
+    if not bad:
         return
-    lines = [f"  {row.path!r}: {row.reason}" for row in index.failed[:NAMED]]
-    if len(index.failed) > NAMED:
-        lines.append(f"  and {len(index.failed) - NAMED} more")
+    lines = [f"  {path!r}: {reason}" for path, reason in bad[:NAMED]]
+    if len(bad) > NAMED:
+        lines.append(f"  and {len(bad) - NAMED} more")
     raise InputError(
-        f"{len(index.failed)} files in {str(root)!r} can't be used, and strict asks for none:\n"
+        f"{len(bad)} files in {str(root)!r} can't be used, and strict asks for none:\n"
         + "\n".join(lines)
-        + "\nMend or remove them, or run without strict: they are then left out."
+        + "\nMend or remove them, or run without strict: files, or cells, that can't be read are then left out."
     )

@@ -18,7 +18,12 @@ class Drawn(TypedDict):
     """Path, hash of the content, hash of the mask."""
     failed: list[tuple[str, str | None, str, bool]]
     """Path, hash of the content where the same content would fail again, reason, whether it has another size."""
-    shard: tuple[tuple[str, int, int, int, int], Sequence[str], Sequence[tuple[int, int]]] | None
+    shard: (
+        tuple[
+            tuple[str, int, int, int, int], Sequence[str], Sequence[tuple[int, int]], Sequence[Sequence[object] | None]
+        ]
+        | None
+    )
     """The fields of a `ShardContents`; None where nothing was drawn."""
     remark: str
     """What the user should know of how they were drawn; or empty."""

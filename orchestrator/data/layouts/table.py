@@ -1,16 +1,19 @@
 """The one table of layouts, and the door to the files of a tree that lies as one of them says."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from orchestrator.data.layouts.class_folders import find_class_folders, mostly_pictures, mostly_series
 from orchestrator.data.layouts.depth_folders import MVTEC3D, RGBD
-from orchestrator.data.layouts.left_out import name_remarks, nothing_found, remarks_on
-from orchestrator.data.layouts.listing import SERIES_SUFFIXES, Layout, Listing
+from orchestrator.data.layouts.left_out import listed_suffixes, name_remarks, nothing_found, remarks_on
+from orchestrator.data.layouts.listing import SERIES_SUFFIXES, Layout, ListedFile, Listing, Skipped
 from orchestrator.data.layouts.mvtec import find_mvtec, mvtec_clue
+from orchestrator.data.layouts.names import shown
 from orchestrator.data.layouts.spill import find_spill, spill_clue
-from orchestrator.data.layouts.walking import checked_root, walk
+from orchestrator.data.layouts.walking import checked_root, in_order, walk
 from trainables.errors import InputError
 
 LAYOUTS = {
@@ -99,6 +102,35 @@ def find_files(root: Path, layout: LayoutName) -> Listing:
         tree = tree.without(path)
     remarks = (*listing.remarks, *name_remarks(listing.files), *remarks_on(tree, row))
     return replace(listing, remarks=remarks, others=dict(tree.suffixes))
+
+
+def find_any_files(paths: Sequence[Path], layout: LayoutName) -> Listing:
+    """List all files with a suffix of `layout`: those of one tree, however it lies, or those that are named.
+
+    A file's class is the first folder it lies in below the root, or the root's own name. Raises InputError where
+    nothing is found, where a path is missing, and where folders are among several paths.
+    """
+    row = LAYOUTS[layout]
+    skipped: list[Skipped] = []
+    remarks: list[str] = []
+    if len(paths) == 1 and not paths[0].is_file():
+        root = paths[0]
+        tree = walk(checked_root(root, f"{listed_suffixes(row)} files"), row.suffixes)
+        if not tree.found:
+            raise nothing_found(root, row, tree, [row])
+        found = [f"{folder}/{name}" if folder else name for folder, names in tree.found.items() for name in names]
+        skipped, remarks = tree.skipped, remarks_on(tree, row)
+    else:
+        for path in paths:
+            if not path.is_file() or not path.name.lower().endswith(row.suffixes):
+                what = "is no file" if not path.is_file() else "has another suffix"
+                raise InputError(f"{str(path)!r} {what}. Give one folder, or files: {listed_suffixes(row)} are taken.")
+        absolute = [path.absolute() for path in paths]
+        root = Path(os.path.commonpath([path.parent for path in absolute]))
+        found = [path.relative_to(root).as_posix() for path in dict.fromkeys(absolute)]
+    own = root.absolute().name or "root"
+    files = [ListedFile(path, shown(path.split("/")[0]) if "/" in path else own, None) for path in found]
+    return Listing(root, row, in_order(files), in_order(skipped), (*name_remarks(files), *remarks))
 
 
 def guess_layout(root: Path) -> tuple[LayoutName, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.data.files.picture_layers import MaskState
+from orchestrator.data.files.series import Reading
 from orchestrator.data.layouts.listing import Part
 from orchestrator.data.store.shards import Shape, Shard
 from trainables.files import write_whole
@@ -38,6 +39,8 @@ class Row(NamedTuple):
     """The hash of the mask's bytes, "" where there is none."""
     state: MaskState = ""
     """Whether that mask can be used."""
+    reading: int = -1
+    """Of a series: the index into the readings; -1 of a picture."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Rows:
     place: list[int]
     mask: list[str]
     state: list[MaskState]
+    reading: list[int]
 
     def __len__(self) -> int:
         return len(self.path)
@@ -73,9 +77,10 @@ class Rows:
 
     @classmethod
     def read(cls, columns: dict[str, list[Any]]) -> "Rows":
-        """The columns as an index file has them; one that an older release wrote has no masks."""
-        without = [""] * len(columns["path"])
-        return cls(**{"mask": without, "state": without, **columns})
+        """The columns as an index file has them; one that an older release wrote has no masks, or no readings."""
+        count = len(columns["path"])
+        later: dict[str, list[Any]] = {"mask": [""] * count, "state": [""] * count, "reading": [-1] * count}
+        return cls(**{**later, **columns})
 
     def all(self) -> list[Row]:
         """The rows one by one."""
@@ -110,6 +115,13 @@ class Index:
     rows: Rows
     failed: tuple[FailedRow, ...]
     shards: tuple[Shard, ...]
+    readings: tuple[Reading, ...] = ()
+    """The ways in which series were read: mostly few, as files of one kind are read alike."""
+
+    def readings_by_path(self) -> dict[str, Reading]:
+        """How each series was read."""
+        pairs = zip(self.rows.path, self.rows.reading, strict=True)
+        return {path: self.readings[number] for path, number in pairs if number >= 0}
 
 
 def fingerprint(files: Iterable[tuple[str, str]]) -> str:
@@ -134,6 +146,7 @@ def read_index(folder: Path) -> Index | None:
             rows=Rows.read(read.pop("rows")),
             failed=tuple(FailedRow(*row) for row in read.pop("failed")),
             shards=tuple(Shard(*shard) for shard in read.pop("shards")),
+            readings=tuple(Reading.of(one) for one in read.pop("readings", ())),
             **read,
         )
     except (KeyError, TypeError, ValueError):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.data.files.series import Reading
 from trainables.files import text_sha256, write_whole
 
 SHARD_ROWS = 256
@@ -41,6 +42,8 @@ class ShardContents(NamedTuple):
     keys: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]
     """Each picture's true height and width; what lies beyond is white."""
+    readings: tuple[Reading | None, ...]
+    """Of series: how each was read."""
 
 
 def rows_per_shard(shape: Shape) -> int:
@@ -49,9 +52,15 @@ def rows_per_shard(shape: Shape) -> int:
 
 
 def write_shard(
-    folder: Path, keys: Sequence[str], sizes: Sequence[tuple[int, int]], pictures: NDArray[np.uint8]
+    folder: Path,
+    keys: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    pictures: NDArray[np.uint8],
+    readings: Sequence[Reading | None] = (),
 ) -> ShardContents:
     """Write pictures (N, H, W, 3) as one shard, named after its keys; then its description, which makes it whole.
+
+    `readings`: of series, how each was read.
 
     Writing the same keys again, from anywhere, replaces a shard by an equal one.
     """
@@ -68,10 +77,13 @@ def write_shard(
         "keys": list(keys),
         "sizes": [list(size) for size in sizes],
     }
+    ways = list(dict.fromkeys(readings))
+    if any(ways):
+        described["readings"] = ways, [ways.index(reading) for reading in readings]
     write_whole(folder / f"{name}.json", json.dumps(described), wait=True, shared=True)
     status = (folder / f"{name}.npy").stat()
     shard = Shard(name, len(keys), status.st_size, status.st_mtime_ns, checksum)
-    return ShardContents(shard, tuple(keys), tuple(sizes))
+    return ShardContents(shard, tuple(keys), tuple(sizes), tuple(readings) or (None,) * len(keys))
 
 
 def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None) -> ShardContents | None:
@@ -83,12 +95,14 @@ def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None
         described = json.loads((folder / f"{name}.json").read_bytes())
         status = (folder / f"{name}.npy").stat()
         shard = Shard(name, described["rows"], status.st_size, status.st_mtime_ns, described["checksum"])
-        contents = ShardContents(
-            shard, tuple(described["keys"]), tuple((height, width) for height, width in described["sizes"])
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        sizes = tuple((height, width) for height, width in described["sizes"])
+        ways, numbers = described.get("readings", ([None], [0] * shard.rows))
+        known_ways = [None if way is None else Reading.of(way) for way in ways]
+        read = tuple(known_ways[number] for number in numbers)
+        contents = ShardContents(shard, tuple(described["keys"]), sizes, read)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
-    if not len(contents.keys) == len(contents.sizes) == shard.rows or not has_right_form(folder, shard, shape):
+    if any(len(one) != shard.rows for one in (contents.keys, sizes, read)) or not has_right_form(folder, shard, shape):
         return None
     if shard != known and zlib.crc32(open_shard(folder / f"{name}.npy", status.st_mtime_ns).data) != shard.checksum:
         return None
@@ -125,8 +139,12 @@ def open_shard(path: Path, mtime_ns: int) -> NDArray[np.uint8]:
     return mapped.view(np.ndarray)
 
 
-def repack(folder: Path, places: Sequence[tuple[Shard, int, str, tuple[int, int]]]) -> Iterator[ShardContents]:
-    """Write the pictures at these (shard, row, key, size) anew, in full shards; the old ones stay."""
+Place = tuple[Shard, int, str, tuple[int, int], Reading | None]
+"""Of one picture: its shard, the row in it, its key, its true size, and how its series was read."""
+
+
+def repack(folder: Path, places: Sequence[Place]) -> Iterator[ShardContents]:
+    """Write the pictures at these places anew, in full shards; the old ones stay."""
     if not places:
         return
     shape = open_shard(folder / f"{places[0][0].name}.npy", places[0][0].mtime_ns).shape[1:]
@@ -134,7 +152,8 @@ def repack(folder: Path, places: Sequence[tuple[Shard, int, str, tuple[int, int]
     for start in range(0, len(places), step):
         part = places[start : start + step]
         pictures = np.stack([open_shard(folder / f"{shard.name}.npy", shard.mtime_ns)[row] for shard, row, *_ in part])
-        yield write_shard(folder, [key for _, _, key, _ in part], [size for *_, size in part], pictures)
+        _, _, keys, sizes, readings = zip(*part, strict=True)
+        yield write_shard(folder, keys, sizes, pictures, readings)
 
 
 def remove_shard(folder: Path, name: str) -> None:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from orchestrator.data.files.mask_remarks import mask_remarks
 from orchestrator.data.files.picture_layers import RGB, MaskState, Planes, channels_of
+from orchestrator.data.files.series import DecimalMark, Gaps, Reading
+from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import Part, Skipped
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FORMAT, Index, read_json, write_json
@@ -37,16 +39,22 @@ class Recipe:
     """The names and versions of all that the pixels depend on."""
     planes: Planes = "rgb"
     """What is kept of each picture, in this order."""
+    gaps: Gaps = "drop"
+    """Of series: what becomes of rows without a number."""
+    decimal: DecimalMark = "auto"
+    """Of series: the decimal mark, where it is given."""
 
     def key(self, content: str, mask: str = "") -> str:
         """The name of what this recipe makes of a content and of a mask's content."""
         if mask:
             content = f"{content}+{mask}"
-        return text_sha256(f"{content}\n{self.identity}\n{self.size}\n{self.column!a}")[:32]
+        text = f"{content}\n{self.identity}\n{self.size}\n{self.column!a}"
+        more = f"\n{self.gaps}\n{self.decimal}" if (self.gaps, self.decimal) != ("drop", "auto") else ""
+        return text_sha256(text + more)[:32]
 
     def differences(self, other: "Recipe") -> list[str]:
         """Where the user asked for something else, as `name old, not new`; other versions are no difference."""
-        names = ("layout", "style", "size", "column")
+        names = ("layout", "style", "size", "column", "gaps", "decimal")
         pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
         return [f"{name} {mine}, not {theirs}" for name, mine, theirs in pairs if mine != theirs]
 
@@ -80,10 +88,14 @@ class Store:
     anomalies whose mask can be used at this size."""
     mask_states: tuple[MaskState, ...] = field(repr=False)
     """(N,): what is known of each anomaly's mask."""
+    readings: dict[str, Reading] = field(repr=False)
+    """Of series: how each was read, by path."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the user should know of masks that can't be used, one sentence for each reason."""
+        """What the user should know of how series were read, and of masks that can't be used: a sentence each."""
+        if self.readings:
+            return tuple(series_remarks(self.readings, self.recipe.column, self.recipe.gaps))
         if self.masks is None:
             return ()
         normal = LAYOUTS[self.recipe.layout].normal
@@ -141,6 +153,7 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
         masks=None if mask is None else StoredMasks(*where, mask),
         masked=is_normal | (np.array(rows.state) == "known"),
         mask_states=tuple(rows.state),
+        readings=index.readings_by_path(),
     )
 
 

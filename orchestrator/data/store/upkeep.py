@@ -105,7 +105,11 @@ def finish(folder: Path, recipe: Recipe, index: Index) -> Index:
 def _packed(shards: Path, recipe: Recipe, index: Index, used: list[Row]) -> Index:
     """The index with its pictures in full shards, which are written."""
     places = [
-        (index.shards[row.shard], row.place, recipe.key(row.content, row.mask), (row.height, row.width)) for row in used
+        (
+            *(index.shards[row.shard], row.place, recipe.key(row.content, row.mask), (row.height, row.width)),
+            index.readings[row.reading] if row.reading >= 0 else None,
+        )
+        for row in used
     ]
     packed = list(repack(shards, places))
     moved = [(number, place) for number, one in enumerate(packed) for place in range(one.shard.rows)]

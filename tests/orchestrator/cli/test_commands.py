@@ -75,7 +75,7 @@ def test_render_draws_once_and_reports_a_bad_csv_which_is_fatal_with_strict(
     assert (again["rendered"], again["reused"]) == (0, 42)
     text = orchestrate(*call)
     assert text.code == 0
-    assert "42 pictures of 24x40 in 3 classes: 0 rendered" in text.out
+    assert "42 pictures of 24x40 in 3 folders: 0 rendered" in text.out
     assert "bad one.csv" in text.out
     strict = orchestrate(*call, "--strict")
     assert strict.code == 2

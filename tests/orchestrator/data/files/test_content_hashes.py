@@ -90,7 +90,7 @@ def test_what_can_not_be_read_has_a_reason(tmp_path: Path) -> None:
 
 def test_a_file_that_memory_can_not_hold_has_a_reason(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
-        file.truncate(2**30)
+        file.truncate(2**29)
     with little_memory():
         assert hashed(tmp_path, {}, "huge") == ({}, {"huge": "too large for this machine's memory"})
 

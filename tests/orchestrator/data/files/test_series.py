@@ -32,7 +32,7 @@ def test_the_column_is_the_named_one_else_data_else_value_else_the_first(
     rows = [",".join(str(10 * row + cell) for cell in range(header.count(",") + 1)) for row in range(3)]
     text = "\n".join([header, *rows])
     assert values(text, column) == [taken, 10 + taken, 20 + taken]
-    assert parse_series(text.encode(), column).column == header.split(",")[taken].strip()
+    assert parse_series(text.encode(), column).reading.column == header.split(",")[taken].strip()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_column_is_the_named_one_else_data_else_value_else_the_first(
         ("0,5;1\n0,7;2\n", [0.5, 0.7]),
         ('date,data\n"a,b",1\n"c\nd",2\n', [1, 2]),
         ('"date","value"\n"2020",1\n"2021",2\n', [1, 2]),
-        ("x,value\n1\n2,3\n4,5,6\n7,8\n", [3, 5, 8]),
+        ("x,value\n1\n2,3\n4,5,6\n7,8\n", [3, 8]),
         ("value\n1.0,\n2.0,\n", [1, 2]),
         ("value\n1_000\n2\n3\n0x10\n+4\n", [2, 3, 4]),
         ("Größe\n1\n2\n".encode("latin-1"), [1, 2]),
@@ -67,7 +67,8 @@ def test_files_of_many_forms_are_understood(text: str | bytes, expected: list[fl
 def test_what_is_no_finite_number_is_dropped_and_counted() -> None:
     series = parse_series(b"value\n1\nnan\ninf\n-inf\nNA\nabc\n1e999\n2\n\n3\n")
     assert series.values.tolist() == [1, 2, 3]
-    assert series.dropped == 6
+    reading = series.reading
+    assert (reading.missing, reading.unread, reading.example) == (3, 4, "inf")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,8 @@ def test_both_readers_give_the_same_bits(line: str) -> None:
     data = "\n".join([header, *(line.format(number) for number in numbers.tolist()), ""]).encode()
     plain, tolerant = read_plain(data, None), read_tolerant(data, None)
     assert plain is not None
-    assert plain.name == tolerant.name == "value"
+    assert plain.reading == tolerant.reading
+    assert plain.reading.column == "value"
     assert plain.values.tobytes() == tolerant.values.tobytes()
     if "!r" in line:
         assert np.array_equal(plain.values, numbers)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.data.fill.render_tree import column_remarks
+from orchestrator.data.fill.render_tree import early_remarks
 from orchestrator.data.layouts.table import find_files
 
 
@@ -18,17 +18,17 @@ def tree(root: Path, text: str) -> Path:
 
 def test_a_first_column_of_several_is_said_and_that_it_looks_like_time(tmp_path: Path) -> None:
     listing = find_files(tree(tmp_path, "stamp,sensor\n0,5\n1,4\n2,6\n"), "series")
-    (remark,) = column_remarks(listing, None)
+    (remark,) = early_remarks(listing, None)
     for word in ("'stamp'", "first of 2", "only rise", "data.column"):
         assert word in remark
-    assert column_remarks(listing, "sensor") == []
+    assert early_remarks(listing, "sensor") == []
 
 
 @pytest.mark.parametrize("text", ["value\n1\n2\n", "time,data\n1,3\n2,1\n", "x\n1\n2\n", "3\n1\n2\n"])
 def test_nothing_is_said_where_there_is_no_doubt(tmp_path: Path, text: str) -> None:
-    assert column_remarks(find_files(tree(tmp_path, text), "series"), None) == []
+    assert early_remarks(find_files(tree(tmp_path, text), "series"), None) == []
 
 
 def test_a_column_that_falls_too_is_no_time(tmp_path: Path) -> None:
-    (remark,) = column_remarks(find_files(tree(tmp_path, "a,b\n3,1\n1,2\n"), "series"), None)
+    (remark,) = early_remarks(find_files(tree(tmp_path, "a,b\n3,1\n1,2\n"), "series"), None)
     assert "only rise" not in remark

@@ -11,7 +11,7 @@ from PIL import Image
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
-from orchestrator.data.files.series import read_series
+from orchestrator.data.files.series import Gaps, read_series
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.store_entries import Filling, refuse_failures
@@ -44,10 +44,11 @@ def fill(
     size: tuple[int, int] | None = SIZE,
     layout: LayoutName = "series",
     column: str | None = None,
+    gaps: Gaps = "drop",
 ) -> tuple[Store, list[str]]:
     """The store and what had to be drawn, in this process."""
     listing = find_files(root, layout)
-    recipe = recipe_of(layout, "plain", size, column, planes_of(listing.files))
+    recipe = recipe_of(layout, "plain", size, column, planes_of(listing.files), gaps)
     shape = shape_of(recipe, listing)
     with claimed(folder, recipe) as before:
         looks = look_at(listing)
@@ -295,3 +296,72 @@ def test_pictures_at_their_own_size_lie_on_white(tmp_path: Path) -> None:
         assert np.array_equal(picture[:height, :width], full)
         assert np.all(picture[height:] == 255)
         assert np.all(picture[:, width:] == 255)
+
+
+@pytest.fixture
+def odd(tree: Path) -> Path:
+    """A tree with gaps, cells that can't be read, lines above the table and decimal commas."""
+    for name, text in {
+        "a/gaps": "value\n1\n\n2\n\n\n3\n",
+        "a/cells": "value\n1\nERR\n2\ninf\n5\n",
+        "b/above": "# logger 7\ntime,value\n0,20.1\n1,20.4\n",
+        "b/commas": 'time;value\n0;"20,1"\n1;20,4\n',
+    }.items():
+        (tree / f"{name}.csv").write_text(text)
+        settle(tree / f"{name}.csv")
+    return tree
+
+
+def test_what_a_reading_left_out_is_said_and_stays_known(tmp_path: Path, odd: Path) -> None:
+    store, _ = fill(odd, tmp_path / "store")
+    gaps, cells, above, notations = store.remarks
+    assert "1 of 11 files hold rows without a value, 3 in all: 'a/gaps.csv' 3. They are dropped" in gaps
+    assert "1 of 11 files hold rows whose cell is neither empty nor a number" in cells
+    assert "'a/cells.csv' 2, such as 'ERR'" in cells
+    assert "'b/above.csv' 1, such as '# logger 7'" in above
+    assert "in 1 files: decimal commas (1)" in notations
+    assert fill(odd, tmp_path / "store")[0].remarks == store.remarks
+    # Another run, after this one was cut off before its index: the shards know it too.
+    (tmp_path / "store/index.json").unlink()
+    again, drawn = fill(odd, tmp_path / "store")
+    assert (again.remarks, drawn) == (store.remarks, [])
+    # And where the shards are packed anew, as most of what they hold is not needed any more.
+    shards = {path.name for path in (tmp_path / "store/shards").iterdir()}
+    for path in odd.rglob("[0-9].csv"):
+        path.unlink()
+    packed, drawn = fill(odd, tmp_path / "store")
+    assert (len(packed.paths), drawn) == (4, [])
+    assert shards.isdisjoint(path.name for path in (tmp_path / "store/shards").iterdir())
+    assert [remark.replace("of 4 files", "of 11 files") for remark in packed.remarks] == list(store.remarks)
+
+
+def test_strict_refuses_cells_that_can_not_be_read_but_no_gaps(tmp_path: Path, odd: Path) -> None:
+    fill(odd, tmp_path / "store")
+    index = read_index(tmp_path / "store")
+    assert index is not None
+    with pytest.raises(InputError, match=r"1 files .* strict") as refused:
+        refuse_failures(index, odd)
+    assert "'a/cells.csv': 2 cells can't be read without doubt, such as 'ERR'" in str(refused.value)
+    (odd / "a/cells.csv").unlink()
+    fill(odd, tmp_path / "store")
+    index = read_index(tmp_path / "store")
+    assert index is not None
+    refuse_failures(index, odd)
+
+
+def test_gaps_are_dropped_break_the_line_or_are_filled(tmp_path: Path, odd: Path) -> None:
+    renderer = Renderer("plain", SIZE)
+    nan = float("nan")
+    wanted: dict[Gaps, list[float]] = {
+        "drop": [1, 2, 3],
+        "break": [1, nan, 2, nan, nan, 3],
+        "interpolate": [1, 1.5, 2, 2 + 1 / 3, 2 + 2 / 3, 3],
+    }
+    for gaps, values in wanted.items():
+        store, drawn = fill(odd, tmp_path / gaps, gaps=gaps)
+        row = store.paths.index("a/gaps.csv")
+        assert np.array_equal(pictures(store)[row], renderer.picture(np.array(values)))
+        assert f"(data.gaps: {gaps}" in store.remarks[0]
+        assert len(drawn) == 10
+    with pytest.raises(InputError, match="gaps drop, not break"):
+        fill(odd, tmp_path / "drop", gaps="break")

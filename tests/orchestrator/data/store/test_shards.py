@@ -107,10 +107,10 @@ def test_pictures_are_packed_into_full_shards(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("orchestrator.data.store.shards.SHARD_ROWS", 3)
     first, second = written(tmp_path, 4), write_shard(tmp_path, ["other"], [(2, 2)], pictures(1, seed=1))
     places = [
-        (second.shard, 0, "other", (2, 2)),
-        (first.shard, 3, "key3", SHAPE[:2]),
-        (first.shard, 0, "key0", SHAPE[:2]),
-        (first.shard, 1, "key1", SHAPE[:2]),
+        (second.shard, 0, "other", (2, 2), None),
+        (first.shard, 3, "key3", SHAPE[:2], None),
+        (first.shard, 0, "key0", SHAPE[:2], None),
+        (first.shard, 1, "key1", SHAPE[:2], None),
     ]
     packed = list(repack(tmp_path, places))
     assert [one.keys for one in packed] == [("other", "key3", "key0"), ("key1",)]

@@ -1,0 +1,95 @@
+"""What to say of how series were read: rows left out, lines skipped, notations, and columns that may be another's."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
+
+from orchestrator.data.files.csv_table import PREFERRED, column_key
+from orchestrator.data.files.series import Gaps, Reading
+
+NAMED = 3
+"""How many files a remark names."""
+MOST_COLUMNS = 5
+"""How many ways to choose a column are told apart in remarks."""
+RISING = " Its values only rise, as a time's do."
+WITHOUT: dict[Gaps, str] = {
+    "drop": "dropped, and the rest of the series moves left (data.gaps: drop; break or interpolate keep the time axis)",
+    "break": "breaks in the line (data.gaps: break)",
+    "interpolate": "filled in between their neighbours (data.gaps: interpolate)",
+}
+
+
+def series_remarks(readings: Mapping[str, Reading], column: str | None, gaps: Gaps) -> list[str]:
+    """A sentence for each thing that readings, by path, left out or took for granted; `column`: the one asked for."""
+    rows = WITHOUT[gaps]
+    remarks = [
+        *column_remarks(readings.values(), column),
+        _counted(readings, lambda one: one.missing, "rows without a value", f"They are {rows}."),
+        _counted(
+            readings,
+            lambda one: one.unread,
+            "rows whose cell is neither empty nor a number that can be read without doubt",
+            f"They are {rows}. Asked to be strict, such files are refused (--strict).",
+            lambda one: f", such as {one.example!r}",
+        ),
+        _counted(
+            readings,
+            lambda one: one.above,
+            "lines that are no part of the table",
+            "They are left out.",
+            lambda one: f", such as {one.line!r}",
+        ),
+    ]
+    notations = {path: one for path, one in readings.items() if one.notations}
+    if notations:
+        counts = Counter(notation for one in notations.values() for notation in one.notations)
+        ways = "; ".join(f"{notation} ({count})" for notation, count in counts.most_common())
+        remarks.append(f"Numbers or letters of another notation were read in {len(notations)} files: {ways}.")
+    return [remark for remark in remarks if remark]
+
+
+def reading_line(reading: Reading) -> str:
+    """What a reading left out or took for granted, for one file; empty: nothing."""
+    parts = [
+        f"{reading.missing} rows without a value" if reading.missing else "",
+        f"{reading.unread} cells that can't be read, such as {reading.example!r}" if reading.unread else "",
+        f"{reading.above} lines that are no part of the table, such as {reading.line!r}" if reading.above else "",
+        f"read: {', '.join(reading.notations)}" if reading.notations else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def column_remarks(readings: Collection[Reading], column: str | None) -> list[str]:
+    """A remark for each kind of file whose column was taken only because it is the first: it may be the time's."""
+    if column is not None:
+        return []
+    ways = Counter((one.column, one.names, one.columns) for one in readings)
+    doubtful = {way: count for way, count in ways.most_common() if way[2] > 1 and column_key(way[0]) not in PREFERRED}
+    remarks = []
+    for (name, names, columns), count in islice(doubtful.items(), MOST_COLUMNS):
+        rising = all(one.rising for one in readings if (one.column, one.names) == (name, names))
+        remarks.append(
+            f"Plotting column {name!r}, the first of {columns} ({names}), in {count} of {len(readings)} files, since "
+            f"none is named data or value.{RISING if rising else ''} Another: data.column (render: --column)."
+        )
+    if len(doubtful) > MOST_COLUMNS:
+        remarks.append(f"The first column is plotted in {len(doubtful) - MOST_COLUMNS} other kinds of files, too.")
+    return remarks
+
+
+def _counted(
+    readings: Mapping[str, Reading],
+    count: Callable[[Reading], int],
+    what: str,
+    then: str,
+    such: Callable[[Reading], str] = lambda one: "",
+) -> str:
+    """One sentence on how many of something there are in which files; empty where there is none."""
+    found = {path: one for path, one in readings.items() if count(one)}
+    if not found:
+        return ""
+    total = sum(map(count, found.values()))
+    worst = sorted(found.items(), key=lambda item: -count(item[1]))[:NAMED]
+    named = ", ".join(f"{path!r} {count(one)}{such(one)}" for path, one in worst)
+    more = f", and {len(found) - NAMED} more files" if len(found) > NAMED else ""
+    return f"{len(found)} of {len(readings)} files hold {what}, {total} in all: {named}{more}. {then}"
