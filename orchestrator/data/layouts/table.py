@@ -11,10 +11,10 @@ from orchestrator.data.layouts.depth_folders import MVTEC3D, RGBD
 from orchestrator.data.layouts.left_out import listed_suffixes, name_remarks, nothing_found, remarks_on
 from orchestrator.data.layouts.listing import SERIES_SUFFIXES, Layout, ListedFile, Listing, Skipped
 from orchestrator.data.layouts.mvtec import find_mvtec, mvtec_clue
-from orchestrator.data.layouts.names import shown
 from orchestrator.data.layouts.spill import find_spill, spill_clue
 from orchestrator.data.layouts.walking import checked_root, in_order, walk
 from trainables.errors import InputError
+from trainables.files import as_utf8
 
 LAYOUTS = {
     row.name: row
@@ -129,7 +129,7 @@ def find_any_files(paths: Sequence[Path], layout: LayoutName) -> Listing:
         root = Path(os.path.commonpath([path.parent for path in absolute]))
         found = [path.relative_to(root).as_posix() for path in dict.fromkeys(absolute)]
     own = root.absolute().name or "root"
-    files = [ListedFile(path, shown(path.split("/")[0]) if "/" in path else own, None) for path in found]
+    files = [ListedFile(path, as_utf8(path.split("/")[0]) if "/" in path else own, None) for path in found]
     return Listing(root, row, in_order(files), in_order(skipped), (*name_remarks(files), *remarks))
 
 
