@@ -40,6 +40,8 @@ def export(tmp_path: Path, index: Index, png: Path, plots: bool = False) -> list
 
 def test_names_mirror_the_tree() -> None:
     assert png_targets(["a/b.csv", "a/c.d.CSV", "x/b.csv"]) == ["a/b.png", "a/c.d.png", "x/b.png"]
+    assert png_targets(["a/b.csv.gz", "a/c.tsv", "a/d.TSV.GZ"]) == ["a/b.png", "a/c.png", "a/d.png"]
+    assert png_targets(["a/b.csv", "a/b.csv.gz"]) == ["a/b.csv.png", "a/b.csv.gz.png"]
     assert png_targets(["a/b.csv", "a/b.CSV", "a/c.csv"]) == ["a/b.csv.png", "a/b.CSV.png", "a/c.png"]
     assert png_targets(["a/b.jpg", "a/b.png", "a/b.jpg.png"]) == ["a/b.jpg.png", "a/b.png.png", "a/b.jpg.png.png"]
 

@@ -1,6 +1,8 @@
 """`orchestrate inspect`: what is said of each layout and of what is wrong in it, and the contact sheet."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -160,3 +162,17 @@ def test_the_real_traps_of_spill_are_seen() -> None:
     assert seen.conflicting >= 2
     assert seen.split is not None
     assert len(seen.split.validation) > 154
+
+
+def test_what_is_left_out_for_its_suffix_is_said(series_tree: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(series_tree, tree)
+    first = min(tree.iterdir())
+    (first / "more.xlsx").write_bytes(b"x")
+    (tree / os.fsdecode(b"caf\xe9")).symlink_to("gone")
+    seen = inspect(tree, sheet=tmp_path / "sheet.png")
+    text = inspection_text(seen)
+    assert "Left out:    1 files or lines and 1 for the suffix" in text
+    assert f"1 .xlsx (such as '{first.name}/more.xlsx')" in text
+    assert r"a link to nothing, such as 'caf\xe9'" in text
+    assert inspection_json(seen)["other_suffixes"] == {".xlsx": 1}
