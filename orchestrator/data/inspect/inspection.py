@@ -1,4 +1,4 @@
-"""What a folder of data is understood as, before anything is made of it: from names, headers and hashes alone."""
+"""What a folder of data is understood as, before anything is made of it: from names, headers, series and hashes."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from orchestrator.data.files.content_hashes import Sources, read_sources
+from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError, opened_picture
 from orchestrator.data.files.mask_remarks import mask_remarks
 from orchestrator.data.files.picture_layers import MaskState, mask_state
+from orchestrator.data.files.series import Reading, parse_series
+from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
 from orchestrator.data.split.grouped_division import content_numbers, mixed
@@ -84,7 +87,7 @@ def inspect(
     group: str | None = None,
     sheet: str | Path | None = None,
 ) -> Inspection:
-    """What is understood of the data in a folder, reading each file once and opening headers only.
+    """What is understood of the data in a folder, reading each file once; of pictures, the headers only.
 
     `layout` is guessed where it is None. `normal` names the normal class of class folders, for detection; `group` is
     the expression for source pictures; `sheet` a .png file that gets a contact sheet. InputError for what can't be
@@ -108,7 +111,9 @@ def inspect(
         content=tuple(look.content),
     )
     if not look.files:
-        raise InputError(f"None of the {len(listing.files)} files in {str(root)!r} can be opened as a picture.")
+        what = "read as a series" if listing.layout.plots else "opened as a picture"
+        first = f" The first, {look.skipped[0].path!r}: {look.skipped[0].reason}." if look.skipped else ""
+        raise InputError(f"None of the {len(listing.files)} files in {str(root)!r} can be {what}.{first}")
     split, refusal = None, ""
     try:
         split = make_split(found, settings, normal)
@@ -136,7 +141,7 @@ def inspect(
         conflicting=int(mixed(contents, sides).sum()),
         split=split,
         refusal=refusal,
-        remarks=(*listing.remarks, *(mask_remarks(look.masks) if any(look.masks) else [])),
+        remarks=(*listing.remarks, *look.remarks),
         grouped=group is not None,
     )
 
@@ -151,18 +156,28 @@ class _Look:
         self.modes: Counter[str] = Counter()
         self.masks: list[MaskState] = []
         self.skipped: list[Skipped] = []
+        self.readings: dict[str, Reading] = {}
         for file in listing.files:
             try:
                 sources = read_sources(str(listing.root), file)
-                if not listing.layout.plots:
+                if listing.layout.plots:
+                    self.readings[file.path] = parse_series(sources.picture).reading
+                else:
                     self._header(file, sources, normal)
             except OSError as error:
                 self.skipped.append(Skipped(file.path, f"can't be read: {error.strerror}"))
-            except ImageError as error:
+            except (ImageError, SeriesError) as error:
                 self.skipped.append(Skipped(file.path, str(error)))
             else:
                 self.files.append(file)
                 self.content.append(sources.content)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the user should know of the files' content."""
+        if self.readings:
+            return series_remarks(self.readings, None, "drop")
+        return mask_remarks(self.masks) if any(self.masks) else []
 
     def _header(self, file: ListedFile, sources: Sources, normal: str | None) -> None:
         with opened_picture(sources.picture) as image:

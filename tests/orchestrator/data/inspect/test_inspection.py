@@ -176,3 +176,21 @@ def test_what_is_left_out_for_its_suffix_is_said(series_tree: Path, tmp_path: Pa
     assert f"1 .xlsx (such as '{first.name}/more.xlsx')" in text
     assert r"a link to nothing, such as 'caf\xe9'" in text
     assert inspection_json(seen)["other_suffixes"] == {".xlsx": 1}
+
+
+def test_of_series_it_says_what_a_rendering_would_leave_out(series_tree: Path) -> None:
+    tree = series_tree.parent / "odd"
+    shutil.copytree(series_tree, tree)
+    first, second, third, *_ = sorted(tree.rglob("*.csv"))
+    first.write_text("# logger 7\ntime,temp\n0,20.1\n1,\n2,ERR\n3,20.4\n")
+    second.write_text("value\nnone\n")
+    third.write_text("\f\n")
+    seen = inspect(tree)
+    assert [one.reason.partition(",")[0] for one in seen.skipped] == ["no numbers in column 'value'", "empty"]
+    said = inspection_text(seen)
+    assert "Plotting column 'time', the first of 2 ('time', 'temp'), in 1 of 40 files" in said
+    assert "1 of 40 files hold lines that are no part of the table" in said
+    for path in tree.rglob("*.csv"):
+        path.write_text("\n")
+    with pytest.raises(InputError, match=r"None of the .* can be read as a series\. The first, .*: empty"):
+        inspect(tree)
