@@ -111,7 +111,7 @@ def _check_setting(goal: Goal, place: str, family: str, key: str, value: Any) ->
         if key not in known:
             usable = RUN_KEYS if goal.task == "detection" else RUN_KEYS[1:]
             raise InputError(unknown_key(key, [*known, *usable], place))
-        check_value(row.family, key, value, f"{place}.{key}")
+        check_value(row.family.config, key, value, f"{place}.{key}")
 
 
 def _check_strategy(goal: Goal, place: str, value: Any) -> None:

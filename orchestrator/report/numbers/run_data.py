@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.experiment import read_experiment
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
@@ -280,12 +279,11 @@ def _own_metrics(path: Path, remarks: list[str]) -> tuple[Metric, ...]:
 def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
     """A YAML or JSON file that holds keys; empty, with a remark, where it is missing or broken."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = read_experiment(path) if path.suffix == ".yaml" else json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         remarks.append(f"{path.name} is missing: what it would say is left out.")
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
         return {}
     if not isinstance(values, dict):

@@ -4,8 +4,7 @@ import shlex
 from collections import Counter
 from typing import Any
 
-import yaml
-
+from orchestrator.experiment.yaml_text import write_yaml
 from orchestrator.report.document.document import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
 from orchestrator.report.document.formatting import count, label, plural, printable, setting, words
 from orchestrator.report.figures.importance import importance_frame
@@ -223,6 +222,6 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
     if not numbers["facts"].empty:
         blocks.append(tables.fact_table(numbers["facts"]))
     if data.experiment:
-        text = yaml.safe_dump(data.experiment, sort_keys=False, allow_unicode=False)
+        text = write_yaml(data.experiment, allow_unicode=False)
         blocks.append(Fold("The experiment's file", [Code(text)]))
     return Section("provenance", "Provenance", ["This repeats the run, from the folder that holds it:"], blocks)
