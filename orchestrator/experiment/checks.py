@@ -48,10 +48,11 @@ def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: F
     """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
     remarks = []
     incomparable: dict[str, dict[str, Any]] = {}
-    for variant in variants:
+    # All keys and values first: what builds and trains them imports torch, which costs seconds.
+    checked = [(variant, checked_configs(variant)) for variant in variants]
+    for variant, configs in checked:
         family = family_row(variant.family).family
         problem = frame.problem(experiment.size_of(variant), experiment.epochs_of(variant))
-        configs = checked_configs(variant, family)
         if frame.goal.metric == VALIDATION_LOSS and (keys := incomparable_keys(family, configs)):
             incomparable[variant.name] = keys
         found = check_configs(family, configs, problem, f"families.{variant.name}")
@@ -110,24 +111,25 @@ def classes_of(listing: Listing, goal: Goal) -> tuple[str, ...]:
     return tuple(sorted(counts, key=os.fsencode))
 
 
-def checked_configs(variant: Variant, family: Family) -> list[dict[str, Any]]:
+def checked_configs(variant: Variant) -> list[dict[str, Any]]:
     """Configurations that hold every choice and both ends of every range that a search of the variant can draw.
 
     InputError where `fixed` or `space` names an unknown key, or gives a value that its key does not take.
     """
-    known = sorted(family.config.model_fields)
+    row = family_row(variant.family)
+    known = sorted(row.config.model_fields)
     for section, values in (("fixed", variant.fixed), ("space", variant.space)):
         for key, value in values.items():
             place = f"families.{variant.name}.{section}"
             if key not in known:
                 raise InputError(unknown_key(key, known, place))
             for each in _values(value, f"{place}.{key}") if section == "space" else [value]:
-                check_value(family.config, key, each, f"{place}.{key}")
+                check_value(row.config, key, each, f"{place}.{key}")
     both = sorted(set(variant.fixed) & set(variant.space))
     if both:
         raise InputError(f"families.{variant.name}: {', '.join(both)} stands in both `fixed` and `space`; keep one.")
     try:
-        return example_configs(family_row(variant.family).suggest, variant.fixed, variant.space)
+        return example_configs(row.suggest, variant.fixed, variant.space)
     except ValueError as error:
         raise InputError(f"families.{variant.name}.{error}") from None
 
@@ -153,7 +155,7 @@ def check_value(config: type[FamilyConfig], key: str, value: Any, place: str) ->
         faults = []
     except ValidationError as error:
         faults = error.errors(include_url=False)
-    for fault in faults or _coerced(config, key, value):
+    for fault in _coerced(config, key, value) or faults:
         if fault["loc"][:1] == (key,):
             raise InputError(f"{place}: {said(fault)} (got {shown(value)}).")
 

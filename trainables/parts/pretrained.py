@@ -6,18 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from trainables.errors import InputError
 from trainables.files import file_sha256
-from trainables.own_code import absolute_callable, call, described, is_own
+from trainables.own_code import call, described, is_own
 from trainables.parts.backbones import backbone_on_meta, last_layer
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
@@ -35,18 +34,6 @@ class WeightsFile:
 def checkpoint_folder() -> Path:
     """Where torchvision keeps the files that it has downloaded."""
     return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def absolute_weights(weights: str) -> str:
-    """`weights` with paths made absolute: a trial runs in another folder than the one where it was read."""
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return str(path.resolve())
-    return absolute_callable(weights) if is_own(weights) else weights
-
-
-WeightsName = Annotated[str, AfterValidator(absolute_weights)]
-"""What a configuration takes as weights."""
 
 
 def find_weights(backbone: str, weights: str) -> WeightsFile | None:
