@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -95,6 +96,11 @@ class RunData:
         """Detection: the share of the test part's anomalies that the user had moved to validation."""
         share = _section(_section(self.experiment, "data"), "split").get("anomalies_to_validation")
         return float(share) if isinstance(share, int | float) else 0.0
+
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether the experiment says which pictures are patches of one source picture."""
+        return bool(_section(_section(self.experiment, "data"), "split").get("group"))
 
     @property
     def caveat(self) -> str:
@@ -230,10 +236,7 @@ def read_run(run: RunFolder) -> RunData:
     records = [_finite(record) for record in read_records(run.records)]
     if not records:
         state = "is empty" if run.records.exists() else "does not exist"
-        raise InputError(
-            f"A report needs at least one record, and {run.records} {state}. "
-            "Run `orchestrate sweep EXPERIMENT.yaml --out RUN` until at least one trial has ended."
-        )
+        raise InputError(f"A report needs at least one record, and {run.records} {state}. {_unfinished(run)}")
     if not run.records.read_bytes().endswith(b"\n"):
         remarks.append(
             "The last line of records.jsonl is unfinished and left out: a run is being written or was cut off."
@@ -242,6 +245,18 @@ def read_run(run: RunFolder) -> RunData:
     split = _mapping(run.split, remarks)
     ablation, own = _ablation(run.ablation, remarks), _own_metrics(run.own_metrics, remarks)
     return RunData(run, experiment, split, tuple(records), remarks, ablation, own)
+
+
+def _unfinished(run: RunFolder) -> str:
+    """How a run without any record gets one."""
+    minutes = _section(_mapping(run.experiment, []), "budget").get("minutes")
+    again = f"orchestrate sweep {shlex.quote(str(run.experiment))} --out {shlex.quote(str(run.root))} --resume"
+    if minutes is None:
+        return f"Go on until at least one trial has ended: {again}"
+    return (
+        f"budget.minutes is {minutes:g}, which may have ended the search before any trial was over. Give it more: "
+        f"{again} --set budget.minutes=…"
+    )
 
 
 def _finite(record: TrialRecord) -> TrialRecord:
