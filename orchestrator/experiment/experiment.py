@@ -32,7 +32,7 @@ from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
-from trainables.own_code import absolute_callable, is_own
+from trainables.own_code import absolute_callable, expanded, is_own
 
 FREE_KEYS = (
     "budget.trials",
@@ -332,9 +332,12 @@ class Experiment(Section):
         for override in overrides:
             set_key(values, override, cls)
         experiment = cls.from_mapping(beside(values, path.resolve().parent), str(path))
-        given = experiment.data.path.expanduser()
+        given = expanded(experiment.data.path)
         near = path.resolve().parent / given
-        found = near if near.exists() else Path.cwd() / given
+        try:
+            found = near if near.exists() else Path.cwd() / given
+        except OSError as error:  # a folder on the way there that may not be looked into
+            raise InputError(f"data.path is {str(given)!r}, which can't be reached: {error.strerror}.") from None
         return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
 
 

@@ -1,5 +1,6 @@
 """What single values of an experiment's file may be: taken as they are written, finite, and within reason."""
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ MOST_MINUTES = 5_256_000
 """Ten years."""
 SMALLEST_SHARE = 0.01
 """Of a CPU or GPU: a hundred trials on one already hinder each other."""
+LONGEST_PATH, LONGEST_NAME = 4_095, 255
+"""Of Linux and its file systems, in bytes."""
 MOST_CPUS = 100_000
 
 
@@ -19,6 +22,8 @@ def _one_line(path: Path) -> Path:
     if found := re.search("[\x00-\x1f\x7f-\x9f]", str(path)):
         code = f"U+{ord(found[0]):04X}"
         raise ValueError(f"a path holds no line breaks, NUL or other control characters, and here is {code}")
+    if len(os.fsencode(path)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise ValueError(f"no path is so long: at most {LONGEST_PATH:,} bytes, and {LONGEST_NAME} for one name in it")
     return path
 
 

@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from trainables.errors import InputError
-from trainables.own_code import absolute_callable, is_own
+from trainables.files import is_file
+from trainables.own_code import absolute_callable, expanded, is_own
 
 _REGISTERED = re.compile(r"^@register_model\(.*?\)\n.*?^def (\w+)\(", re.MULTILINE | re.DOTALL)
 """How torchvision puts a model on its list."""
@@ -55,8 +56,8 @@ BackboneName = Annotated[str, AfterValidator(check_backbone)]
 
 def absolute_weights(weights: str) -> str:
     """`weights` with paths made absolute: a trial runs in another folder than the one where it was read."""
-    path = Path(weights).expanduser()
-    if path.is_file():
+    path = expanded(weights)
+    if is_file(path):
         return str(path.resolve())
     return absolute_callable(weights) if is_own(weights) else weights
 
