@@ -326,7 +326,7 @@ class Experiment(Section):
             raise InputError(f"There is no experiment file {path}. Write one with: orchestrate init {path}") from None
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
-            raise InputError(f"The experiment file {path} can't be read as YAML: {why}.") from None
+            raise InputError(f"The experiment file {path} can't be read: {why}.") from None
         if not isinstance(values, dict):
             raise InputError(f"The experiment file {path} holds no keys. See a full one with: orchestrate init FILE")
         for override in overrides:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.data.fill.render_tree import column_remarks
 from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.ablation_checks import check_ablation
@@ -56,5 +55,8 @@ def settle(
         said += check_ablation(AskedAblation.of(experiment), frame)
     else:
         said += check_variants(experiment, experiment.families, frame)
+    # Only now: it imports matplotlib, whose second no error should cost.
+    from orchestrator.data.fill.render_tree import column_remarks
+
     remarks = (*column_remarks(listing, experiment.data.column), *listing.remarks, *said)
     return Settled(experiment, goal, frame.classes, frame.device, remarks, listing.remarks)
