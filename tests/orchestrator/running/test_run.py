@@ -219,6 +219,7 @@ def test_a_time_limit_keeps_what_is_finished(series_tree: Path, tmp_path: Path) 
     assert of_stage(folder, "evaluation")
 
 
+@pytest.mark.slow
 def test_minutes_that_end_before_any_trial_are_said_to_be_too_short(
     series_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
