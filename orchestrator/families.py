@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from search_spaces.overrides import SearchTrial, Suggest
 from trainables.errors import InputError
-from trainables.interface import Family, Task
+from trainables.interface import Family, FamilyConfig, Task
 from trainables.own_code import absolute_callable, described, installed, is_own, place_behind
 
 GROUP = "anomaly_orchestrator.families"
@@ -19,7 +20,7 @@ GROUP = "anomaly_orchestrator.families"
 
 @dataclass(frozen=True)
 class Row:
-    """A family's two modules, imported when first needed: torch costs seconds that a wrong key should not."""
+    """A family's three modules, imported when first needed: torch costs seconds that a wrong key should not."""
 
     name: str
     """As an experiment file has it."""
@@ -34,6 +35,15 @@ class Row:
         """How it is configured and built: `FAMILY` of trainables/<name>.py."""
         family: Family = importlib.import_module(f"trainables.{self.name}").FAMILY
         return family
+
+    @property
+    def config(self) -> type[FamilyConfig]:
+        """The family's keys: `CONFIG` of trainables/configurations/<name>.py if it is there, which imports no torch."""
+        place = f"trainables.configurations.{self.name}"
+        if find_spec(place) is None:
+            return self.family.config
+        config: type[FamilyConfig] = importlib.import_module(place).CONFIG
+        return config
 
     @property
     def suggest(self) -> Suggest:
@@ -53,6 +63,11 @@ class OwnFamily(Row):
     def family(self) -> Family:
         """What stands there."""
         return Family.load(self.place)
+
+    @property
+    def config(self) -> type[FamilyConfig]:
+        """Its keys."""
+        return self.family.config
 
     @property
     def suggest(self) -> Suggest:

@@ -114,7 +114,7 @@ ADDITIONS = {
     "a key of the experiment file": (
         Edit(
             "orchestrator/experiment/experiment.py",
-            "    heat_maps: bool = Field(",
+            "    heat_maps: StrictBool = Field(",
             '    remark: str = Field(default="", description="What the experiment is for.")\n',
         ),
         Edit(

@@ -1,47 +1,29 @@
 """The family that reconstructs frozen deep features with a 1x1 autoencoder (seed 002; DFR, arXiv 2012.07122)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from trainables.configurations.feature_autoencoder import FeatureAutoencoderConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.depth_scale import depth_of, fit_depth_scale
 from trainables.parts.frozen_features import (
     FrozenFeatures,
-    FrozenFeaturesConfig,
     align,
     check_features,
     feature_channels,
 )
-from trainables.training.loop import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+from trainables.training.loop import EpochLoop, has_mixed_precision, snapshot
 
 SCORING_BATCH = 8
 """Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
 MEGABYTE = 2**20
-
-
-class FeatureAutoencoderConfig(TrainingConfig, FrozenFeaturesConfig):
-    """What one feature autoencoder is. The defaults are seed 002's."""
-
-    learning_rate: float = Field(1e-4, gt=0, allow_inf_nan=False)
-    batch_size: int = Field(4, ge=2)
-    gradient_clipping: float = Field(1.0, ge=0, allow_inf_nan=False)
-    input: Literal["rgb", "rgbd"] = "rgb"
-    """rgbd: depth as a fourth channel, scaled to [0, 1] by the training part's 1st and 99th percentile."""
-    grid: int = Field(64, ge=2)
-    """The features of all stages are resized to so many places a side."""
-    latent_dim: int = Field(128, ge=1)
-    cache_megabytes: int = Field(1024, ge=0)
-    """Memory for the frozen features of training and validation, kept from epoch to epoch; those that do not fit are
-    computed anew each time, to the same result. A picture of 256 x 256 takes 2 MB with all four layers of a ResNet50;
-    each trial that runs at the same time has its own."""
 
 
 def one_by_one_autoencoder(channels: int, latent_dim: int) -> nn.Sequential:

@@ -157,3 +157,11 @@ def _draft(path: Path, shared: bool) -> Path:
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f".{bytes_sha256(os.fsencode(name))[:32]}{DRAFT}"
     return path.with_name(name)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file lies there; no name can be too long for this question, and no folder too closed."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Self, SupportsIndex, TypeVar
 
 from trainables.errors import InputError
-from trainables.files import text_sha256
+from trainables.files import is_file, text_sha256
 
 _RECEIVED: dict[Path, str] = {}
 """Texts of files of other machines, by their paths there; the same path here may hold another file."""
@@ -50,10 +50,18 @@ def absolute_callable(name: str, *, elsewhere: bool = False) -> str:
         raise InputError(f"{name!r} names nothing of one's own. Allowed: module:NAME, or path/to/file.py:NAME.")
     if not place.endswith(".py"):
         return name
-    path = Path(place).expanduser()
-    if path not in _RECEIVED and not (elsewhere and path.is_absolute()) and not path.is_file():
+    path = expanded(place)
+    if path not in _RECEIVED and not (elsewhere and path.is_absolute()) and not is_file(path):
         raise InputError(f"There is no file {place} (looked from {Path.cwd()}) for {name!r}. Give the path of a file.")
     return f"{path if path in _RECEIVED else path.resolve()}:{attribute}"
+
+
+def expanded(path: str | Path) -> Path:
+    """A path with `~` and `~user` written out; InputError where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"There is no home folder for {str(path)[:200]!r}. Write the path out.") from None
 
 
 def place_behind(name: str, group: str) -> str:
@@ -177,7 +185,7 @@ def _code(place: str) -> str | None:
     if not place.endswith(".py"):
         return _module_text(place)
     path = Path(place)
-    return _text(path) if path in _RECEIVED or path in _HELD or path.is_file() else None
+    return _text(path) if path in _RECEIVED or path in _HELD or is_file(path) else None
 
 
 @functools.cache

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from trainables.configurations.patch_knn import PatchKnnConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.coreset import greedy_k_centre, nearest
-from trainables.parts.frozen_features import FrozenFeatures, FrozenFeaturesConfig, Layers, align, check_features
+from trainables.parts.frozen_features import FrozenFeatures, align, check_features
 from trainables.training.loop import snapshot
 
 MOST_POOLED = 40_000
@@ -23,26 +23,6 @@ MOST_POOLED = 40_000
 NEIGHBOURS = 9
 """Of the nearest normal patch, that the reweighting looks at (the paper's b)."""
 TRAIN_LOSS_PATCHES = 2_000
-
-
-class PatchKnnConfig(FrozenFeaturesConfig):
-    """What one nearest-neighbour search is."""
-
-    layers: Layers = "2+3"
-    """Some of the four stages, as "2+3" or [2, 3]; resized to the finest of them."""
-    reduction: int = Field(1, ge=1)
-    """Each stage's channels are projected to one in so many; 1: not projected."""
-    coreset: Literal["greedy", "random"] = "greedy"
-    """greedy: each next patch is the one furthest from all chosen ones (k-centre); random: any."""
-    coreset_share: float = Field(0.1, gt=0, le=1)
-    """Of all training patches, but never more than most_patches."""
-    most_patches: int = Field(10_000, ge=1)
-    """The largest coreset. 10,000 patches of ResNet50's layers 2 and 3, 1,536 channels, take 61 MB, and the 40,000 that
-    they are chosen from 246 MB while it is fitted."""
-    reweighting: bool = False
-    """The paper's: a score counts less where the nearest normal patch lies among others that are as near."""
-    smoothing: float = Field(4.0, ge=0, allow_inf_nan=False)
-    """The sigma of the Gaussian that smooths the maps, in pixels; 0: none. Scores are taken before it."""
 
 
 class PatchKnn:

@@ -7,32 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from trainables.configurations.pca import PcaConfig
 from trainables.errors import InputError
-from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.principal_components import principal_components
 from trainables.parts.reconstruction import reconstruction_gallery
 from trainables.parts.thumbnails import LUMA, area_weights
 
 VALUES_AT_A_TIME = 2**23
 """64 MiB of float64."""
-
-
-class PcaConfig(FamilyConfig):
-    """What one reconstruction from principal components is."""
-
-    components: int = Field(8, ge=1)
-    """At most as many as a picture has values; fewer where there are fewer pictures."""
-    crop: float = Field(1.0, ge=0.5, le=1)
-    """The share of each side that is kept, around the centre."""
-    blur: float = Field(0.0, ge=0, le=20)
-    """The standard deviation, in pixels, of a Gaussian blur; 0: none."""
-    thumbnail: int | None = Field(None, ge=2)
-    """The side of the square thumbnails, in pixels; null: the pictures as they are. With thumbnails, no maps."""
-    grey: bool = False
 
 
 class Preprocessing:

@@ -2,38 +2,26 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from torch import Tensor
 
+from trainables.configurations.pca_logistic import PcaLogisticConfig
 from trainables.errors import InputError
-from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
+from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.thumbnails import LUMA, area_weights
 
 READING_BATCH = 256
 MOST_ITERATIONS = 1000
 SMALLEST_SPREAD = 1e-6
 """A component whose standard deviation is smaller, as a share of the first one's, is left out."""
-
-
-class PcaLogisticConfig(FamilyConfig):
-    """What one logistic regression on principal components is."""
-
-    thumbnail: int = Field(32, ge=2)
-    """The side of the square thumbnails, in pixels."""
-    components: int = Field(32, ge=1)
-    """At most this many; fewer where there are fewer pictures or pixels."""
-    C: float = Field(1.0, gt=0, allow_inf_nan=False)
-    """The inverse of the L2 penalty's strength, as in scikit-learn."""
-    class_weights: Literal["none", "balanced"] = "none"
 
 
 class PcaLogistic:

@@ -1,19 +1,18 @@
 """The family that classifies plots with a torchvision backbone and a small head (seeds 000 and 001)."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.configurations.plot_classifier import PlotClassifierConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.own_code import is_own
 from trainables.parts.augmentation import Augmentation
 from trainables.parts.backbones import (
-    BackboneName,
     build_backbone,
     check_size,
     input_transform,
@@ -23,36 +22,16 @@ from trainables.parts.backbones import (
 from trainables.parts.cross_entropy import CrossEntropy
 from trainables.parts.heads import plot_head
 from trainables.parts.pretrained import (
-    WeightsName,
     check_weights,
     find_weights,
     load_backbone_weights,
     origin,
     starting_remarks,
 )
-from trainables.training.loop import EpochLoop, TrainingConfig, has_mixed_precision, snapshot
+from trainables.training.loop import EpochLoop, has_mixed_precision, snapshot
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class PlotClassifierConfig(TrainingConfig):
-    """What one plot classifier is."""
-
-    backbone: BackboneName = "resnet18"
-    """Any classification model of torchvision, by its name there; or one's own: module:factory, file.py:factory."""
-    weights: WeightsName = "auto"
-    """`auto`: torchvision's file if it is on this machine, else random; `none`; a name such as DEFAULT; a path; or
-    module:function of a function that gives a path."""
-    train_layers: Literal["all", "head"] = "all"
-    dropout: float = Field(0.3, ge=0, lt=1)
-    """Before the head's first two layers; two thirds of it before the third."""
-    class_weights: Literal["none", "balanced"] = "none"
-    augmentation: float = Field(0.0, ge=0, le=1)
-    """The strength of small shifts, zooms and changes of brightness; 0: none."""
-    flip_left_right: bool = False
-    """Mirror half of the pictures. On a plot it turns time round."""
-    normalisation: Literal["imagenet", "none"] = "imagenet"
 
 
 class PlotNetwork(nn.Module):

@@ -1,8 +1,10 @@
 """How large pictures may be, and how a size is written."""
 
+from pydantic import StrictInt
+
 from trainables.errors import InputError
 
-Size = int | tuple[int, int]
+Size = StrictInt | tuple[StrictInt, StrictInt]
 """N pixels a side, or (height, width)."""
 
 

@@ -107,11 +107,11 @@ def _check_setting(goal: Goal, place: str, family: str, key: str, value: Any) ->
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{place}.epochs: must be a whole number from 1 on (got {value!r}).")
     else:
-        known = sorted(row.family.config.model_fields)
+        known = sorted(row.config.model_fields)
         if key not in known:
             usable = RUN_KEYS if goal.task == "detection" else RUN_KEYS[1:]
             raise InputError(unknown_key(key, [*known, *usable], place))
-        check_value(row.family, key, value, f"{place}.{key}")
+        check_value(row.config, key, value, f"{place}.{key}")
 
 
 def _check_strategy(goal: Goal, place: str, value: Any) -> None:

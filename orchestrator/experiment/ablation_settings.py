@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from orchestrator.artifacts.ablation_plan import Design
+from orchestrator.experiment.value_types import Work
 from orchestrator.families import family_name
 
 RUN_KEYS = ("threshold", "size", "epochs")
@@ -60,9 +62,8 @@ class Ablation(BaseModel):
         description="Levels by key, such as input: [rgb, rgbd]. Keys are the family's, threshold, size and epochs.",
     )
     variants: tuple[NamedChange, ...] = Field(default=(), description="The rows of the design `named`.")
-    tune: int | None = Field(
+    tune: Work | None = Field(
         default=None,
-        ge=1,
         description="Search each variant again with so many trials, the keys of the ablation fixed; unset: all other "
         "keys are inherited from the baseline.",
     )
@@ -82,9 +83,9 @@ class Ablation(BaseModel):
                     f"factors.{factor} has one level, {levels[0]!r}; give two or more, or use design: named, where a "
                     "variant may set one key"
                 )
-            texts = [json.dumps(level, sort_keys=True, default=str) for level in levels]
-            twice = next((level for level, text in zip(levels, texts, strict=True) if texts.count(text) > 1), None)
-            if len(set(texts)) < len(texts):
+            texts = Counter(json.dumps(level, sort_keys=True, default=str) for level in levels)
+            if len(texts) < len(levels):
+                twice = json.loads(texts.most_common(1)[0][0])
                 raise ValueError(f"factors.{factor} holds the level {twice!r} twice; keep one")
         for row in self.variants:
             if not row.set and row.family is None:

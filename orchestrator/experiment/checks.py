@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails, to_json
 
 from orchestrator.data.layouts.listing import PARTS, Listing
 from orchestrator.experiment.experiment import Experiment, Variant
 from orchestrator.experiment.goal import VALIDATION_LOSS, Goal
-from orchestrator.experiment.messages import unknown_key
+from orchestrator.experiment.messages import said, shown, unknown_key
 from orchestrator.families import family_row
 from search_spaces.overrides import example_configs
 from trainables.errors import InputError
-from trainables.interface import Family, Problem
+from trainables.interface import Family, FamilyConfig, Problem
 
 CHANNELS = 3
 DETECTION_CLASSES = ("normal", "anomaly")
@@ -47,10 +48,11 @@ def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: F
     """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
     remarks = []
     incomparable: dict[str, dict[str, Any]] = {}
-    for variant in variants:
+    # All keys and values first: what builds and trains them imports torch, which costs seconds.
+    checked = [(variant, checked_configs(variant)) for variant in variants]
+    for variant, configs in checked:
         family = family_row(variant.family).family
         problem = frame.problem(experiment.size_of(variant), experiment.epochs_of(variant))
-        configs = checked_configs(variant, family)
         if frame.goal.metric == VALIDATION_LOSS and (keys := incomparable_keys(family, configs)):
             incomparable[variant.name] = keys
         found = check_configs(family, configs, problem, f"families.{variant.name}")
@@ -109,24 +111,25 @@ def classes_of(listing: Listing, goal: Goal) -> tuple[str, ...]:
     return tuple(sorted(counts, key=os.fsencode))
 
 
-def checked_configs(variant: Variant, family: Family) -> list[dict[str, Any]]:
+def checked_configs(variant: Variant) -> list[dict[str, Any]]:
     """Configurations that hold every choice and both ends of every range that a search of the variant can draw.
 
     InputError where `fixed` or `space` names an unknown key, or gives a value that its key does not take.
     """
-    known = sorted(family.config.model_fields)
+    row = family_row(variant.family)
+    known = sorted(row.config.model_fields)
     for section, values in (("fixed", variant.fixed), ("space", variant.space)):
         for key, value in values.items():
             place = f"families.{variant.name}.{section}"
             if key not in known:
                 raise InputError(unknown_key(key, known, place))
             for each in _values(value, f"{place}.{key}") if section == "space" else [value]:
-                check_value(family, key, each, f"{place}.{key}")
+                check_value(row.config, key, each, f"{place}.{key}")
     both = sorted(set(variant.fixed) & set(variant.space))
     if both:
         raise InputError(f"families.{variant.name}: {', '.join(both)} stands in both `fixed` and `space`; keep one.")
     try:
-        return example_configs(family_row(variant.family).suggest, variant.fixed, variant.space)
+        return example_configs(row.suggest, variant.fixed, variant.space)
     except ValueError as error:
         raise InputError(f"families.{variant.name}.{error}") from None
 
@@ -145,15 +148,29 @@ def _values(space: Any, place: str) -> list[Any]:
     raise InputError(f"{place} is {space!r}; it must be {{low, high, log, step}} or a list of choices.")
 
 
-def check_value(family: Family, key: str, value: Any, place: str) -> None:
-    """InputError, beginning with `place`, where a key of a family does not take a value."""
+def check_value(config: type[FamilyConfig], key: str, value: Any, place: str) -> None:
+    """InputError, beginning with `place`, where a key of a family's configuration does not take a value."""
     try:
-        family.config(**{key: value})
+        config(**{key: value})
+        faults = []
     except ValidationError as error:
-        for fault in error.errors(include_url=False):
-            if fault["loc"][:1] == (key,):
-                message = fault["msg"].removeprefix("Value error, ")
-                raise InputError(f"{place}: {message} (got {value!r}).") from None
+        faults = error.errors(include_url=False)
+    for fault in _coerced(config, key, value) or faults:
+        if fault["loc"][:1] == (key,):
+            raise InputError(f"{place}: {said(fault)} (got {shown(value)}).")
+
+
+def _coerced(config: type[FamilyConfig], key: str, value: Any) -> list[ErrorDetails]:
+    """What a configuration would take for another kind: `true` for 1, '3' for 3. Whoever wrote so meant no number."""
+    try:
+        config.model_validate_json(to_json({key: value}, inf_nan_mode="constants"), strict=True)
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        kinds = ("int_type", "float_type", "bool_type")
+        return [one for one in faults if one["type"] in kinds and isinstance(one["input"], bool | str | int)]
+    except ValueError:  # from Python, what no file could hold
+        pass
+    return []
 
 
 def trials_at_once(experiment: Experiment, cpus: float, gpus: float) -> int:

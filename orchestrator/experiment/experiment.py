@@ -3,25 +3,37 @@
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.data.plotting.plot_style import STYLES, style_code, style_name
-from orchestrator.data.split.settings import SplitSettings
+from orchestrator.data.split.settings import LARGEST_SEED, SplitSettings
 from orchestrator.experiment.ablation_settings import Ablation
-from orchestrator.experiment.messages import explain, set_key
+from orchestrator.experiment.key_types import takes_text
+from orchestrator.experiment.messages import explain
 from orchestrator.experiment.own_parts import beside
 from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, SamplerName, SchedulerName
+from orchestrator.experiment.set_key import set_key
+from orchestrator.experiment.value_types import Cpus, FilePath, Gpus, Minutes, Number, Work
+from orchestrator.experiment.yaml_text import file_text, read_yaml, write_yaml
 from orchestrator.families import FAMILIES, code_of, family_name, is_cheap, variant_name
 from orchestrator.scoring.metric_table import metric_code
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
-from trainables.own_code import absolute_callable, is_own
+from trainables.own_code import absolute_callable, expanded, is_own
 
 FREE_KEYS = (
     "budget.trials",
@@ -48,7 +60,7 @@ class Section(BaseModel):
 class Data(Section):
     """Where the data lie and how they become pictures."""
 
-    path: Path = Field(description="The folder of CSVs or pictures.")
+    path: FilePath = Field(description="The folder of CSVs or pictures.")
     layout: LayoutName = Field(
         default="series",
         description=f"{'; '.join(f'{row.name}: {row.summary}' for row in LAYOUTS.values())}. See what is understood: "
@@ -79,7 +91,7 @@ class Data(Section):
         "one of your own: path/to/file.py:STYLE.",
     )
     size: Size = Field(default=224, description="The pictures' size in pixels: N or [height, width].")
-    store: Path | None = Field(
+    store: FilePath | None = Field(
         default=None, description="Where the pictures are kept, to be shared by several runs; unset: in the run."
     )
     split: SplitSettings = Field(default_factory=SplitSettings, description="The shares of the three parts.")
@@ -111,12 +123,14 @@ class Variant(Section):
         description="Searched keys with other ranges: {low, high, log, step}, or a list of choices.",
     )
     size: Size | None = Field(default=None, description="This variant's own picture size; unset: data.size.")
-    epochs: int | None = Field(default=None, ge=1, description="This variant's own most epochs; unset: budget.epochs.")
+    epochs: Work | None = Field(default=None, description="This variant's own most epochs; unset: budget.epochs.")
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         value = {"family": value} if isinstance(value, str) else value
+        if not isinstance(value, dict | Variant):
+            raise ValueError("must be a family's name, or keys with values of which one is `family`")
         if isinstance(value, dict) and not value.get("name"):
             value = {**value, "name": variant_name(str(value.get("family", "")))}
         return value
@@ -163,10 +177,10 @@ class Threshold(Section):
     metric: ThresholdMetric = Field(
         default="balanced_accuracy", description="By which the best strategy is chosen, cross-fitted on validation."
     )
-    search: bool = Field(
+    search: StrictBool = Field(
         default=False, description="Let Optuna draw the strategy as a hyperparameter instead of choosing the best."
     )
-    pixel_percentile: float = Field(
+    pixel_percentile: Number = Field(
         default=99.0, gt=0, lt=100, description="Masks: the percentile of the pixels of normal validation pictures."
     )
 
@@ -179,14 +193,15 @@ class Threshold(Section):
 class Budget(Section):
     """How much work the search may do."""
 
-    trials: int = Field(default=20, ge=1, description="Trials a family.")
-    epochs: int = Field(default=30, ge=1, description="The most epochs a trial.")
-    minutes: float | None = Field(default=None, gt=0, description="Wall time of the whole search; unset: no limit.")
-    epoch_minutes: float | None = Field(
-        default=120, gt=0, description="A training that gives no epoch for so long hangs, and is ended; null: no limit."
+    trials: Work = Field(default=20, description="Trials a family.")
+    epochs: Work = Field(default=30, description="The most epochs a trial.")
+    minutes: Minutes | None = Field(default=None, description="Wall time of the whole search; unset: no limit.")
+    epoch_minutes: Minutes | None = Field(
+        default=120,
+        description="A training that gives no epoch for so long hangs, and is ended; null: no limit.",
     )
-    concurrent: int | None = Field(default=None, ge=1, description="Trials at a time; unset: as many as fit.")
-    patience: int | None = Field(
+    concurrent: StrictInt | None = Field(default=None, ge=1, description="Trials at a time; unset: as many as fit.")
+    patience: StrictInt | None = Field(
         default=10, ge=1, description="Stop a training after so many epochs without a better validation metric."
     )
 
@@ -194,8 +209,8 @@ class Budget(Section):
 class Resources(Section):
     """What one trial reserves."""
 
-    cpus: float = Field(default=1, gt=0, description="CPUs a trial; torch uses as many threads.")
-    gpus: float = Field(default=0, ge=0, description="GPUs a trial; fractions share one.")
+    cpus: Cpus = Field(default=1, description="CPUs a trial; torch uses as many threads.")
+    gpus: Gpus = Field(default=0, description="GPUs a trial; fractions share one.")
 
 
 class Experiment(Section):
@@ -214,16 +229,31 @@ class Experiment(Section):
     sampler: SamplerName = Field(
         default="tpe", description="; ".join(f"{row.name}: {row.summary}" for row in SAMPLERS.values()) + "."
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[StrictInt, ...] = Field(
         default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
     )
     ablation: Ablation | None = Field(
         default=None, description="What `orchestrate ablate` compares: one configuration, and what is changed of it."
     )
-    heat_maps: bool = Field(
+    heat_maps: StrictBool = Field(
         default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
     )
     mirror: str | None = Field(default=None, description="A URI to which finished records and models are copied.")
+
+    @field_validator("families", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        """One family alone, or names with commas between, as a list."""
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",")]
+        return [value] if isinstance(value, dict) else value
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        if isinstance(value, int):
+            raise ValueError("must be a list: [3] is the one seed 3, and [0, 1, 2] are three seeds")
+        return value
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:
@@ -233,8 +263,10 @@ class Experiment(Section):
             raise ValueError(f"names must differ, and {', '.join(repeated)} stands twice; give each variant a `name`")
         if self.baseline and self.baseline not in names:
             raise ValueError(f"baseline is {self.baseline!r}; it must be the name of a variant: {', '.join(names)}")
-        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {list(self.seeds)}; they must be different whole numbers from 0 on")
+        if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
+            raise ValueError(
+                f"seeds are {list(self.seeds)}; they must be different whole numbers from 0 to {LARGEST_SEED:,}"
+            )
         if self.ablation is not None:
             self.ablation.check(tuple(names), self.baseline_name, len(self.seeds))
         return self
@@ -282,7 +314,7 @@ class Experiment(Section):
 
     def to_yaml(self) -> str:
         """The file with every default written out."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return write_yaml(self.model_dump(mode="json"))
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any], source: str = "The experiment") -> Self:
@@ -300,20 +332,29 @@ class Experiment(Section):
         """
         path = Path(path)
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+            values = read_experiment(path)
         except FileNotFoundError:
             raise InputError(f"There is no experiment file {path}. Write one with: orchestrate init {path}") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"The experiment file {path} can't be read as YAML: {error}") from None
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"The experiment file {path} can't be read: {why}.") from None
         if not isinstance(values, dict):
             raise InputError(f"The experiment file {path} holds no keys. See a full one with: orchestrate init FILE")
         for override in overrides:
-            set_key(values, override)
+            set_key(values, override, cls)
         experiment = cls.from_mapping(beside(values, path.resolve().parent), str(path))
-        given = experiment.data.path.expanduser()
+        given = expanded(experiment.data.path)
         near = path.resolve().parent / given
-        found = near if near.exists() else Path.cwd() / given
+        try:
+            found = near if near.exists() else Path.cwd() / given
+        except OSError as error:  # a folder on the way there that may not be looked into
+            raise InputError(f"data.path is {str(given)!r}, which can't be reached: {error.strerror}.") from None
         return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": found.resolve()})})
+
+
+def read_experiment(path: Path) -> Any:
+    """What an experiment's file holds, names as they are written; OSError, or ValueError that says what is wrong."""
+    return read_yaml(file_text(path), lambda place: takes_text(Experiment, place))
 
 
 def schema() -> dict[str, Any]:

@@ -1,32 +1,83 @@
 """From what pydantic found to sentences that say what is wrong, what is allowed and what to do."""
 
-import types
-import typing
 from difflib import get_close_matches
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
-from trainables.errors import InputError
+from orchestrator.experiment.key_types import sections_at
+
+MOST_LINES = 20
+LONGEST_VALUE = 200
+PLAIN = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "path_type": "must be a path",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must hold keys with values",
+    "model_type": "must hold keys with values",
+}
+"""In the words of a file what pydantic says in those of Python."""
 
 
 def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """A line for each fault, with the key's full path and, for unknown keys, the nearest known one."""
     lines = []
-    for fault in error.errors(include_url=False):
-        where = tuple(part for part in fault["loc"] if not _is_branch(part))
+    for fault in _first_hand(error.errors(include_url=False)):
+        where = fault["loc"]
         key = ".".join(str(part) for part in where) or "the file"
         if fault["type"] == "extra_forbidden":
             lines.append(unknown_key(str(where[-1]), known_keys(model, where[:-1]), ".".join(map(str, where[:-1]))))
         elif fault["type"] == "missing":
             lines.append(f"{key} is missing: it must be given.")
         else:
-            message = fault["msg"].removeprefix("Value error, ").removesuffix(".")
-            value = "" if isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
-            lines.append(f"{key}: {message}{value}.")
+            value = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
+            lines.append(f"{key}: {said(fault)}{value}.")
     lines = list(dict.fromkeys(lines))
+    if len(lines) > MOST_LINES:
+        lines = [*lines[:MOST_LINES], f"… and {len(lines) - MOST_LINES} more."]
     return f"{source} can't be used:\n" + "\n".join(f"  - {line}" for line in lines)
+
+
+def said(fault: ErrorDetails) -> str:
+    """What is wrong, without the key and the value."""
+    plain = PLAIN.get(fault["type"])
+    if plain and isinstance(fault["input"], str) and fault["type"] in ("int_type", "float_type"):
+        return f"{plain}, and this is text"
+    return plain or fault["msg"].removeprefix("Value error, ").removesuffix(".")
+
+
+def _first_hand(faults: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Those faults, their places without a union's branches, that are none of another one's consequences."""
+    found: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    places = [tuple(part for part in fault["loc"] if not _is_branch(part)) for fault in faults]
+    for fault, place in zip(faults, places, strict=True):
+        below = any(len(other) > len(place) and other[: len(place)] == place for other in places)
+        if below and (fault["type"] == "too_short" or _is_branch(fault["loc"][-1])):
+            continue  # entries that are wrong are not counted; a branch that was not meant
+        found.setdefault(place, []).append({**fault, "loc": place})
+    return [fault for several in found.values() for fault in _one_of(several)]
+
+
+def _one_of(several: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Of the faults of one place, those of the branch that was meant, else one that names all branches."""
+    meant = [fault for fault in several if not fault["type"].endswith("_type")] or several
+    if len(meant) == 1 or meant is not several:
+        return meant
+    branches = dict.fromkeys(PLAIN.get(fault["type"], fault["msg"]).removeprefix("must be ") for fault in several)
+    return [{**several[0], "type": "", "msg": f"must be {' or '.join(branches)}"}]
+
+
+def shown(value: Any) -> str:
+    """A value, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} …"
 
 
 def unknown_key(key: str, known: list[str], parent: str = "", noun: tuple[str, str] = ("key", "keys")) -> str:
@@ -40,63 +91,9 @@ def unknown_key(key: str, known: list[str], parent: str = "", noun: tuple[str, s
 
 def known_keys(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str]:
     """The keys that the section at a place takes."""
-    for part in where:
-        if isinstance(part, str) and part in model.model_fields:
-            found = _section(model.model_fields[part].annotation)
-            if found is not None:
-                model = found
-    return list(model.model_fields)
-
-
-def set_key(values: dict[str, Any], override: str) -> None:
-    """Apply one `KEY=VALUE` to a file's values; the value is read as YAML, list entries by number or by `name`."""
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set takes KEY=VALUE, such as budget.trials=5; got {override!r}.")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {key}: the value {text!r} is no YAML: {error}") from None
-    *parents, last = key.strip().split(".")
-    place: Any = values
-    for depth, part in enumerate(parents):
-        if isinstance(place, dict):
-            if not isinstance(place.get(part), dict | list):
-                place[part] = {}
-            place = place[part]
-        else:
-            index = _entry(place, part, ".".join(parents[:depth]))
-            if isinstance(place[index], str):  # a family's bare name, as the short form allows
-                place[index] = {"family": place[index], "name": place[index]}
-            place = place[index]
-    if isinstance(place, list):
-        place[_entry(place, last, ".".join(parents))] = value
-    else:
-        place[last] = value
-
-
-def _entry(entries: list[Any], part: str, parent: str) -> int:
-    names = [
-        str(entry.get("name") or entry.get("family")) if isinstance(entry, dict) else str(entry) for entry in entries
-    ]
-    if part.isdigit() and int(part) < len(entries):
-        return int(part)
-    if part in names:
-        return names.index(part)
-    raise InputError(f"--set: {parent} has no entry {part!r}. It has: {', '.join(names)} (or 0 to {len(names) - 1}).")
+    return [key for section in sections_at(model, where) for key in section.model_fields]
 
 
 def _is_branch(part: int | str) -> bool:
     """True for the names that pydantic adds for the branches of a union, which are no keys of the file."""
     return isinstance(part, str) and (part in ("int", "float", "str") or part.startswith(("tuple[", "function-")))
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (tuple, list, typing.Union, types.UnionType):
-        for inner in typing.get_args(annotation):
-            found = _section(inner)
-            if found is not None:
-                return found
-    return None

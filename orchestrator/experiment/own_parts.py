@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from trainables.files import is_file
+
 
 def beside(values: Any, folder: Path) -> Any:
     """An experiment's values, in which `path/to/file.py:NAME` is found in a folder, its file's, where it lies there."""
@@ -13,5 +15,5 @@ def beside(values: Any, folder: Path) -> Any:
     if not isinstance(values, str):
         return values
     place, _, attribute = values.rpartition(":")
-    found = place.endswith(".py") and attribute.isidentifier() and (folder / place).is_file()
+    found = place.endswith(".py") and attribute.isidentifier() and is_file(folder / place)
     return f"{(folder / place).resolve()}:{attribute}" if found else values

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.data.fill.render_tree import early_remarks
+from orchestrator.data.files.series_remarks import early_remarks
 from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.ablation_checks import check_ablation
@@ -56,5 +56,6 @@ def settle(
         said += check_ablation(AskedAblation.of(experiment), frame)
     else:
         said += check_variants(experiment, experiment.families, frame)
-    remarks = (*early_remarks(listing, experiment.data.column), *listing.remarks, *said)
+    early = early_remarks(listing, experiment.data.column, experiment.data.decimal)
+    remarks = (*early, *listing.remarks, *said)
     return Settled(experiment, goal, frame.classes, frame.device, remarks, listing.remarks)

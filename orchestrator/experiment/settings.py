@@ -32,9 +32,9 @@ def digest(value: Any) -> str:
 
 def full_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The whole configuration as plain JSON values, with the family's defaults."""
-    return family_row(family).family.config(**config).model_dump(mode="json")
+    return family_row(family).config(**config).model_dump(mode="json")
 
 
 def set_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """The keys that are given, as the family understands them here: a relative path means another file elsewhere."""
-    return family_row(family).family.config(**config).model_dump(mode="json", include=set(config))
+    return family_row(family).config(**config).model_dump(mode="json", include=set(config))

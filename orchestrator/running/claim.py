@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
 from orchestrator.artifacts.heartbeat import STALE, read_beat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.experiment.experiment import Experiment, flat, is_free
+from orchestrator.experiment.experiment import Experiment, flat, is_free, read_experiment
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
@@ -26,8 +24,8 @@ def experiment_of(folder: RunFolder) -> Experiment:
     """The experiment that a run's folder holds; InputError where it holds none that can be read."""
     check_run(folder)
     try:
-        values = yaml.safe_load(folder.experiment.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_experiment(folder.experiment)
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
     if not isinstance(values, dict):
         raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")

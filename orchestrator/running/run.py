@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from orchestrator.artifacts.heartbeat import Heartbeat
+from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
@@ -79,15 +80,20 @@ def run(
             )
         work.beat.stage("render")
         prepared = prepare(context)
+        too_short: list[str] = []
         if STAGES.index(until) >= STAGES.index("search"):
             with work.stage("search"):
-                search(context, prepared)
+                too_short = search(context, prepared)
         if STAGES.index(until) >= STAGES.index("evaluate"):
             with work.stage("evaluate"):
                 evaluate_winners(context, prepared)
             shutil.rmtree(folder.states, ignore_errors=True)
+        if too_short and not any(read_records(folder.records)):
+            raise InputError("\n".join(too_short))  # there is nothing to report
         if until == "report":
             _report(work)
+        for line in too_short:  # once more, where it is read last
+            reporter.say(line)
         context.mirror.copy()
     return folder
 

@@ -37,6 +37,9 @@ class Ledger(tune.Callback):
         """How many trials were given back to the searcher, for another try."""
         self._given_back: Counter[int] = Counter()
         self._open: dict[str, OpenTrial] = {}
+        self.first_epoch: float | None = None
+        """The seconds from here to the first epoch of any trial."""
+        self._began = time.monotonic()
         self.deadline = math.inf if study.seconds is None else time.monotonic() + study.seconds
         """The moment of the monotonic clock at which the search's time is used up."""
 
@@ -58,6 +61,7 @@ class Ledger(tune.Callback):
             return
         opened.leaving = report["leaving"]
         if "row" in report:
+            self.first_epoch = self.first_epoch or time.monotonic() - self._began
             opened.add(report)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

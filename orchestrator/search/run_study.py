@@ -25,13 +25,17 @@ AT_ONCE = 1_000
 """Trials that one Tuner runs: Tune keeps some 120 KiB of each in memory until it ends."""
 
 
-def run_study(study: Study, job: Job) -> None:
-    """Run the trials that are left. Failures stay in their trial; each ends in a record."""
+def run_study(study: Study, job: Job) -> float | None:
+    """Run the trials that are left. Failures stay in their trial; each ends in a record.
+
+    Returns the seconds that went by before the first epoch of any of them was over; None where none came so far.
+    """
     ledger = Ledger(study, job)
     while not _run(study, job, ledger):
         pass
     if ledger.unwritable is not None:
         raise ledger.unwritable
+    return ledger.first_epoch
 
 
 def _run(study: Study, job: Job, ledger: Ledger) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from orchestrator.artifacts.endings import RUN_AGAIN, all_failed
 from orchestrator.artifacts.records import read_records
-from orchestrator.experiment.experiment import Variant
+from orchestrator.experiment.experiment import Experiment, Variant
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
 from orchestrator.stages.context import Context, Prepared
@@ -29,12 +29,16 @@ class Search:
     """What it is called while it runs; empty: by the variant's name."""
 
 
-def search(context: Context, prepared: Prepared, searches: Sequence[Search] | None = None) -> None:
-    """Run the searches; unset: one a variant. What an earlier call has done is not done again."""
+def search(context: Context, prepared: Prepared, searches: Sequence[Search] | None = None) -> list[str]:
+    """Run the searches; unset: one a variant. What an earlier call has done is not done again.
+
+    Returns what to say of those that `budget.minutes` ended before any trial had a result; it was said aloud, too.
+    """
     experiment, folder = context.experiment, context.folder
     if searches is None:
         searches = [Search(variant, experiment.budget.trials) for variant in experiment.families]
     started, minutes = time.monotonic(), experiment.budget.minutes
+    too_short: list[str] = []
     every = list(read_records(folder.records))  # a study adds none of another's
     for position, one in enumerate(searches):
         variant, judging = one.variant, judged_by(context, one.strategy)
@@ -45,9 +49,10 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
             continue
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
+        begun = time.monotonic()
         with context.reporter.line(f"{one.stage} {one.title or variant.name}", one.trials, "trials") as line:
             trials = EndedTrials(judging, prepared, variant, ended, line)
-            run_study(
+            first_epoch = run_study(
                 Study(
                     experiment=judging.experiment,
                     variant=variant,
@@ -66,13 +71,39 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                 job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant)),
             )
         if folder.stop.exists():
-            return
+            return too_short
+        took = time.monotonic() - begun
+        if share is not None and took >= share and "completed" not in trials.statuses:
+            too_short.append(_too_short(judging.experiment, variant, share, took, first_epoch))
+            context.reporter.say(too_short[-1])
         if all_failed(trials.statuses):
             context.reporter.say(
                 f"{variant.name}: its first {len(trials.statuses)} trials all failed, so its search ends here. The "
                 "reasons stand in the report; mend the cause and start the run in another folder."
             )
         context.mirror.copy()
+    return too_short
+
+
+def _too_short(experiment: Experiment, variant: Variant, given: float, took: float, first_epoch: float | None) -> str:
+    """That a search's share of `budget.minutes` was too short, and what is known of how long it should be.
+
+    `given`, `took`, `first_epoch`: the seconds of its share, until it had ended, and until a first epoch was over.
+    """
+    epochs = experiment.epochs_of(variant)
+    if first_epoch is None:
+        known = f"when it was ended, after {_time(took)}, not even one epoch was over; a trial has up to {epochs}"
+    else:
+        known = f"its first epoch was over after {_time(first_epoch)}, and a trial has up to {epochs}"
+    return (
+        f"{variant.name}: budget.minutes ({experiment.budget.minutes:g}) was too short. Its search had {_time(given)} "
+        f"of it, in which workers start, too, and no trial was finished: {known}. Raise budget.minutes, or leave it "
+        "out, and go on with the same command and --resume."
+    )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
 def judged_by(context: Context, strategy: str | None) -> Context:

@@ -17,6 +17,9 @@ from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.pixels import histograms
 from orchestrator.scoring.thresholds import choose
 
+SPLIT = {"anomalies_to_validation": 0.0, "group": r"^(.*)_\d+$"}
+"""As its pictures are of source pictures, three each."""
+
 
 class DetectionBuilder:
     """Writes one run of detection; the same arguments give the same run."""
@@ -39,7 +42,7 @@ class DetectionBuilder:
 
     def experiment(self, seeds: Sequence[int], **more: Any) -> None:
         values: dict[str, Any] = {
-            "data": {"path": "parts", "layout": "mvtec", "normal": "good", "split": {"anomalies_to_validation": 0.0}},
+            "data": {"path": "parts", "layout": "mvtec", "normal": "good", "split": SPLIT},
             "families": [{"name": name, "family": name.partition("-")[0]} for name in self.variants],
             "baseline": "pca",
             "objective": {"metric": "roc_auc", "mode": "max", "test_metric": "roc_auc"},

@@ -75,6 +75,11 @@ def test_config_keys_fit_the_search_space(row: Row) -> None:
         assert config(**example).model_dump().items() >= example.items()
 
 
+def test_its_keys_are_those_that_are_known_without_torch(row: Row) -> None:
+    assert row.config is row.family.config
+    assert row.config.__module__ == f"trainables.configurations.{row.name}"
+
+
 def test_names_and_files_agree(row: Row) -> None:
     assert (row.family.name, row.family.task) == (row.name, row.task)
     assert row.summary

@@ -1,51 +1,21 @@
 """Backbones by name, torchvision's or one's own, built for a picture size, their last layer open to another head."""
 
-import difflib
 import functools
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
 from trainables.errors import InputError
-from trainables.own_code import absolute_callable, call, is_own
+from trainables.own_code import call, is_own
 
 SQUARES = (32, 64, 96, 128, 224, 256, 384)
 """The sizes that an error message tries when the one asked for does not fit."""
 SIZED = ("vit_", "maxvit_")
 """What the names of architectures begin with that are built for one size."""
-
-
-def backbone_names() -> list[str]:
-    """Every classification model of the installed torchvision."""
-    return list(models.list_models(module=models))
-
-
-def check_backbone(name: str) -> str:
-    """`name`, if it is a backbone, one's own with an absolute path. Raises InputError naming the nearest ones.
-
-    One's own is `module:factory` or `path/to/file.py:factory`: a function without arguments that gives an nn.Module.
-    It is not imported here.
-    """
-    if is_own(name):
-        return absolute_callable(name)
-    known = backbone_names()
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=4, cutoff=0.4)
-    nearest = f"The nearest: {', '.join(near)}. " if near else ""
-    raise InputError(
-        f"Unknown backbone {name!r}. {nearest}Known: {', '.join(known)}. "
-        "Or one of your own: module:factory, or path/to/file.py:factory."
-    )
-
-
-BackboneName = Annotated[str, AfterValidator(check_backbone)]
-"""What a configuration takes as a backbone."""
 
 
 def build_backbone(name: str, size: tuple[int, int], *, pretrained: bool = False) -> nn.Module:

@@ -1,10 +1,8 @@
 """The three convolutional autoencoders of seed 004: A, B and C, layer by layer."""
 
-from typing import Literal
-
 from torch import nn
 
-Architecture = Literal["A", "B", "C"]
+from trainables.configurations.conv_autoencoder import Architecture
 
 BOTTLENECK = {"A": 128, "B": 16, "C": 128}
 """The published channels of the code, the smallest feature map (H/8, W/8)."""

@@ -6,18 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from pydantic import AfterValidator
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from trainables.errors import InputError
-from trainables.files import file_sha256
-from trainables.own_code import absolute_callable, call, described, is_own
+from trainables.files import file_sha256, is_file
+from trainables.own_code import call, described, expanded, is_own
 from trainables.parts.backbones import backbone_on_meta, last_layer
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
@@ -37,18 +36,6 @@ def checkpoint_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def absolute_weights(weights: str) -> str:
-    """`weights` with paths made absolute: a trial runs in another folder than the one where it was read."""
-    path = Path(weights).expanduser()
-    if path.is_file():
-        return str(path.resolve())
-    return absolute_callable(weights) if is_own(weights) else weights
-
-
-WeightsName = Annotated[str, AfterValidator(absolute_weights)]
-"""What a configuration takes as weights."""
-
-
 def find_weights(backbone: str, weights: str) -> WeightsFile | None:
     """The file that `weights` stands for, or None: the backbone stays as it is built. Nothing is ever downloaded.
 
@@ -62,7 +49,7 @@ def find_weights(backbone: str, weights: str) -> WeightsFile | None:
     listed = {} if is_own(backbone) else _listed(backbone)
     if weights == "auto":
         return next((file for file in listed.values() if file.path.is_file()), None)
-    if is_own(weights) and not Path(weights).expanduser().is_file():
+    if is_own(weights) and not is_file(expanded(weights)):
         return _named_by(weights)
     named_in_full = not is_own(backbone) and weights.startswith(f"{_enum(backbone).__name__}.")
     name = weights.rpartition(".")[2] if named_in_full else weights
@@ -75,8 +62,8 @@ def find_weights(backbone: str, weights: str) -> WeightsFile | None:
                 "there, or give the path of a file in `weights`, or use weights: auto or none."
             )
         return file
-    path = Path(weights).expanduser()
-    if path.is_file():
+    path = expanded(weights)
+    if is_file(path):
         return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
     if path.suffix or "/" in weights:
         raise InputError(

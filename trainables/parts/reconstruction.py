@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Gallery, Prediction, Problem, Samples
-from trainables.training.loop import Augment, EpochLoop, Objective, TrainingConfig, has_mixed_precision, snapshot
+from trainables.training.loop import Augment, EpochLoop, Objective, has_mixed_precision, snapshot
 
 SHOWN = 8
 """The most pictures in a row of a gallery."""

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-Architecture = Literal["linear", "small_conv", "big_conv", "conv224"]
+from trainables.configurations.vae import Architecture
 
 HIDDEN = (4096, 2048, 512, 128)
 """The widths of `linear`'s encoder; its decoder has them backwards."""

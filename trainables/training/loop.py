@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
+from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
-from trainables.interface import Epoch, FamilyConfig, Prediction, Problem, Samples, Task
+from trainables.interface import Epoch, Prediction, Problem, Samples, Task
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
@@ -20,24 +20,6 @@ Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
 SCORING_BATCH = 128
 CHECK_EVERY = 32
 """Steps between two looks at the loss: each look makes a GPU wait."""
-
-
-class TrainingConfig(FamilyConfig):
-    """The keys of every family that is trained by this loop."""
-
-    optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    weight_decay: float = Field(0.0, ge=0, allow_inf_nan=False)
-    batch_size: int = Field(32, ge=2)
-    """At least 2, because BatchNorm has no variance in a batch of one."""
-    gradient_clipping: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """The largest L2 norm of all gradients together; 0: not clipped."""
-    mixed_precision: bool = False
-    """bfloat16 where the device computes in it; elsewhere it changes nothing."""
-    plateau_factor: float = Field(0.5, gt=0, lt=1)
-    """What the learning rate is multiplied by when the validation loss stands still."""
-    plateau_patience: int = Field(3, ge=0)
-    """Epochs without a lower validation loss that it waits first."""
 
 
 class Objective(Protocol):

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
-from orchestrator.data.files.csv_table import PREFERRED, column_key
-from orchestrator.data.files.series import Gaps, Reading
+from orchestrator.data.files.csv_table import PREFERRED, SeriesError, column_key
+from orchestrator.data.files.series import DecimalMark, Gaps, Reading, parse_series
+from orchestrator.data.layouts.listing import Listing
+from trainables.files import read_regular
 
 NAMED = 3
 """How many files a remark names."""
@@ -17,6 +19,11 @@ WITHOUT: dict[Gaps, str] = {
     "break": "breaks in the line (data.gaps: break)",
     "interpolate": "filled in between their neighbours (data.gaps: interpolate)",
 }
+
+
+LOOKED_AT = 1000
+READ_AT_MOST = 32 * 2**20
+"""Files, and bytes, that are read to learn which column is plotted, before any is drawn: half a second's work."""
 
 
 def series_remarks(readings: Mapping[str, Reading], column: str | None, gaps: Gaps) -> list[str]:
@@ -75,6 +82,24 @@ def column_remarks(readings: Collection[Reading], column: str | None) -> list[st
     if len(doubtful) > MOST_COLUMNS:
         remarks.append(f"The first column is plotted in {len(doubtful) - MOST_COLUMNS} other kinds of files, too.")
     return remarks
+
+
+def early_remarks(listing: Listing, column: str | None, decimal: DecimalMark = "auto") -> list[str]:
+    """What to say, before any is drawn, of the columns that are plotted: by all files, or a part of very many."""
+    if column is not None or not listing.layout.plots:
+        return []
+    readings = []
+    read = 0
+    for file in listing.files[:: max(1, len(listing.files) // LOOKED_AT)]:
+        try:
+            data = read_regular(listing.root / file.path)
+            readings.append(parse_series(data, decimal=decimal).reading)
+        except (OSError, SeriesError):
+            continue
+        read += len(data)
+        if read > READ_AT_MOST:
+            break
+    return column_remarks(readings, column)
 
 
 def _counted(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.data.files.csv_table import SeriesError
-from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gaps, parse_series
-from orchestrator.data.files.series_remarks import column_remarks
+from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gaps
+from orchestrator.data.files.series_remarks import early_remarks
 from orchestrator.data.fill.pipeline import Filled, fill_store
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LayoutName, find_any_files
@@ -15,12 +14,7 @@ from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
-from trainables.files import read_regular
 from trainables.own_code import read_anew
-
-LOOKED_AT = 1000
-READ_AT_MOST = 32 * 2**20
-"""Files, and bytes, that are read to learn which column is plotted, before any is drawn: half a second's work."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ def render(
     if known_gaps is None:
         raise InputError(f"gaps is {gaps!r}; it must be one of: {', '.join(GAPS)}.")
     listing = find_any_files([Path(csvs)] if isinstance(csvs, str | Path) else [Path(one) for one in csvs], "series")
-    for remark in (*listing.remarks, *early_remarks(listing, column)):
+    for remark in (*listing.remarks, *early_remarks(listing, column, mark)):
         reporter.say(remark)
     engine = Engine()
     try:
@@ -158,24 +152,6 @@ def fill_with_line(
     for remark in filled.remarks:
         reporter.say(remark)
     return filled
-
-
-def early_remarks(listing: Listing, column: str | None) -> list[str]:
-    """What to say, before any is drawn, of the columns that are plotted: by all files, or a part of very many."""
-    if column is not None or not listing.layout.plots:
-        return []
-    readings = []
-    read = 0
-    for file in listing.files[:: max(1, len(listing.files) // LOOKED_AT)]:
-        try:
-            data = read_regular(listing.root / file.path)
-            readings.append(parse_series(data).reading)
-        except (OSError, SeriesError):
-            continue
-        read += len(data)
-        if read > READ_AT_MOST:
-            break
-    return column_remarks(readings, column)
 
 
 def skipped_lines(filled: Filled, most: int = 5) -> list[str]:

@@ -116,15 +116,20 @@ class DetectionDivision:
         self.numbers[moved] = VALIDATION
         if not self._count(TEST, False):
             raise InputError(
-                f"{key} would leave no normal picture in test, as all share a source picture with an anomaly that "
-                "moves. Choose a smaller share, or another data.split.group."
+                f"{key} would leave no normal picture in test, as all share {self._shared} with an anomaly that moves. "
+                f"Choose a smaller share{'' if self._settings.group is None else ', or another data.split.group'}."
             )
         normals = int(np.sum(moved & ~self.anomalous))
-        beside = f", and {normals} normal pictures of the same source pictures with them," if normals else ""
+        beside = f", and {normals} normal pictures that share {self._shared} with them," if normals else ""
         self.remarks.append(
             f"{self._count(VALIDATION, True)} of {len(rows)} test anomalies were moved to validation{beside} as asked "
             f"({key}): test figures are of the pictures that stayed, and not those of the whole test part."
         )
+
+    @property
+    def _shared(self) -> str:
+        """What keeps pictures in one part."""
+        return "their bytes" if self._settings.group is None else "a source picture"
 
     def _divide_kinds(self, rows: NDArray[np.int64], shares: dict[Part, float]) -> NDArray[np.int64]:
         """The part of each of these anomalies, each kind in proportion; kinds too small for that are taken together."""

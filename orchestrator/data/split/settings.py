@@ -1,9 +1,14 @@
 """How a data set is to be divided into train, validation and test."""
 
 import re
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, StrictInt, field_validator, model_validator
+
+LARGEST_SEED = 2**32 - 1
+"""What NumPy and scikit-learn take."""
+Share = Annotated[float, Strict()]
+"""`true` and texts are none."""
 
 
 class SplitSettings(BaseModel):
@@ -11,12 +16,14 @@ class SplitSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: float = Field(default=0.7, gt=0, lt=1, description="The share of each class that trains.")
-    validation: float = Field(default=0.15, gt=0, lt=1, description="The share that chooses epochs and settings.")
-    test: float = Field(default=0.15, gt=0, lt=1, description="The share that only the final evaluation reads.")
-    seed: int = Field(default=0, ge=0, description="The seed of the division; never that of a training.")
+    train: Share = Field(default=0.7, gt=0, lt=1, description="The share of each class that trains.")
+    validation: Share = Field(default=0.15, gt=0, lt=1, description="The share that chooses epochs and settings.")
+    test: Share = Field(default=0.15, gt=0, lt=1, description="The share that only the final evaluation reads.")
+    seed: StrictInt = Field(
+        default=0, ge=0, le=LARGEST_SEED, description="The seed of the division; never that of a training."
+    )
 
-    anomalies_to_validation: float = Field(
+    anomalies_to_validation: Share = Field(
         default=0,
         ge=0,
         lt=1,
@@ -27,7 +34,7 @@ class SplitSettings(BaseModel):
         description="A regular expression with one group, which gives the source picture from a file's stem; patches "
         r"of one source picture stay in one part. Such as ^(.*)_\d+_\d+$",
     )
-    train_limit: int | None = Field(
+    train_limit: StrictInt | None = Field(
         default=None, ge=2, description="At most so many training pictures, drawn at random; unset: all."
     )
 

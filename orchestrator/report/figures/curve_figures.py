@@ -75,7 +75,7 @@ def curve_charts(data: RunData, scores: Mapping[str, VariantScores], curves: Map
     each = "" if alone else ", each of a training with one of the seeds"
     made = (
         f"Test part; {'one seed' if alone else 'mean over seeds'}. Band{of}: 95 % at each rate, over {count(DRAWS)} "
-        f"bootstrap draws of source pictures{each}."
+        f"bootstrap draws of {'source ' if data.grouped else ''}pictures{each}."
     )
     roc, precision = (
         "; ".join(f"{printable(name)} {number(_mean(data, name, metric))}" for name in shown)

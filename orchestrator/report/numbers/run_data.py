@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.experiment import read_experiment
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
@@ -96,6 +96,11 @@ class RunData:
         """Detection: the share of the test part's anomalies that the user had moved to validation."""
         share = _section(_section(self.experiment, "data"), "split").get("anomalies_to_validation")
         return float(share) if isinstance(share, int | float) else 0.0
+
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether the experiment says which pictures are patches of one source picture."""
+        return bool(_section(_section(self.experiment, "data"), "split").get("group"))
 
     @property
     def caveat(self) -> str:
@@ -231,10 +236,7 @@ def read_run(run: RunFolder) -> RunData:
     records = [_finite(record) for record in read_records(run.records)]
     if not records:
         state = "is empty" if run.records.exists() else "does not exist"
-        raise InputError(
-            f"A report needs at least one record, and {run.records} {state}. "
-            "Run `orchestrate sweep EXPERIMENT.yaml --out RUN` until at least one trial has ended."
-        )
+        raise InputError(f"A report needs at least one record, and {run.records} {state}. {_unfinished(run)}")
     if not run.records.read_bytes().endswith(b"\n"):
         remarks.append(
             "The last line of records.jsonl is unfinished and left out: a run is being written or was cut off."
@@ -243,6 +245,18 @@ def read_run(run: RunFolder) -> RunData:
     split = _mapping(run.split, remarks)
     ablation, own = _ablation(run.ablation, remarks), _own_metrics(run.own_metrics, remarks)
     return RunData(run, experiment, split, tuple(records), remarks, ablation, own)
+
+
+def _unfinished(run: RunFolder) -> str:
+    """How a run without any record gets one."""
+    minutes = _section(_mapping(run.experiment, []), "budget").get("minutes")
+    again = f"orchestrate sweep {shlex.quote(str(run.experiment))} --out {shlex.quote(str(run.root))} --resume"
+    if minutes is None:
+        return f"Go on until at least one trial has ended: {again}"
+    return (
+        f"budget.minutes is {minutes:g}, which may have ended the search before any trial was over. Give it more: "
+        f"{again} --set budget.minutes=…"
+    )
 
 
 def _finite(record: TrialRecord) -> TrialRecord:
@@ -280,12 +294,11 @@ def _own_metrics(path: Path, remarks: list[str]) -> tuple[Metric, ...]:
 def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
     """A YAML or JSON file that holds keys; empty, with a remark, where it is missing or broken."""
     try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        values = read_experiment(path) if path.suffix == ".yaml" else json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         remarks.append(f"{path.name} is missing: what it would say is left out.")
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
         return {}
     if not isinstance(values, dict):

@@ -16,16 +16,23 @@ from orchestrator.report.sections.audit import audit_section
 from orchestrator.report.sections.detection_summary import detection_notices, has_normals_only
 from orchestrator.report.sections.kinds import kind_frame, kind_tables
 
-HOW_DETECTION = (
-    "A picture is called an anomaly where its score is above the threshold. Each cell's threshold is the chosen "
-    "strategy, fitted to this cell's own validation scores; TPR, TNR, balanced accuracy and F1 are at that threshold, "
-    "ROC-AUC and average precision need none.",
-    "The bootstrap draws whole source pictures, so that patches of one picture stay together; a draw without normals "
-    "or without anomalies is drawn again.",
-    "Pixel ROC-AUC and PRO-AUC compare anomaly maps with masks, over pictures whose mask is known. PRO-AUC is the mean "
-    "overlap of each 8-connected defect region, integrated over pixel false-positive rates from 0 to 0.3 and divided "
-    "by 0.3; its bootstrap works on histograms of the maps.",
-)
+
+def how_detection(data: RunData) -> tuple[str, ...]:
+    """How the figures of detection are made."""
+    drawn = (
+        "whole source pictures, so that patches of one picture stay together"
+        if data.grouped
+        else ("pictures, copies of one file together")
+    )
+    return (
+        "A picture is called an anomaly where its score is above the threshold. Each cell's threshold is the chosen "
+        "strategy, fitted to this cell's own validation scores; TPR, TNR, balanced accuracy and F1 are at that "
+        "threshold, ROC-AUC and average precision need none.",
+        f"The bootstrap draws {drawn}; a draw without normals or without anomalies is drawn again.",
+        "Pixel ROC-AUC and PRO-AUC compare anomaly maps with masks, over pictures whose mask is known. PRO-AUC is the "
+        "mean overlap of each 8-connected defect region, integrated over pixel false-positive rates from 0 to 0.3 and "
+        "divided by 0.3; its bootstrap works on histograms of the maps.",
+    )
 
 
 class Detection:
@@ -55,7 +62,8 @@ class Detection:
         for kept in list(self.scores.values())[:1]:
             normal, anomalous = int((kept.labels == 0).sum()), int((kept.labels == 1).sum())
             sources = len(set(kept.groups.tolist()))
-            of = "" if sources == len(kept.labels) else f", of {plural(sources, 'source picture')}"
+            unit = "source picture" if self.data.grouped else "different picture"
+            of = "" if sources == len(kept.labels) else f", of {plural(sources, unit)}"
             facts.append(("Test pictures", f"{normal} normal, {anomalous} anomalous{of}"))
             for one in [one for one in kept.validation if one is not None][:1]:
                 normal, anomalous = int((one.labels == 0).sum()), int((one.labels == 1).sum())

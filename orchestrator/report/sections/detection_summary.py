@@ -69,8 +69,9 @@ def detection_notices(data: RunData, scores: dict[str, VariantScores]) -> list[s
             "rule on the scores of normals."
         )
     if data.moved_anomalies:
+        together = ", whole source pictures together" if data.grouped else ""
         lines.append(
-            f"{100 * data.moved_anomalies:g} % of the test part's anomalies were moved to validation, whole source "
-            "pictures together: thresholds and trials were chosen with them, and the test figures are of the rest."
+            f"{100 * data.moved_anomalies:g} % of the test part's anomalies were moved to validation{together}: "
+            "thresholds and trials were chosen with them, and the test figures are of the rest."
         )
     return lines

@@ -116,10 +116,10 @@ def pairwise_table(
     columns = [
         "Variant", f"Δ {label(data.metric)}", "p (t-test)", "p (Holm)", f"Δ {label(metric)}", f"p ({test})", "p (Holm)",
     ]  # fmt: skip
-    return Table(name, _caption(found, baseline, test), columns, printed, frozenset(range(1, 7)))
+    return Table(name, _caption(found, baseline, test, data.grouped), columns, printed, frozenset(range(1, 7)))
 
 
-def _caption(found: Mapping[str, PicturesTest], baseline: str | None, test: str) -> str:
+def _caption(found: Mapping[str, PicturesTest], baseline: str | None, test: str, grouped: bool) -> str:
     made = [one for one in found.values() if one.tests]
     pictures = max((one.pictures for one in made), default=0)
     sources = max((one.sources for one in made), default=0)
@@ -138,10 +138,11 @@ def _caption(found: Mapping[str, PicturesTest], baseline: str | None, test: str)
         "likely to show the difference; a large p does not make two variants equal."
     )
     if 0 < sources < pictures:
+        of = "source picture" if grouped else "different picture"
+        several = "pictures of one" if grouped else "of them copies of one file"
         text += (
-            f" {test} takes pictures as independent, but these come from {plural(sources, 'source picture')}, several "
-            "pictures of one: its p-values are too small here. The intervals of the other tables keep each source "
-            "picture together."
+            f" {test} takes pictures as independent, but these come from {plural(sources, of)}, several {several}: "
+            "its p-values are too small here. The intervals of the other tables keep what belongs together in one."
         )
     return text
 

@@ -4,8 +4,7 @@ import shlex
 from collections import Counter
 from typing import Any
 
-import yaml
-
+from orchestrator.experiment.yaml_text import write_yaml
 from orchestrator.report.document.document import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
 from orchestrator.report.document.formatting import count, label, plural, printable, setting, words
 from orchestrator.report.figures.importance import importance_frame
@@ -20,7 +19,7 @@ from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section
 from orchestrator.report.sections.data_section import data_section
-from orchestrator.report.sections.detection_sections import HOW_DETECTION, Detection
+from orchestrator.report.sections.detection_sections import Detection, how_detection
 from orchestrator.report.sections.galleries import LARGEST_PAGE, ROOM, gallery_section, size_of
 from orchestrator.report.sections.pairwise_section import pairwise_section
 from orchestrator.report.sections.progress import missing
@@ -111,7 +110,7 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing])
         "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
         "the difference leaves out 0."
     )
-    made = [text, *(HOW_DETECTION if data.task == "detection" else ())]
+    made = [text, *(how_detection(data) if data.task == "detection" else ())]
     return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing(made)])])
 
 
@@ -223,6 +222,6 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
     if not numbers["facts"].empty:
         blocks.append(tables.fact_table(numbers["facts"]))
     if data.experiment:
-        text = yaml.safe_dump(data.experiment, sort_keys=False, allow_unicode=False)
+        text = write_yaml(data.experiment, allow_unicode=False)
         blocks.append(Fold("The experiment's file", [Code(text)]))
     return Section("provenance", "Provenance", ["This repeats the run, from the folder that holds it:"], blocks)

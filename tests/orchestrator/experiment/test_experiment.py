@@ -129,6 +129,143 @@ def test_a_bad_override_is_explained(tmp_path: Path, override: str, word: str) -
         Experiment.load(write(tmp_path / "e.yaml", SMALL), (override,))
 
 
+LATER: list[tuple[str, str, Any]] = [
+    ("families=pca", "families", ["pca"]),
+    ("families=pca,vae", "families", ["pca", "vae"]),
+    ("families=[pca, vae]", "families", ["pca", "vae"]),
+    ("families={family: vae, epochs: 3}", "families", ["vae"]),
+    ("families=[{family: vae, name: mine}, pca]", "families", ["mine", "pca"]),
+    ("families=pca, vae", "families", ["pca", "vae"]),
+]
+
+
+@pytest.mark.parametrize(("override", "key", "names"), LATER)
+def test_where_a_list_of_families_is_meant_one_or_commas_do(
+    tmp_path: Path, override: str, key: str, names: list[str]
+) -> None:
+    experiment = Experiment.load(write(tmp_path / "e.yaml", SMALL), (override,))
+    assert [variant.name for variant in experiment.families] == names
+
+
+@pytest.mark.parametrize("families", ["pca", "pca, vae", {"family": "pca"}])
+def test_a_file_may_name_families_so_too(tmp_path: Path, families: Any) -> None:
+    experiment = Experiment.load(write(tmp_path / "e.yaml", changed(families=families)), ("families.pca.epochs=3",))
+    assert experiment.families[0].epochs == 3
+
+
+def test_other_lists_take_commas_and_texts_are_as_written(tmp_path: Path) -> None:
+    experiment = Experiment.load(
+        write(tmp_path / "e.yaml", SMALL),
+        (
+            "seeds=0,010,2",
+            "data.size=40,72",
+            "threshold.strategies=percentile(95),youden",
+            "data.normal=010",
+            "data.column=#temp: [C]",
+            "ablation={baseline: true, factors: {dropout: [1e-3, 0.3]}}",
+            "families.0.name=true",
+            "baseline=true",
+            "data.path=1.0",
+        ),
+    )
+    assert experiment.seeds == (0, 10, 2)
+    assert experiment.data.size == (40, 72)
+    assert experiment.threshold.strategies == ("percentile(95)", "youden")
+    assert (experiment.data.normal, experiment.data.column) == ("010", "#temp: [C]")
+    assert experiment.ablation is not None
+    assert experiment.ablation.factors == {"dropout": [0.001, 0.3]}
+    assert experiment.baseline == "true"
+    assert experiment.data.path.name == "1.0"
+    assert Experiment.load(write(tmp_path / "e.yaml", SMALL), ("data.normal=", "baseline=")).data.normal is None
+
+
+@pytest.mark.parametrize("text", ["010", "1.0", "true", "no", "2024-01-01", "1e-3", "1:30", "0x1F", "1_000", "yes"])
+def test_names_are_what_stands_in_the_file_and_survive_a_run_s_folder(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        f"data: {{path: {text}, normal: {text}, column: {text}}}\n"
+        f"families: [{{family: pca, name: n{text.replace(':', '')}}}]\nmirror: {text}\n"
+        f"ablation: {{baseline_label: {text}, design: named, variants: [{{name: x{text}, set: {{components: 1}}}}]}}\n",
+        encoding="utf-8",
+    )
+    experiment = Experiment.load(file)
+    assert (experiment.data.normal, experiment.data.column, experiment.data.path.name) == (text, text, text)
+    assert experiment.mirror == text
+    assert experiment.ablation is not None
+    assert experiment.ablation.baseline_label == text
+    file.write_text(experiment.to_yaml(), encoding="utf-8")
+    assert Experiment.load(file) == experiment
+    file.write_text(yaml.safe_dump(experiment.model_dump(mode="json")), encoding="utf-8")  # as earlier versions did
+    assert Experiment.load(file) == experiment
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("budget: {epochs: yes}", ["budget.epochs: must be a whole number, and this is text (got 'yes')"]),
+        ("budget: {epochs: true}", ["budget.epochs: must be a whole number (got True)"]),
+        ("budget: {minutes: true}", ["budget.minutes: must be a number (got True)"]),
+        ("budget: {minutes: 1:30}", ["budget.minutes: must be a number, and this is text"]),
+        ("budget: {minutes: .inf}", ["budget.minutes: must be a finite number"]),
+        ("budget: {minutes: .nan}", ["budget.minutes: must be a finite number"]),
+        ("budget: {epochs: 1_000}", ["and this is text"]),
+        ("budget: {epochs: '5'}", ["and this is text"]),
+        ("budget: {trials: 1e300}", ["budget.trials: must be a whole number"]),
+        ("budget: {trials: 10000000}", ["less than or equal to 1000000"]),
+        ("heat_maps: yes", ["heat_maps: must be true or false (got 'yes')"]),
+        ("heat_maps: 1", ["heat_maps: must be true or false"]),
+        ("seeds: 3", ["seeds: must be a list: [3] is the one seed 3"]),
+        ("seeds: [true]", ["seeds.0: must be a whole number (got True)"]),
+        ("seeds: [4294967296]", ["0 to 4,294,967,295"]),
+        ("seeds: [-1]", ["0 to 4,294,967,295"]),
+        ("seeds: [1.5]", ["seeds.0: must be a whole number"]),
+        ("data: {path: x, split: {seed: 4294967296}}", ["data.split.seed", "4294967295"]),
+        ("data: {path: x, split: {train: true}}", ["data.split.train: must be a number"]),
+        ("data: {path: x, size: true}", ["data.size: must be a whole number or a list (got True)"]),
+        ("data: {path: x, size: [true, 64]}", ["data.size.0: must be a whole number"]),
+        ("data: {path: x, size: [1, 2, 3]}", ["data.size: Tuple should have at most 2 items"]),
+        ("data: {path: 'a\tb'}", ["data.path: a path holds no line breaks", "U+0009"]),
+        ("data: {path: x, normal: [a]}", ["data.normal: must be a text"]),
+        ("resources: {cpus: 0.00001}", ["resources.cpus", "0.01"]),
+        ("resources: {cpus: 1e300}", ["resources.cpus", "100000"]),
+        ("resources: {gpus: 1e-9}", ["resources.gpus: must be 0, a share of one GPU from 0.01 on"]),
+        ("resources: {gpus: 1.5}", ["resources.gpus", "whole number"]),
+        ("families: [resnt]", ["families.0.family: Unknown family 'resnt'"]),
+        ("families: [3]", ["families.0: must be a family's name"]),
+        ("families: 3", ["families: must be a list"]),
+        ("families: [{family: pca, epochs: true, size: x}]", ["families.0.epochs", "families.0.size"]),
+        ("families: [pca, vea]", ["Did you mean 'vae'"]),
+        ("budget: [1]", ["budget: must hold keys with values"]),
+    ],
+)
+def test_values_are_taken_as_written_and_each_fault_is_named_once(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "e.yaml"
+    key = text.partition(":")[0]
+    rest = {"data": "data: {path: x}", "families": "families: [pca]"}
+    file.write_text("\n".join([text, *(line for other, line in rest.items() if other != key)]), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        Experiment.load(file)
+    said = str(caught.value)
+    for word in words:
+        assert word in said
+    assert said.count("\n  - ") == (2 if len(words) == 2 and "epochs" in words[0] and "size" in words[1] else 1)
+
+
+def test_a_key_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
+    file = tmp_path / "e.yaml"
+    file.write_text("data: {path: x}\nbudget: {trials: 3}\nfamilies: [pca]\nbudget: {epochs: 5}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 4: 'budget' stands in line 2 already"):
+        Experiment.load(file)
+    with pytest.raises(InputError, match=r"'budget.trials' stands in line 1 already"):
+        Experiment.load(write(file, SMALL), ("budget={trials: 3, trials: 4}",))
+
+
+def test_a_thousand_faults_are_a_short_message(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        Experiment.load(write(tmp_path / "e.yaml", changed(budget={f"k{i}": i for i in range(900)})))
+    assert len(str(caught.value).splitlines()) < 30
+
+
 def test_a_relative_path_is_looked_for_beside_the_file_then_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

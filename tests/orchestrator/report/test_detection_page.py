@@ -107,7 +107,8 @@ def test_normals_only_is_said_first(make_detection_run: MakeRun) -> None:
 
 
 def test_every_table_of_test_figures_says_that_anomalies_were_moved(make_detection_run: MakeRun) -> None:
-    data = {"path": "parts", "layout": "rgbd", "normal": "good", "split": {"anomalies_to_validation": 0.3}}
+    split = {"anomalies_to_validation": 0.3, "group": r"^(.*)_\d+$"}
+    data = {"path": "parts", "layout": "rgbd", "normal": "good", "split": split}
     run = make_detection_run(search=2, masks=True, data=data)
     found = read(run)
     said = "30 % of the test part's anomalies were moved to validation"
@@ -115,7 +116,18 @@ def test_every_table_of_test_figures_says_that_anomalies_were_moved(make_detecti
     on_test = [caption for caption in tables if "test part" in caption]
     assert len(on_test) >= 8
     assert all(said in caption for caption in on_test)
-    assert "whole source pictures together" in found.text
+    assert "moved to validation, whole source pictures together" in found.text
+
+
+def test_source_pictures_are_spoken_of_only_where_a_group_is_given(make_detection_run: MakeRun) -> None:
+    data = {"path": "parts", "layout": "rgbd", "normal": "good", "split": {"anomalies_to_validation": 0.3}}
+    found = read(make_detection_run(search=2, masks=True, data=data))
+    assert "moved to validation: thresholds and trials" in found.text
+    assert "The bootstrap draws pictures, copies of one file together" in found.text
+    assert "different pictures, several of them copies of one file" in found.text
+    assert "source picture" not in found.text
+    grouped = read(make_detection_run("grouped", search=2)).text
+    assert "The bootstrap draws whole source pictures, so that patches of one picture stay together" in grouped
 
 
 def test_one_seed_one_variant_and_one_class(make_detection_run: MakeRun) -> None:

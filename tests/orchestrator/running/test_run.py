@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run
+from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run, write_report
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.machine.progress import Reporter
 from orchestrator.running.claim import check_folder
@@ -217,6 +217,28 @@ def test_a_time_limit_keeps_what_is_finished(series_tree: Path, tmp_path: Path) 
     assert 0 < len(search) < 500
     assert {record.status for record in search} <= {"completed", "timed-out"}
     assert of_stage(folder, "evaluation")
+
+
+@pytest.mark.slow
+def test_minutes_that_end_before_any_trial_are_said_to_be_too_short(
+    series_tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    budget = {"trials": 2, "epochs": 2, "minutes": 0.001}
+    plan = experiment(series_tree, families=["pca_logistic", CNN], budget=budget)
+    words = "budget.minutes (0.001) was too short. Its search had 1.0 s"
+    try:
+        run(plan, tmp_path / "run", reporter=Reporter())
+        said = capsys.readouterr().err
+        assert said.rstrip().splitlines()[-1].startswith("cnn: budget.minutes")
+    except InputError as error:
+        said = str(error)
+        with pytest.raises(InputError, match=r"budget.minutes is 0.001.*--set budget.minutes="):
+            write_report(tmp_path / "run")
+    assert words in said
+    assert "epoch was over" in said
+    longer = plan.model_copy(update={"budget": plan.budget.model_copy(update={"minutes": None})})
+    folder = run(longer, tmp_path / "run", resume=True, until="search", reporter=QUIET)
+    assert sum(record.status == "completed" for record in read_records(folder.records)) == 4
 
 
 @pytest.mark.slow

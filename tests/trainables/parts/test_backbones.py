@@ -2,11 +2,10 @@ import pytest
 import torch
 from torch import nn
 
+from trainables.configurations.backbones import backbone_names, check_backbone
 from trainables.errors import InputError
 from trainables.parts.backbones import (
-    backbone_names,
     build_backbone,
-    check_backbone,
     check_size,
     last_layer,
     replace_last_layer,

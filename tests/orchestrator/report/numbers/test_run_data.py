@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ def test_a_folder_that_is_no_run(tmp_path) -> None:  # type: ignore[no-untyped-d
         read_run(RunFolder(tmp_path))
     (tmp_path / "records.jsonl").touch()
     with pytest.raises(InputError, match="is empty"):
+        read_run(RunFolder(tmp_path))
+
+
+def test_a_run_without_records_whose_minutes_are_limited_is_told_to_give_more(tmp_path: Path) -> None:
+    (tmp_path / "experiment.yaml").write_text("budget: {minutes: 0.5}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"budget.minutes is 0.5, .*--resume --set budget.minutes="):
         read_run(RunFolder(tmp_path))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.data.fill.render_tree import early_remarks
+from orchestrator.data.files.series_remarks import early_remarks
 from orchestrator.data.layouts.table import find_files
 
 
