@@ -22,6 +22,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
+        if data.bits is not None:
+            name += f"-{data.bits}bits"
         filled = fill_with_line(
             context.reporter,
             context.engine,
@@ -32,6 +34,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             style=data.style,
             size=size,
             column=data.column,
+            bits=data.bits,
+            resumed=context.folder.split.exists(),
             strict=context.strict,
         )
         stores[size] = filled.store

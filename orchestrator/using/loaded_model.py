@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError, picture_size
-from orchestrator.data.files.picture_layers import decode_depth, refuse_other_aspect, resized_depth
+from orchestrator.data.files.picture_layers import refuse_other_aspect, resized_depth
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
@@ -91,7 +92,11 @@ class LoadedModel:
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
         how = self.kept.preprocessing
-        drawer = Drawer(recipe_of(how["layout"], how["style"], self._size, how["column"]))
+        drawer = Drawer(
+            recipe_of(
+                how["layout"], how["style"], self._size, how["column"], bits=how.get("bits"), upright=self._upright
+            )
+        )
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
         for row, path in enumerate(paths):
             try:
@@ -107,12 +112,17 @@ class LoadedModel:
         maps = np.empty((len(paths), *self._size), dtype=np.float32)
         for row, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
             try:
-                values = decode_depth(Path(path).read_bytes())
-                refuse_other_aspect(values.shape, picture_size(Path(picture).read_bytes()))
+                values = decode_depth(Path(path).read_bytes(), self._upright)
+                refuse_other_aspect(values.shape, picture_size(Path(picture).read_bytes(), self._upright))
                 maps[row] = resized_depth(values, self._size)
             except (OSError, ImageError) as error:
                 raise _unusable(path, error) from None
         return maps
+
+    @property
+    def _upright(self) -> bool:
+        """Whether the model's pictures were turned as their EXIF says."""
+        return bool(self.kept.preprocessing.get("upright", False))
 
     @property
     def _size(self) -> tuple[int, int]:

@@ -24,7 +24,9 @@ class DrawBatch:
 
     def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape, own: OwnFiles | None = None) -> None:
         """`own`: the files of the user's own code, which a worker has once it has received them."""
-        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes)
+        here = recipe_of(
+            recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, recipe.bits, recipe.upright
+        )
         if here != recipe:
             raise RuntimeError(
                 f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "

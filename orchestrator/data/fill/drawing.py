@@ -33,11 +33,22 @@ class ShapeError(DrawingError):
 
 
 def recipe_of(
-    layout: LayoutName, style: str, size: tuple[int, int] | None, column: str | None, kept: Planes = "rgb"
+    layout: LayoutName,
+    style: str,
+    size: tuple[int, int] | None,
+    column: str | None,
+    kept: Planes = "rgb",
+    bits: int | None = None,
+    upright: bool | None = None,
 ) -> Recipe:
-    """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
+    """What these settings make pictures from, with the versions on this machine. InputError on an unknown style.
+
+    `upright`: whether turns are followed; None: as it goes with the planes that are kept.
+    """
     if not LAYOUTS[layout].plots:
-        return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
+        identity = picture_layers.identity(LAYOUTS[layout], kept) + (f"/{bits} bits" if bits is not None else "")
+        turned = picture_layers.is_upright(kept) if upright is None else upright
+        return Recipe(layout, None, size, None, identity, kept, bits=bits, upright=turned)
     return Recipe(layout, style_name(style), size, column, Renderer(style, size).identity)
 
 
@@ -57,7 +68,10 @@ class Drawer:
         """The planes. Raises DrawingError with the reason where there is none."""
         try:
             if self._renderer is None:
-                return picture_layers.decode_planes(*sources, self._recipe.planes, self._recipe.size)
+                recipe = self._recipe
+                return picture_layers.decode_planes(
+                    *sources, recipe.planes, recipe.size, bits=recipe.bits, upright=recipe.upright
+                )
             return self._renderer.picture(parse_series(sources.picture, self._recipe.column).values)
         except (SeriesError, ImageError, InputError) as error:
             raise DrawingError(str(error)) from error
@@ -72,14 +86,14 @@ def shape_of(recipe: Recipe, listing: Listing) -> Shape:
         return (*recipe.size, depth)
     if LAYOUTS[recipe.layout].plots:
         return (*PLOT_CANVAS, depth)
-    return (*first_picture(listing)[1], depth)
+    return (*first_picture(listing, recipe.upright)[1], depth)
 
 
-def first_picture(listing: Listing) -> tuple[str, tuple[int, int]]:
+def first_picture(listing: Listing, upright: bool) -> tuple[str, tuple[int, int]]:
     """The first file that can be opened as a picture, and its height and width. InputError where there is none."""
     for file in listing.files:
         try:
-            return file.path, image_files.picture_size((listing.root / file.path).read_bytes())
+            return file.path, image_files.picture_size((listing.root / file.path).read_bytes(), upright)
         except (OSError, ImageError):
             continue
     raise InputError(

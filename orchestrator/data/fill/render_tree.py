@@ -110,6 +110,8 @@ def fill_with_line(
     size: tuple[int, int] | None,
     column: str | None,
     strict: bool,
+    bits: int | None = None,
+    resumed: bool = False,
     png: Path | None = None,
     title: str = "render",
 ) -> Filled:
@@ -122,6 +124,8 @@ def fill_with_line(
             style=style,
             size=size,
             column=column,
+            bits=bits,
+            resumed=resumed,
             strict=strict,
             png=png,
             start_engine=engine.start,

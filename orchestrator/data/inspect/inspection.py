@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from orchestrator.data.files.content_hashes import Sources, read_sources
-from orchestrator.data.files.image_files import ImageError, opened_picture
+from orchestrator.data.files.image_files import ImageError, opened_picture, picture_size
+from orchestrator.data.files.mask_reading import MaskState, settled_states
 from orchestrator.data.files.mask_remarks import mask_remarks
-from orchestrator.data.files.picture_layers import MaskState, mask_state
+from orchestrator.data.files.picture_facts import Facts, bits_for, facts_of, picture_remarks
+from orchestrator.data.files.picture_layers import is_upright, mask_state, planes_of
 from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
 from orchestrator.data.split.grouped_division import content_numbers, mixed
@@ -120,7 +122,8 @@ def inspect(
     if sheet is not None:
         from orchestrator.data.inspect.contact_sheet import write_contact_sheet  # it draws, which takes long to import
 
-        write_contact_sheet(listing, Path(sheet), normal)
+        write_contact_sheet(listing, Path(sheet), normal, bits=look.bits)
+    states = settled_states(look.masks, look.values)
     return Inspection(
         listing=listing,
         why=why,
@@ -128,7 +131,7 @@ def inspect(
         found=found,
         sizes=look.sizes,
         modes=look.modes,
-        masks=tuple(look.masks) if any(look.masks) else (),
+        masks=tuple(states) if any(states) else (),
         depths=sum(file.depth is not None for file in look.files),
         skipped=(*listing.skipped, *look.skipped),
         duplicates=len(contents) - len(np.unique(contents)),
@@ -136,7 +139,11 @@ def inspect(
         conflicting=int(mixed(contents, sides).sum()),
         split=split,
         refusal=refusal,
-        remarks=(*listing.remarks, *(mask_remarks(look.masks) if any(look.masks) else [])),
+        remarks=(
+            *listing.remarks,
+            *picture_remarks(look.facts, look.bits, look.upright),
+            *(mask_remarks(zip(states, look.values, strict=True)) if any(states) else []),
+        ),
         grouped=group is not None,
     )
 
@@ -150,6 +157,9 @@ class _Look:
         self.sizes: Counter[tuple[int, int]] = Counter()
         self.modes: Counter[str] = Counter()
         self.masks: list[MaskState] = []
+        self.values: list[str] = []
+        self.facts: list[Facts] = []
+        self.upright = is_upright(planes_of(listing.files))
         self.skipped: list[Skipped] = []
         for file in listing.files:
             try:
@@ -166,11 +176,21 @@ class _Look:
 
     def _header(self, file: ListedFile, sources: Sources, normal: str | None) -> None:
         with opened_picture(sources.picture) as image:
-            size, mode = (image.height, image.width), image.mode
+            mode = image.mode
+        size = picture_size(sources.picture, self.upright)
+        self.facts.append(facts_of(sources.picture))
         self.sizes[size] += 1
         self.modes["16-bit grey" if mode.startswith("I") else MODES.get(mode, mode)] += 1
         if file.class_name != normal:
-            self.masks.append("" if sources.mask is None else mask_state(sources.mask, size, None))
+            mask = sources.mask
+            told: tuple[MaskState, str] = ("", "") if mask is None else mask_state(mask, size, None)
+            self.masks.append(told[0])
+            self.values.append(told[1])
+
+    @property
+    def bits(self) -> int | None:
+        """What pictures of more than 8 bits would be read as."""
+        return bits_for(one.top for one in self.facts)
 
 
 def _normal(listing: Listing, given: str | None) -> str | None:
