@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestrator.data.files.image_files import MOST_BITS
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.plotting.plot_style import style_row
@@ -19,6 +20,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     data = experiment.data
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
+    bits = data.bits
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
@@ -34,11 +36,12 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             style=data.style,
             size=size,
             column=data.column,
-            bits=data.bits,
+            bits=bits,
             resumed=context.folder.split.exists(),
             strict=context.strict,
         )
         stores[size] = filled.store
+        bits = filled.store.recipe.bits or MOST_BITS  # one for all sizes
         if len(stores) == 1:
             for line in skipped_lines(filled):
                 context.reporter.say(line)
