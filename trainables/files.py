@@ -100,7 +100,7 @@ MOST_BYTES = 512 * 2**20
 """The largest file that `read_regular` takes into memory."""
 
 
-def read_regular(path: str | Path) -> bytes:
+def read_regular(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a regular file. Raises OSError where it is larger than `MOST_BYTES`, and for anything else that may
     have taken its place: the reading of a pipe without a writer, or of a device, may never end."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

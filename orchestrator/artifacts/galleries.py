@@ -90,7 +90,10 @@ def heat_map_gallery(
             ),
         ]
         if shown.masks is not None:
-            lines.append(("true mask", _grey(np.asarray(shown.masks))))
+            truth = np.asarray(shown.masks)
+            if shown.masked is not None:  # of the others it is not known what they mark
+                truth = truth * shown.masked[:, None, None].astype(np.uint8)
+            lines.append(("true mask", _grey(truth)))
         galleries.append(Gallery(title, tuple(lines)))
     return tuple(galleries)
 

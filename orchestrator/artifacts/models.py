@@ -26,7 +26,7 @@ class KeptModel(BaseModel):
     shape: tuple[int, int, int]
     """(height, width, channels) of the pictures."""
     preprocessing: dict[str, Any]
-    """layout, column, style and size: how a file becomes a picture."""
+    """layout, column, style, size, bits and upright: how a file becomes a picture; older ones lack the last two."""
     threshold: float | None = None
     """Detection only: scores above it are anomalies."""
     pixel_threshold: float | None = None

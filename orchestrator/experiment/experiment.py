@@ -46,7 +46,7 @@ FREE_KEYS = (
     "mirror",
 )
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
-LATER_KEYS = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto"}
+LATER_KEYS: dict[str, str | None] = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto", "data.bits": None}
 """Keys that came after runs were begun without them, and the value that means what these did."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -91,6 +91,13 @@ class Data(Section):
         "one of your own: path/to/file.py:STYLE.",
     )
     size: Size = Field(default=224, description="The pictures' size in pixels: N or [height, width].")
+    bits: StrictInt | None = Field(
+        default=None,
+        ge=8,
+        le=16,
+        description="Of pictures of more than 8 bits a channel: how many they use, 12 say, so that 4095 is white. "
+        "Unset: chosen from the largest value of all, and said.",
+    )
     store: FilePath | None = Field(
         default=None, description="Where the pictures are kept, to be shared by several runs; unset: in the run."
     )
@@ -100,6 +107,12 @@ class Data(Section):
     @classmethod
     def _size_in_range(cls, size: Size) -> Size:
         return checked_size(size)
+
+    @model_validator(mode="after")
+    def _bits_of_pictures(self) -> Self:
+        if self.bits is not None and LAYOUTS[self.layout].plots:
+            raise ValueError("bits is for pictures, and plots of series have 8; leave it out")
+        return self
 
     @field_validator("style")
     @classmethod

@@ -10,6 +10,7 @@ from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
 from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
+from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.evaluation.cells import Cell, standing
 from orchestrator.evaluation.evaluate_cell import Grading, TestPart, failed_cell, remote_evaluate_cell, state_of
 from orchestrator.evaluation.rejudging import Unusable, rejudge
@@ -147,6 +148,8 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
     """Start one cell on a worker of its own."""
     experiment, setting = context.experiment, cell.setting
     data = experiment.data
+    recipe = prepared.stores[setting.size].recipe
+    reading = {} if LAYOUTS[data.layout].plots else {"bits": recipe.bits, "upright": recipe.upright}
     kept = KeptModel(
         family=setting.family,
         variant=cell.variant,
@@ -156,7 +159,7 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
         shape=job.problem.shape,
         preprocessing={
             **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
-            **{"style": data.style, "size": list(setting.size)},
+            **{"style": data.style, "size": list(setting.size), **reading},
         },
         code=code_version(context.own_code),
     )

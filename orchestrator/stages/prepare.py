@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestrator.data.files.image_files import MOST_BITS
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.plotting.plot_style import style_row
@@ -19,9 +20,12 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     data = experiment.data
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
+    bits = data.bits
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
+        if data.bits is not None:
+            name += f"-{data.bits}bits"
         filled = fill_with_line(
             context.reporter,
             context.engine,
@@ -34,9 +38,12 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             column=data.column,
             gaps=data.gaps,
             decimal=data.decimal,
+            bits=bits,
+            resumed=context.folder.split.exists(),
             strict=context.strict,
         )
         stores[size] = filled.store
+        bits = filled.store.recipe.bits or MOST_BITS  # one for all sizes
         if len(stores) == 1:
             for line in skipped_lines(filled):
                 context.reporter.say(line)

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
+from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError, picture_size
-from orchestrator.data.files.picture_layers import decode_depth, refuse_other_aspect, resized_depth
+from orchestrator.data.files.picture_layers import refuse_other_aspect, resized_depth
 from orchestrator.data.files.series import Reading
 from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
 from trainables.errors import InputError
-from trainables.files import file_sha256
+from trainables.files import file_sha256, read_regular
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
 from trainables.own_code import read_anew
 
@@ -94,13 +95,19 @@ class LoadedModel:
         """The pictures of files, (N, H, W, 3)."""
         how = self.kept.preprocessing
         gaps, decimal = how.get("gaps", "drop"), how.get("decimal", "auto")
-        recipe = recipe_of(how["layout"], how["style"], self._size, how["column"], gaps=gaps, decimal=decimal)
+        recipe = recipe_of(
+            *(how["layout"], how["style"], self._size, how["column"]),
+            gaps=gaps,
+            decimal=decimal,
+            bits=how.get("bits"),
+            upright=self._upright,
+        )
         drawer = Drawer(recipe)
         readings: dict[str, Reading] = {}
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
         for row, path in enumerate(paths):
             try:
-                pictures[row] = drawer(Sources(Path(path).read_bytes()))
+                pictures[row] = drawer(Sources(read_regular(path)))
             except (OSError, DrawingError) as error:
                 raise _unusable(path, error) from None
             if drawer.reading is not None:
@@ -116,12 +123,17 @@ class LoadedModel:
         maps = np.empty((len(paths), *self._size), dtype=np.float32)
         for row, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
             try:
-                values = decode_depth(Path(path).read_bytes())
-                refuse_other_aspect(values.shape, picture_size(Path(picture).read_bytes()))
+                values = decode_depth(read_regular(path), self._upright)
+                refuse_other_aspect(values.shape, picture_size(read_regular(picture), self._upright))
                 maps[row] = resized_depth(values, self._size)
             except (OSError, ImageError) as error:
                 raise _unusable(path, error) from None
         return maps
+
+    @property
+    def _upright(self) -> bool:
+        """Whether the model's pictures were turned as their EXIF says."""
+        return bool(self.kept.preprocessing.get("upright", False))
 
     @property
     def _size(self) -> tuple[int, int]:

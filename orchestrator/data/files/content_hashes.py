@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from orchestrator.data.files.image_files import ImageError, picture_size
-from orchestrator.data.files.picture_layers import MaskState, mask_state
+from orchestrator.data.files.mask_reading import MaskState
+from orchestrator.data.files.picture_layers import mask_state
 from orchestrator.data.layouts.listing import ListedFile, Listing
 from trainables.files import bytes_sha256, read_regular, text_sha256
 
@@ -34,6 +35,8 @@ class Content(NamedTuple):
     """The hash of the mask's bytes, "" where there is none."""
     state: MaskState = ""
     """Whether that mask can be used."""
+    values: str = ""
+    """The mask's values, which tell what masks of one value mean."""
 
 
 class Sources(NamedTuple):
@@ -115,7 +118,7 @@ def hash_contents(
             continue
         settled = look is not None and now - look[1] > SETTLED_NS
         seen = look if look is not None and settled else UNSURE
-        contents[file.path] = Content(content, seen, mask, _state(sources, size))
+        contents[file.path] = Content(content, seen, mask, *_state(sources, size))
     return contents, unreadable
 
 
@@ -132,13 +135,13 @@ def read_sources(root: str, file: ListedFile) -> Sources:
     return Sources(picture, depth, mask)
 
 
-def _state(sources: Sources, size: tuple[int, int] | None) -> MaskState:
+def _state(sources: Sources, size: tuple[int, int] | None) -> tuple[MaskState, str]:
     if sources.mask is None:
-        return ""
+        return "", ""
     try:
-        return mask_state(sources.mask, picture_size(sources.picture), size)
+        return mask_state(sources.mask, picture_size(sources.picture, upright=True), size)
     except ImageError:
-        return "unreadable"
+        return "unreadable", ""
 
 
 def _renamed(file: ListedFile) -> bool:

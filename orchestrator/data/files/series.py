@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.files.csv_table import UTF8_MARK, SeriesError, column_index, inflated, read_table
 from orchestrator.data.files.number_cells import Decimal, is_number, numbers_of
+from trainables.files import read_regular
 
 Gaps = Literal["drop", "break", "interpolate"]
 GAPS: tuple[Gaps, ...] = get_args(Gaps)
@@ -76,7 +77,7 @@ def read_series(
 ) -> SeriesValues:
     """The series of one CSV file, as `parse_series` finds it. A file that can't be read is a SeriesError too."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError as error:
         raise SeriesError(f"can't be read: {error.strerror}") from error
     return parse_series(data, column, gaps, decimal)

@@ -25,8 +25,8 @@ class DrawBatch:
 
     def __init__(self, root: str, shards: str, recipe: Recipe, shape: Shape, own: OwnFiles | None = None) -> None:
         """`own`: the files of the user's own code, which a worker has once it has received them."""
-        series = (recipe.gaps, recipe.decimal)
-        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, *series)
+        told = (recipe.gaps, recipe.decimal, recipe.bits, recipe.upright)
+        here = recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, recipe.planes, *told)
         if here != recipe:
             raise RuntimeError(
                 f"This worker would draw other pixels ({here.identity}) than the driver ({recipe.identity}). "

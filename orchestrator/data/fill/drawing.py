@@ -16,6 +16,7 @@ from orchestrator.data.plotting.renderer import Renderer
 from orchestrator.data.store.shards import Shape
 from orchestrator.data.store.store import Recipe
 from trainables.errors import InputError
+from trainables.files import read_regular
 
 PLOT_CANVAS = (600, 800)
 """Height and width that hold every plot at full size: a tight crop is smaller than the 8 × 6 inch figure."""
@@ -41,10 +42,17 @@ def recipe_of(
     kept: Planes = "rgb",
     gaps: Gaps = "drop",
     decimal: DecimalMark = "auto",
+    bits: int | None = None,
+    upright: bool | None = None,
 ) -> Recipe:
-    """What these settings make pictures from, with the versions on this machine. InputError on an unknown style."""
+    """What these settings make pictures from, with the versions on this machine. InputError on an unknown style.
+
+    `upright`: whether turns are followed; None: as it goes with the planes that are kept.
+    """
     if not LAYOUTS[layout].plots:
-        return Recipe(layout, None, size, None, picture_layers.identity(LAYOUTS[layout], kept), kept)
+        identity = picture_layers.identity(LAYOUTS[layout], kept) + (f"/{bits} bits" if bits is not None else "")
+        turned = picture_layers.is_upright(kept) if upright is None else upright
+        return Recipe(layout, None, size, None, identity, kept, bits=bits, upright=turned)
     identity = f"{Renderer(style, size).identity}/series-{READER_VERSION}"
     return Recipe(layout, style_name(style), size, column, identity, gaps=gaps, decimal=decimal)
 
@@ -68,7 +76,9 @@ class Drawer:
         recipe = self._recipe
         try:
             if self._renderer is None:
-                return picture_layers.decode_planes(*sources, recipe.planes, recipe.size)
+                return picture_layers.decode_planes(
+                    *sources, recipe.planes, recipe.size, bits=recipe.bits, upright=recipe.upright
+                )
             series = parse_series(sources.picture, recipe.column, recipe.gaps, recipe.decimal)
             self.reading = series.reading
             return self._renderer.picture(series.values)
@@ -85,14 +95,14 @@ def shape_of(recipe: Recipe, listing: Listing) -> Shape:
         return (*recipe.size, depth)
     if LAYOUTS[recipe.layout].plots:
         return (*PLOT_CANVAS, depth)
-    return (*first_picture(listing)[1], depth)
+    return (*first_picture(listing, recipe.upright)[1], depth)
 
 
-def first_picture(listing: Listing) -> tuple[str, tuple[int, int]]:
+def first_picture(listing: Listing, upright: bool) -> tuple[str, tuple[int, int]]:
     """The first file that can be opened as a picture, and its height and width. InputError where there is none."""
     for file in listing.files:
         try:
-            return file.path, image_files.picture_size((listing.root / file.path).read_bytes())
+            return file.path, image_files.picture_size(read_regular(listing.root / file.path), upright)
         except (OSError, ImageError):
             continue
     raise InputError(

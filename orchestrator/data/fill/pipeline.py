@@ -22,6 +22,7 @@ from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
 from orchestrator.data.fill.progress_count import Progress, Step
 from orchestrator.data.fill.store_entries import Filling, refuse_failures
+from orchestrator.data.fill.value_range import knows_facts, look_into, settled_bits
 from orchestrator.data.fill.worker_results import BatchResult, Drawn, Written
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
@@ -74,6 +75,8 @@ def fill_store(
     column: str | None = None,
     gaps: Gaps = "drop",
     decimal: DecimalMark = "auto",
+    bits: int | None = None,
+    resumed: bool = False,
     strict: bool = False,
     png: Path | None = None,
     workers: int | None = None,
@@ -84,10 +87,11 @@ def fill_store(
 
     The files lie as `layout` says, in two classes at least; or `root` is a listing of them, however they lie.
     `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
-    `decimal`: the decimal mark of series, where they leave it in doubt.
-    `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files that
-    give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells that
-    can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
+    `decimal`: the decimal mark of series, where they leave it in doubt. `bits` is what pictures of more than 8 bits a
+    channel use of them; None: the least that hold the largest value of all, or, if `resumed`, what the store was made
+    with. `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files
+    that give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells
+    that can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
     workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
@@ -100,15 +104,18 @@ def fill_store(
         _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else pictures)
     crew = Workers(workers, start_engine, on_progress)
     listing = root if isinstance(root, Listing) else find_files(root, layout)
-    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal)
+    looks = look_at(listing)
+    facts = look_into(listing, looks, folder)
+    used = settled_bits(facts, bits, folder, resumed)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal, used)
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:
-        looks = look_at(listing)
-        if before is not None and is_current(folder, before, recipe, shape, digest(listing, looks)):
+        seen = digest(listing, looks)
+        if before is not None and is_current(folder, before, recipe, shape, seen) and knows_facts(before, listing):
             index, rendered, remarks = before, 0, ()
         else:
-            filling = Filling(listing, looks, folder, recipe, shape, before)
+            filling = Filling(listing, looks, folder, recipe, shape, before, facts)
             where = (str(listing.root.absolute()), str(folder.absolute() / "shards"))
             _render(crew, filling, folder, (*where, recipe, shape, OwnFiles()))
             index, rendered = filling.index(least_classes=1 if listing is root else 2), filling.rendered

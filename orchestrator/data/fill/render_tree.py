@@ -125,6 +125,8 @@ def fill_with_line(
     gaps: Gaps = "drop",
     decimal: DecimalMark = "auto",
     strict: bool,
+    bits: int | None = None,
+    resumed: bool = False,
     png: Path | None = None,
     title: str = "render",
 ) -> Filled:
@@ -139,6 +141,8 @@ def fill_with_line(
             column=column,
             gaps=gaps,
             decimal=decimal,
+            bits=bits,
+            resumed=resumed,
             strict=strict,
             png=png,
             start_engine=engine.start,

@@ -2,10 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.data.files.content_hashes import UNSURE, Content, Look, digest, hash_contents
+from orchestrator.data.files.mask_reading import settled_states
+from orchestrator.data.files.mask_remarks import unclear_values
+from orchestrator.data.files.picture_facts import Facts
 from orchestrator.data.files.series import Reading
 from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
@@ -33,14 +36,20 @@ class Filling:
         recipe: Recipe,
         shape: Shape,
         before: Index | None,
+        facts: Mapping[str, Facts] | None = None,
     ) -> None:
+        """`facts` of pictures by path, as far as they are known. InputError where no mask is clear."""
         self._listing = listing
         self._looks = looks
         self._recipe = recipe
         self._shape = shape
         self._root = str(listing.root.resolve())
+        self._facts = facts or {}
         known = _contents_of(before) if before is not None and before.root == self._root else {}
+        if before is not None and before.identity != recipe.identity:  # masks may have been read otherwise
+            known = {path: content for path, content in known.items() if not content.mask}
         self._contents, self._reasons = hash_contents(listing, looks, known, recipe.size)
+        _refuse_unclear(self._contents, listing.root)
         self._keys: dict[tuple[str, str], str] = {}
         self._failures: dict[str, str] = {}
         if before is not None and before.identity == recipe.identity:
@@ -76,7 +85,7 @@ class Filling:
             self._changed(path, drawn, mask)
         for path, content, reason, other_shape in result["failed"]:
             if other_shape and not LAYOUTS[self._recipe.layout].plots:
-                first, (height, width) = first_picture(self._listing)
+                first, (height, width) = first_picture(self._listing, self._recipe.upright)
                 raise InputError(
                     f"At full size all pictures must have one size, and {first!r} has {height}x{width} pixels where "
                     f"{path!r} has {reason}. Set a size (data.size), to which all are resized."
@@ -114,7 +123,8 @@ class Filling:
                 known = (label, file.part, content.content, *size, *content.look, numbers[name], place)
                 reading = self._readings.get(self._key(content))
                 way = -1 if reading is None else ways.setdefault(reading, len(ways))
-                rows.append(Row(file.path, *known, content.mask, content.state, way))
+                facts = self._facts.get(file.path, Facts())
+                rows.append(Row(file.path, *known, content.mask, content.state, content.values, *facts, way))
             elif content is not None and content.content in self._failures:
                 failed.append(FailedRow(file.path, self._failures[content.content], content.content, *content.look))
             else:
@@ -191,11 +201,24 @@ def _contents_of(index: Index) -> dict[str, Content]:
     """What the files held and how they looked, by relative path."""
     rows = index.rows
     looks = zip(rows.size, rows.mtime_ns, rows.inode, strict=True)
-    known = dict(zip(rows.path, map(Content, rows.content, looks, rows.mask, rows.state), strict=True))
+    known = dict(zip(rows.path, map(Content, rows.content, looks, rows.mask, rows.state, rows.values), strict=True))
     for row in index.failed:
         if row.content is not None:
             known[row.path] = Content(row.content, (row.size, row.mtime_ns, row.inode))
     return known
+
+
+def _refuse_unclear(contents: Mapping[str, Content], root: Path) -> None:
+    """InputError where there are masks, and of none that can be read it is clear what it marks."""
+    masks = [content for content in contents.values() if content.mask]
+    values = [content.values for content in masks]
+    states = settled_states([content.state for content in masks], values)
+    if "unclear" in states and set(states) <= {"unclear", "unreadable", "size"}:
+        raise InputError(
+            f"None of the {len(masks)} masks in {str(root)!r} says what is a defect: their values can mean several "
+            f"things ({unclear_values(zip(states, values, strict=True))}). Write them with 0 where the picture is "
+            "sound and 255 where it is not, or take them away to do without figures of pixels."
+        )
 
 
 def refuse_failures(index: Index, root: Path) -> None:

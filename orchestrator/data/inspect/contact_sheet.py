@@ -11,8 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation
 
 from orchestrator.data.files.content_hashes import Sources, read_sources
+from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError, decode_picture
-from orchestrator.data.files.picture_layers import decode_depth, decode_mask
+from orchestrator.data.files.mask_reading import read_mask
+from orchestrator.data.files.picture_layers import is_upright, planes_of
 from orchestrator.data.layouts.listing import ListedFile, Listing
 from trainables.errors import InputError
 from trainables.files import as_utf8, write_whole
@@ -33,24 +35,29 @@ Picture = NDArray[np.uint8]
 Place = tuple[int, int]
 
 
-def write_contact_sheet(listing: Listing, file: Path, normal: str | None = None, seed: int = 0) -> None:
+def write_contact_sheet(
+    listing: Listing, file: Path, normal: str | None = None, seed: int = 0, bits: int | None = None
+) -> None:
     """Draw the sheet and write it to `file`. InputError where that is no .png, or can't be written."""
     if file.suffix.lower() != ".png":
         raise InputError(f"--sheet is {str(file)!r}; it must end in .png.")
     encoded = io.BytesIO()
-    contact_sheet(listing, normal, seed).save(encoded, format="png")
+    contact_sheet(listing, normal, seed, bits).save(encoded, format="png")
     try:
         write_whole(file, encoded.getvalue(), wait=True, shared=True)
     except OSError as error:
         raise InputError(f"The contact sheet {str(file)!r} can't be written: {error.strerror}.") from error
 
 
-def contact_sheet(listing: Listing, normal: str | None = None, seed: int = 0) -> Image.Image:
-    """A row a class, the normal class first, of up to 8 pictures drawn at random; at most 40 classes."""
+def contact_sheet(listing: Listing, normal: str | None = None, seed: int = 0, bits: int | None = None) -> Image.Image:
+    """A row a class, the normal class first, of up to 8 pictures drawn at random; at most 40 classes.
+
+    `bits`: what pictures of more than 8 bits use of them.
+    """
     chosen = _chosen(listing, seed)
     names = sorted(chosen, key=lambda name: (name != (normal or listing.normal), name))
     shown = names[:MOST_ROWS]
-    decode = _decoder(listing)
+    decode = _decoder(listing, bits)
     cells = {name: [_cells(listing, file, decode) for file in chosen[name]] for name in shown}
     heights = {name: _row_heights(cells[name]) for name in shown}
     height = HEAD + sum(sum(lines) + GAP * (len(lines) + 1) for lines in heights.values())
@@ -99,10 +106,11 @@ def _chosen(listing: Listing, seed: int) -> dict[str, list[ListedFile]]:
     return chosen
 
 
-def _decoder(listing: Listing) -> Callable[[Sources], Picture]:
+def _decoder(listing: Listing, bits: int | None) -> Callable[[Sources], Picture]:
     """From the bytes of a file to its picture; ImageError or another ValueError where it has none."""
+    upright = is_upright(planes_of(listing.files))
     if not listing.layout.plots:
-        return lambda sources: decode_picture(sources.picture, None)
+        return lambda sources: decode_picture(sources.picture, None, bits=bits, upright=upright)
     from orchestrator.data.files.series import parse_series
     from orchestrator.data.plotting.renderer import Renderer  # matplotlib, which pictures do not need
 
@@ -131,7 +139,7 @@ def _cells(listing: Listing, file: ListedFile, decode: Callable[[Sources], Pictu
 def _outlined(small: Picture, mask: bytes, size: tuple[int, int]) -> Picture:
     """A line around the defects, outside them, so that even one pixel stays to be seen."""
     try:
-        drawn = Image.fromarray(decode_mask(mask))
+        drawn = Image.fromarray(read_mask(mask, upright=True).plane)
     except ImageError:
         return small
     if drawn.size != size:
@@ -146,7 +154,7 @@ def _outlined(small: Picture, mask: bytes, size: tuple[int, int]) -> Picture:
 def _depth(depth: bytes, size: tuple[int, int]) -> Image.Image | None:
     """The depth in greys from its 2nd to its 98th percentile."""
     try:
-        values = decode_depth(depth)
+        values = decode_depth(depth, upright=True)
     except ImageError:
         return None
     known = values[np.isfinite(values)]

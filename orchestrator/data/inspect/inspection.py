@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from orchestrator.data.files.content_hashes import Sources, read_sources
 from orchestrator.data.files.csv_table import SeriesError
-from orchestrator.data.files.image_files import ImageError, opened_picture
+from orchestrator.data.files.image_files import ImageError, opened_picture, picture_size
+from orchestrator.data.files.mask_reading import MaskState, settled_states
 from orchestrator.data.files.mask_remarks import mask_remarks
-from orchestrator.data.files.picture_layers import MaskState, mask_state
+from orchestrator.data.files.picture_facts import Facts, bits_for, facts_of, picture_remarks
+from orchestrator.data.files.picture_layers import is_upright, mask_state, planes_of
 from orchestrator.data.files.series import Reading, parse_series
 from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
@@ -125,7 +127,8 @@ def inspect(
     if sheet is not None:
         from orchestrator.data.inspect.contact_sheet import write_contact_sheet  # it draws, which takes long to import
 
-        write_contact_sheet(listing, Path(sheet), normal)
+        write_contact_sheet(listing, Path(sheet), normal, bits=look.bits)
+    states = settled_states(look.masks, look.values)
     return Inspection(
         listing=listing,
         why=why,
@@ -133,7 +136,7 @@ def inspect(
         found=found,
         sizes=look.sizes,
         modes=look.modes,
-        masks=tuple(look.masks) if any(look.masks) else (),
+        masks=tuple(states) if any(states) else (),
         depths=sum(file.depth is not None for file in look.files),
         skipped=(*listing.skipped, *look.skipped),
         duplicates=len(contents) - len(np.unique(contents)),
@@ -141,7 +144,12 @@ def inspect(
         conflicting=int(mixed(contents, sides).sum()),
         split=split,
         refusal=refusal,
-        remarks=(*listing.remarks, *look.remarks),
+        remarks=(
+            *listing.remarks,
+            *picture_remarks(look.facts, look.bits, look.upright),
+            *(mask_remarks(zip(states, look.values, strict=True)) if any(states) else []),
+            *(series_remarks(look.readings, None, "drop") if look.readings else []),
+        ),
         grouped=group is not None,
     )
 
@@ -155,6 +163,9 @@ class _Look:
         self.sizes: Counter[tuple[int, int]] = Counter()
         self.modes: Counter[str] = Counter()
         self.masks: list[MaskState] = []
+        self.values: list[str] = []
+        self.facts: list[Facts] = []
+        self.upright = is_upright(planes_of(listing.files))
         self.skipped: list[Skipped] = []
         self.readings: dict[str, Reading] = {}
         for file in listing.files:
@@ -172,20 +183,23 @@ class _Look:
                 self.files.append(file)
                 self.content.append(sources.content)
 
-    @property
-    def remarks(self) -> list[str]:
-        """What the user should know of the files' content."""
-        if self.readings:
-            return series_remarks(self.readings, None, "drop")
-        return mask_remarks(self.masks) if any(self.masks) else []
-
     def _header(self, file: ListedFile, sources: Sources, normal: str | None) -> None:
         with opened_picture(sources.picture) as image:
-            size, mode = (image.height, image.width), image.mode
+            mode = image.mode
+        size = picture_size(sources.picture, self.upright)
+        self.facts.append(facts_of(sources.picture))
         self.sizes[size] += 1
         self.modes["16-bit grey" if mode.startswith("I") else MODES.get(mode, mode)] += 1
         if file.class_name != normal:
-            self.masks.append("" if sources.mask is None else mask_state(sources.mask, size, None))
+            mask = sources.mask
+            told: tuple[MaskState, str] = ("", "") if mask is None else mask_state(mask, size, None)
+            self.masks.append(told[0])
+            self.values.append(told[1])
+
+    @property
+    def bits(self) -> int | None:
+        """What pictures of more than 8 bits would be read as."""
+        return bits_for(one.top for one in self.facts)
 
 
 def _normal(listing: Listing, given: str | None) -> str | None:

@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from orchestrator.data.files.picture_layers import MaskState
+from orchestrator.data.files.mask_reading import MaskState
+from orchestrator.data.files.picture_facts import UNKNOWN
 from orchestrator.data.files.series import Reading
 from orchestrator.data.layouts.listing import Part
 from orchestrator.data.store.shards import Shape, Shard
@@ -38,7 +39,13 @@ class Row(NamedTuple):
     mask: str = ""
     """The hash of the mask's bytes, "" where there is none."""
     state: MaskState = ""
-    """Whether that mask can be used."""
+    """Whether that mask can be used, as far as it tells itself (`settled_states`)."""
+    values: str = ""
+    """The mask's values, for a person."""
+    turn: int = 1
+    """EXIF's orientation of the picture."""
+    top: int = 0
+    """The largest value of a picture of more than 8 bits a channel; 0 for others, UNKNOWN where it was not looked."""
     reading: int = -1
     """Of a series: the index into the readings; -1 of a picture."""
 
@@ -63,6 +70,9 @@ class Rows:
     place: list[int]
     mask: list[str]
     state: list[MaskState]
+    values: list[str]
+    turn: list[int]
+    top: list[int]
     reading: list[int]
 
     def __len__(self) -> int:
@@ -77,9 +87,10 @@ class Rows:
 
     @classmethod
     def read(cls, columns: dict[str, list[Any]]) -> "Rows":
-        """The columns as an index file has them; one that an older release wrote has no masks, or no readings."""
-        count = len(columns["path"])
-        later: dict[str, list[Any]] = {"mask": [""] * count, "state": [""] * count, "reading": [-1] * count}
+        """The columns as an index file has them; one that an older release wrote lacks those that came later."""
+        rows = len(columns["path"])
+        later: dict[str, list[Any]] = {name: [""] * rows for name in ("mask", "state", "values")}
+        later |= {"turn": [1] * rows, "top": [UNKNOWN] * rows, "reading": [-1] * rows}
         return cls(**{**later, **columns})
 
     def all(self) -> list[Row]:

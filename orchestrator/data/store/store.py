@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.data.files.mask_reading import MaskState, settled_states
 from orchestrator.data.files.mask_remarks import mask_remarks
-from orchestrator.data.files.picture_layers import RGB, MaskState, Planes, channels_of
+from orchestrator.data.files.picture_facts import Facts, picture_remarks
+from orchestrator.data.files.picture_layers import RGB, Planes, channels_of
 from orchestrator.data.files.series import DecimalMark, Gaps, Reading
 from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import Part, Skipped
@@ -43,6 +45,10 @@ class Recipe:
     """Of series: what becomes of rows without a number."""
     decimal: DecimalMark = "auto"
     """Of series: the decimal mark, where it is given."""
+    bits: int | None = None
+    """What pictures of more than 8 bits a channel use of them; None for 16."""
+    upright: bool = False
+    """Whether pictures are turned as their EXIF says."""
 
     def key(self, content: str, mask: str = "") -> str:
         """The name of what this recipe makes of a content and of a mask's content."""
@@ -88,20 +94,25 @@ class Store:
     anomalies whose mask can be used at this size."""
     mask_states: tuple[MaskState, ...] = field(repr=False)
     """(N,): what is known of each anomaly's mask."""
-    readings: dict[str, Reading] = field(repr=False)
+    mask_values: tuple[str, ...] = field(default=(), repr=False)
+    """(N,): the values of each mask, for a person."""
+    of_pictures: tuple[str, ...] = ()
+    """What the user should know of how the pictures were read."""
+    readings: dict[str, Reading] = field(default_factory=dict, repr=False)
     """Of series: how each was read, by path."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the user should know of how series were read, and of masks that can't be used: a sentence each."""
+        """What the user should know of how files were read and of masks that can't be used, a sentence each."""
         if self.readings:
             return tuple(series_remarks(self.readings, self.recipe.column, self.recipe.gaps))
         if self.masks is None:
-            return ()
+            return self.of_pictures
         normal = LAYOUTS[self.recipe.layout].normal
         kinds = [self.classes[label] for label in self.labels.tolist()]
-        states = [state for kind, state in zip(kinds, self.mask_states, strict=True) if kind != normal]
-        return tuple(mask_remarks(states))
+        told = zip(kinds, self.mask_states, self.mask_values, strict=True)
+        masks = [(state, values) for kind, state, values in told if kind != normal]
+        return (*self.of_pictures, *mask_remarks(masks))
 
 
 def open_store(folder: str | Path) -> Store:
@@ -136,6 +147,8 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
     depth, mask = (channels_of(recipe.planes, name) for name in ("depth", "mask"))
     labels = np.array(rows.label, dtype=np.int64)
     normal = LAYOUTS[recipe.layout].normal
+    states = settled_states(rows.state, rows.values)
+    facts = [] if LAYOUTS[recipe.layout].plots else list(map(Facts, rows.turn, rows.top))
     is_normal = labels == (index.classes.index(normal) if normal in index.classes else -1)
     return Store(
         folder=folder,
@@ -151,8 +164,10 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
         skipped=tuple(Skipped(row.path, row.reason) for row in index.failed),
         depth=None if depth is None else StoredDepths(*where, depth),
         masks=None if mask is None else StoredMasks(*where, mask),
-        masked=is_normal | (np.array(rows.state) == "known"),
-        mask_states=tuple(rows.state),
+        masked=is_normal | (np.array(states) == "known"),
+        mask_states=tuple(states),
+        mask_values=tuple(rows.values),
+        of_pictures=tuple(picture_remarks(facts, recipe.bits, recipe.upright)),
         readings=index.readings_by_path(),
     )
 

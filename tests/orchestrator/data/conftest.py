@@ -14,6 +14,7 @@ from orchestrator.data.files.picture_layers import planes_of
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.store_entries import Filling
+from orchestrator.data.fill.value_range import look_into, settled_bits
 from orchestrator.data.layouts.table import LayoutName, find_files
 from orchestrator.data.store.store import Store, store_of
 from orchestrator.data.store.upkeep import claimed, finish
@@ -111,14 +112,17 @@ def mvtec3d_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fill(tmp_path: Path) -> Fill:
-    """(root, layout, size) -> the store of a tree, filled without Ray; the same folder each time."""
+    """(root, layout, size, bits) -> the store of a tree, filled without Ray; the same folder each time."""
 
-    def filled(root: Path, layout: LayoutName, size: tuple[int, int] | None = None) -> Store:
+    def filled(root: Path, layout: LayoutName, size: tuple[int, int] | None = None, bits: int | None = None) -> Store:
         listing = find_files(root, layout)
-        recipe = recipe_of(layout, "plain", size, None, planes_of(listing.files))
-        shape, folder = shape_of(recipe, listing), tmp_path / "store"
+        looks, folder = look_at(listing), tmp_path / "store"
+        facts = look_into(listing, looks, folder)
+        used = settled_bits(facts, bits, folder, resumed=False)
+        recipe = recipe_of(layout, "plain", size, None, planes_of(listing.files), bits=used)
+        shape = shape_of(recipe, listing)
         with claimed(folder, recipe) as before:
-            filling = Filling(listing, look_at(listing), folder, recipe, shape, before)
+            filling = Filling(listing, looks, folder, recipe, shape, before, facts)
             worker = DrawBatch(str(root), str(folder / "shards"), recipe, shape)
             jobs = filling.missing()
             for start in range(0, len(jobs), 8):

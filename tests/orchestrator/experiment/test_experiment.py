@@ -74,6 +74,8 @@ def test_one_family_may_stand_several_times() -> None:
         (changed(seeds=[1, 1]), ["seeds are [1, 1]", "different"]),
         (changed(scheduler="hyperband"), ["scheduler", "'asha' or 'none'", "hyperband"]),
         (changed(data={"path": "x", "size": 4}), ["data.size", "8 to 2048"]),
+        (changed(data={"path": "x", "layout": "images", "bits": 17}), ["data.bits", "16"]),
+        (changed(data={"path": "x", "bits": 12}), ["bits is for pictures"]),
         (changed(data={"path": "x", "layout": "video"}), ["data.layout", "'series', 'images', 'spill'"]),
         (changed(data={}), ["data.path is missing"]),
         (changed(resources={"gpus": -1}), ["resources.gpus", "greater than or equal to 0"]),

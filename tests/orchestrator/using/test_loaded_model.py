@@ -115,6 +115,29 @@ def test_pictures_are_resized(tmp_path: Path, of_series: LoadedModel, series: Sa
     np.testing.assert_array_equal(model.predict(tmp_path / "large.png").scores, model.predict(small[None]).scores)
 
 
+@pytest.mark.parametrize(("reading", "alike"), [({"bits": 12, "upright": True}, True), ({}, False)])
+def test_pictures_are_read_as_the_training_s_were(
+    tmp_path: Path, series: Samples, reading: dict[str, Any], alike: bool
+) -> None:
+    """12 bits in 16, and turned; a model of an older release goes on as it was trained."""
+    model = trained(tmp_path / "model", "pca_logistic", series, {"layout": "images", **reading}, components=4)
+    grey = np.asarray(series.pictures)[0, ..., 0]
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    deep = ((np.rot90(grey, 2).astype(np.int64) * 4095 + 127) // 255).astype(np.uint16)
+    Image.fromarray(np.ascontiguousarray(deep)).save(tmp_path / "deep.png", exif=exif)
+    straight = np.repeat(grey[..., None], 3, axis=2)[None]
+    same = np.array_equal(model.predict(tmp_path / "deep.png").scores, model.predict(straight).scores)
+    assert same == alike
+
+
+def test_a_value_above_the_model_s_bits_is_an_error_of_that_file(tmp_path: Path, series: Samples) -> None:
+    model = trained(tmp_path / "model", "pca_logistic", series, {"layout": "images", "bits": 12}, components=4)
+    Image.fromarray(np.full((SIDE, SIDE), 4096, np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(InputError, match=r"deep.png' can't be used: a value of 4096, and pictures of 12 bits end"):
+        model.predict(tmp_path / "deep.png")
+
+
 def test_depth_goes_along(tmp_path: Path, of_tiles: LoadedModel, tiles: Samples) -> None:
     expected = of_tiles.predict(tiles)
     pictures, depth = np.asarray(tiles.pictures), np.asarray(tiles.depth)

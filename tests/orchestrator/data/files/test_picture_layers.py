@@ -8,12 +8,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError
 from orchestrator.data.files.picture_layers import (
     channels,
     channels_of,
-    decode_depth,
-    decode_mask,
     decode_planes,
     identity,
     mask_state,
@@ -92,23 +91,18 @@ def test_what_is_no_depth_has_a_reason(data: bytes, message: str) -> None:
         decode_depth(data)
 
 
-def test_masks_are_above_127_in_every_mode() -> None:
-    values = np.array([[0, 127], [128, 255]], dtype=np.uint8)
-    expected = [[0, 0], [255, 255]]
-    assert decode_mask(png(values)).tolist() == expected
-    assert decode_mask(png(np.repeat(values[..., None], 3, axis=2))).tolist() == expected
-    assert decode_mask(png(values.astype(np.uint16) * 257)).tolist() == expected
-    assert decode_mask(png(values > 127)).tolist() == expected
-
-
 def test_a_mask_says_whether_it_can_be_used() -> None:
     drawn = np.zeros((6, 8), dtype=np.uint8)
-    assert mask_state(png(drawn), (6, 8), None) == "empty"
+    assert mask_state(png(drawn), (6, 8), None) == ("empty", "0")
     drawn[0, 0] = 255
-    assert mask_state(png(drawn), (6, 8), None) == "known"
-    assert mask_state(png(drawn), (6, 8), (2, 2)) == "vanished"
-    assert mask_state(png(drawn), (8, 6), None) == "size"
-    assert mask_state(b"x", (6, 8), None) == "unreadable"
+    assert mask_state(png(drawn), (6, 8), None) == ("known", "0, 255")
+    assert mask_state(png(drawn), (6, 8), (2, 2)) == ("vanished", "0, 255")
+    assert mask_state(png(drawn), (8, 6), None) == ("size", "")
+    assert mask_state(b"x", (6, 8), None) == ("unreadable", "")
+    assert mask_state(png(drawn // 255), (6, 8), None) == ("known", "0, 1")
+    assert mask_state(png(np.full((6, 8), 7, np.uint8)), (6, 8), None) == ("alone", "7")
+    drawn[0, :3] = 1, 2, 3
+    assert mask_state(png(drawn), (6, 8), None) == ("unclear", "0, 1, 2, 3")
 
 
 @pytest.mark.parametrize("size", [None, (12, 16), (3, 4), (5, 7)])

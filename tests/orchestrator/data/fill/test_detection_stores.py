@@ -101,7 +101,7 @@ def test_masks_that_can_not_be_used_are_counted_and_their_pictures_stay(mvtec_tr
     assert store.masks[~store.masked].sum() == 0
     assert [remark.split(":")[0] for remark in store.remarks] == [
         "Of 6 anomalies, 1 without a mask",
-        "Of 6 anomalies, 1 with an empty mask (nothing in it is above 127",
+        "Of 6 anomalies, 1 with an empty mask (all of it is 0)",
         "Of 6 anomalies, 1 with a mask of which nothing is left at this size",
         "Of 6 anomalies, 1 with a mask of another size than the picture",
         "Of 6 anomalies, 1 with a mask that can't be read as a picture",
