@@ -18,6 +18,7 @@ from orchestrator.data.files.picture_layers import decode_depth, refuse_other_as
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
+from orchestrator.using.trusted_code import with_trusted_code
 from trainables.errors import InputError
 from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
@@ -120,11 +121,12 @@ class LoadedModel:
         return height, width
 
 
-def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
+def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[str] = ()) -> LoadedModel:
     """A model kept by a run, from RUN/models/<variant>/<seed>, on a torch device.
 
-    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. Code of
-    one's own that it was trained or drawn by is run; a UserWarning says where its file has changed since.
+    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. `trust`:
+    the `path/to/file.py:NAME` or `module:NAME` of one's own family, style or backbone that it names: they are run; a
+    UserWarning says where a file has changed since. InputError where it names others: its folder may be a stranger's.
     """
     read_anew()
     folder = Path(folder)
@@ -132,6 +134,7 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
         kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no kept model: {error}. Give RUN/models/<variant>/<seed>.") from None
+    kept = with_trusted_code(kept, trust, folder)
     path = folder / WEIGHTS
     if not path.exists() or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
