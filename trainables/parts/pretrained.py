@@ -20,6 +20,7 @@ from trainables.files import file_sha256
 from trainables.own_code import absolute_callable, call, described, is_own
 from trainables.parts.backbones import backbone_on_meta, last_layer
 from trainables.parts.weights_files import Entry, read_entries
+from trainables.printing import printable
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
@@ -237,19 +238,14 @@ def _taken(file: WeightsFile, prefix: str, left: int) -> list[str]:
     """What of a file is taken, where that is not all of it under its own names."""
     if not prefix and not left:
         return []
-    what = f"what stands under {printable(prefix.rstrip('.'))}" if prefix else "a part"
+    what = f"what stands under {printable(prefix.rstrip('.')[:120])}" if prefix else "a part"
     rest = f"; {left} other tensors in it are left out" if left else ""
     return [f"Of {file.path.name} {what} is taken{rest}."]
 
 
 def _shown(names: Sequence[str]) -> str:
     """The first of some names that a file may have made up, fit for a line of a message."""
-    return ", ".join(printable(name) for name in names[:3])
-
-
-def printable(name: str) -> str:
-    """A name of a file without what a terminal would obey, and not too long."""
-    return "".join(sign if sign.isprintable() else "?" for sign in name[:120])
+    return ", ".join(printable(name[:120]) for name in names[:3])
 
 
 def _enum(backbone: str) -> Any:
