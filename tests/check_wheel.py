@@ -1,5 +1,4 @@
-"""Builds wheel and source distribution; fails unless an installed wheel holds exactly the three packages, and the source
-all that who reads or checks it needs."""
+"""Builds both distributions: the wheel must hold exactly the three packages, the source what its readers need."""
 
 import subprocess
 import sys
@@ -59,7 +58,7 @@ def main() -> int:
     if found != EXPECTED or missing:
         print(f"The wheel holds {sorted(found)}, expected {sorted(EXPECTED)}; missing data: {missing}", file=sys.stderr)
         return 1
-    print(f"The wheel holds exactly {', '.join(sorted(found))}.")
+    print(f"The wheel holds exactly {', '.join(sorted(found))}; the source distribution lacks nothing.")
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.files.image_files import ImageError, picture_size
@@ -23,6 +24,7 @@ from trainables.errors import InputError
 from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
 from trainables.own_code import read_anew
+from trainables.printing import printable
 
 AnyPath = str | PathLike[str]
 
@@ -133,7 +135,8 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
     try:
         kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no kept model: {error}. Give RUN/models/<variant>/<seed>.") from None
+        reason = printable(first_line(str(error)))
+        raise InputError(f"{folder} holds no kept model: {reason}. Give RUN/models/<variant>/<seed>.") from None
     kept = with_trusted_code(kept, trust, folder)
     path = folder / WEIGHTS
     if not path.exists() or file_sha256(path) != kept.weights:
@@ -148,8 +151,14 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
             )
     family = family_row(kept.family).family
     problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
-    model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
-    model.load_weights(torch.load(path, map_location=device, weights_only=True))
+    try:
+        model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
+        model.load_weights(torch.load(path, map_location=device, weights_only=True))
+    except Exception as error:  # whatever a family meets in a note that was changed
+        raise InputError(
+            f"The model in {folder} can't be built as its {NOTE} says ({type(error).__name__}: "
+            f"{printable(first_line(str(error)))}). Evaluate the run again to make it anew."
+        ) from error
     return LoadedModel(model, kept)
 
 

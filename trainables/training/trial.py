@@ -189,8 +189,8 @@ def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Te
         state.set_aside()
         if untouched is None:
             raise InputError(
-                f"The saved state of a broken-off training fits no model of its family ({type(error).__name__}). It was set "
-                "aside; start the run again, and the training begins anew."
+                f"A broken-off training's saved state fits no model of its family ({type(error).__name__}). It was "
+                "set aside; start the run again, and the training begins anew."
             ) from None
         model.load(untouched)
         return Past()
