@@ -87,7 +87,7 @@ class Split:
                 groups=tuple(groups.get(path, path) for path in paths),
             )
             changed = split.fingerprint != read["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"The split {str(path)!r} can't be read: {error}. Remove it to have it made anew."
             ) from error
