@@ -18,7 +18,9 @@ def with_trusted_code(kept: KeptModel, trust: str | Sequence[str], folder: Path)
     """
     told = {name: absolute_callable(name) for name in ([trust] if isinstance(trust, str) else trust)}
     ours = {short(name): name for name in told.values()} | {name: name for name in told.values()}
-    style = str(kept.preprocessing.get("style") or "")
+    style = kept.preprocessing.get("style") or ""
+    if not isinstance(style, str):
+        raise InputError(f"{folder} holds no kept model: its plot style is no name. Give RUN/models/<variant>/<seed>.")
     theirs = code_named_in(kept.config) | {name for name in (kept.family, style) if is_own(name)}
     known = {name: ours.get(name) or ours.get(short(name)) for name in theirs}
     strange = sorted(name for name, own in known.items() if own is None)
