@@ -285,7 +285,7 @@ def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
     except FileNotFoundError:
         remarks.append(f"{path.name} is missing: what it would say is left out.")
         return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
         return {}
     if not isinstance(values, dict):

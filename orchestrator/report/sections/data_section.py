@@ -36,13 +36,14 @@ def part_sizes(split: dict[str, Any]) -> dict[str, int]:
     pictures = split.get("pictures")
     if not isinstance(pictures, list):
         return {}
-    counts = Counter(row[1] for row in pictures if isinstance(row, list) and len(row) == 2)
+    counts = Counter(row[1] for row in pictures if isinstance(row, list) and len(row) == 2 and isinstance(row[1], str))
     return {part: counts[part] for part in ("train", "validation", "test") if counts[part]}
 
 
 def skipped_files(data: RunData) -> list[tuple[str, str]]:
     """(path, reason) of each file of the experiment's data that gave no picture, as a store of this run tells it."""
-    source: dict[str, Any] = data.experiment.get("data") or {}
+    told = data.experiment.get("data")
+    source = {key: value for key, value in told.items() if isinstance(value, str)} if isinstance(told, dict) else {}
     roots = [data.run.stores, *([Path(source["store"])] if source.get("store") else [])]
     for folder in (folder for root in roots if root.is_dir() for folder in sorted(root.iterdir())):
         index = read_index(folder)

@@ -15,8 +15,8 @@ from trainables.errors import InputError
 def test_a_split_whose_values_are_something_else_is_refused(tmp_path: Path, spoilt: dict[str, Any]) -> None:
     numbers = np.array([0, 1, 2], dtype=np.int64)
     split = Split(
-        ("a", "b", "c"), *rows_of(numbers), data="d", fingerprint=fingerprint("d", ("a", "b", "c"), numbers), remarks=(),
-        duplicates=0, conflicting=0, across=0, groups=("a", "b", "c"),
+        ("a", "b", "c"), *rows_of(numbers), data="d", fingerprint=fingerprint("d", ("a", "b", "c"), numbers),
+        remarks=(), duplicates=0, conflicting=0, across=0, groups=("a", "b", "c"),
     )  # fmt: skip
     path = tmp_path / "split.json"
     split.save(path)
