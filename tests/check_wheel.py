@@ -1,7 +1,8 @@
-"""Builds the wheel, installs it in a clean environment, and fails unless it holds exactly the three packages."""
+"""Builds both distributions: the wheel must hold exactly the three packages, the source what its readers need."""
 
 import subprocess
 import sys
+import tarfile
 import tempfile
 import venv
 from pathlib import Path
@@ -14,8 +15,27 @@ DATA = (
 )
 
 
+SOURCE = (
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "constraints.txt"),
+    *("pyproject.toml", "benchmarks", "examples", "orchestrator", "search_spaces", "tests", "trainables"),
+)
+"""Of the checkout; folders with every file that git knows in them."""
+
+
+def missing_in_source(root: Path, folder: Path) -> list[str]:
+    """What a source distribution that is built in `folder` lacks of the checkout."""
+    subprocess.run([sys.executable, "-m", "build", "--sdist", "--outdir", folder, root], check=True, stdout=-3)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        held = {name.partition("/")[2] for name in opened.getnames()}
+    wanted = subprocess.run(
+        ["git", "ls-files", "-z", *SOURCE], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.split("\0")
+    return sorted({*filter(None, wanted), *(name for name in SOURCE if not (root / name).is_dir())} - held)
+
+
 def main() -> int:
-    """0 where the wheel is as it must be."""
+    """0 where both are as they must be."""
     root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -31,10 +51,14 @@ def main() -> int:
         code = "import search_spaces, orchestrator, trainables; print('ok')"
         clean = folder / "clean" / "bin" / "python"
         subprocess.run([clean, "-c", code], check=True, cwd=folder, env={"PYTHONPATH": str(site)}, stdout=-3)
+        lacking = missing_in_source(root, folder)
+    if lacking:
+        print(f"The source distribution lacks {len(lacking)} files: {lacking[:20]}", file=sys.stderr)
+        return 1
     if found != EXPECTED or missing:
         print(f"The wheel holds {sorted(found)}, expected {sorted(EXPECTED)}; missing data: {missing}", file=sys.stderr)
         return 1
-    print(f"The wheel holds exactly {', '.join(sorted(found))}.")
+    print(f"The wheel holds exactly {', '.join(sorted(found))}; the source distribution lacks nothing.")
     return 0
 
 

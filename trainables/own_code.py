@@ -39,15 +39,29 @@ def is_own(name: str) -> bool:
     return ":" in name
 
 
+def names_code(text: str) -> bool:
+    """Whether `text` has the form of a name of one's own code, which is all that can be imported by it."""
+    place, _, attribute = text.rpartition(":")
+    return bool(place) and all(part.isidentifier() for part in attribute.split("."))
+
+
+def code_named_in(values: Any) -> set[str]:
+    """Every text in plain values, however deep, that has the form of a name of one's own code."""
+    if isinstance(values, str):
+        return {values} if names_code(values) else set()
+    within = values.values() if isinstance(values, Mapping) else values if isinstance(values, list | tuple) else ()
+    return {name for value in within for name in code_named_in(value)}
+
+
 def absolute_callable(name: str, *, elsewhere: bool = False) -> str:
     """`name` with a .py file's path made absolute: a trial runs in another folder than the one where it was read.
 
     Imports nothing. Raises InputError for a form that names nothing, and for a file that is not there; with `elsewhere`
     an absolute path may be one of another machine, which is missed only where its code is run.
     """
-    place, _, attribute = name.rpartition(":")
-    if not place or not all(part.isidentifier() for part in attribute.split(".")):
+    if not names_code(name):
         raise InputError(f"{name!r} names nothing of one's own. Allowed: module:NAME, or path/to/file.py:NAME.")
+    place, _, attribute = name.rpartition(":")
     if not place.endswith(".py"):
         return name
     path = expanded(place)

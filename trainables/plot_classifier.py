@@ -44,10 +44,11 @@ class PlotNetwork(nn.Module):
         super().__init__()
         height, width, _ = problem.shape
         file = find_weights(config.backbone, config.weights)
-        self.origin = origin(config.backbone, file)
         self.backbone = build_backbone(config.backbone, (height, width), pretrained=file is not None)
+        taken: list[str] = []
         if file is not None:
-            load_backbone_weights(self.backbone, config.backbone, file, height)
+            taken = load_backbone_weights(self.backbone, config.backbone, file, height)
+        self.origin = origin(config.backbone, file, taken)
         self.frozen = config.train_layers == "head"
         self.backbone.requires_grad_(not self.frozen)
         classes = len(problem.classes)
@@ -136,9 +137,8 @@ def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:
         )
     check_size(config.backbone, (height, width))
     file = find_weights(config.backbone, config.weights)
-    if file is not None:
-        check_weights(config.backbone, file, (height, width))
-    remarks = starting_remarks(config.backbone, config.weights, file)
+    taken = [] if file is None else check_weights(config.backbone, file, (height, width))
+    remarks = starting_remarks(config.backbone, config.weights, file, taken)
     if file is None and config.train_layers == "head" and not is_own(config.backbone):
         remarks.append(f"train_layers: head trains the head alone, on a {config.backbone} of random weights.")
     if config.mixed_precision and not has_mixed_precision(torch.device(problem.device)):

@@ -86,7 +86,7 @@ def read_beat(path: Path) -> Beat | None:
     """The last beat; None where there is none that can be read."""
     try:
         return Beat(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -194,7 +194,7 @@ def unreadable(path: Path, number: int, line: bytes, error: Exception) -> InputE
     place = f"Record {number} of {path}"
     try:
         values: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         return InputError(f"{place} can't be read: it holds no keys. Remove the line.")

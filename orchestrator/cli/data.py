@@ -10,6 +10,7 @@ from orchestrator.cli.options import Json, Quiet, Strict
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.plotting.plot_style import STYLES
 from orchestrator.machine.progress import Reporter
+from trainables.printing import printable_lines
 
 
 def inspect(
@@ -38,7 +39,7 @@ def inspect(
     from orchestrator.data.inspect.inspection_text import inspection_json, inspection_text
 
     seen = look(data, layout=layout, normal=normal, group=group, sheet=sheet)
-    typer.echo(json.dumps(inspection_json(seen), indent=2) if as_json else inspection_text(seen))
+    typer.echo(json.dumps(inspection_json(seen), indent=2) if as_json else printable_lines(inspection_text(seen)))
 
 
 def render(
@@ -91,4 +92,4 @@ def render(
         strict=strict,
         reporter=Reporter(quiet),
     )
-    typer.echo(json.dumps(result.as_dict(), indent=2) if as_json else result.text())
+    typer.echo(json.dumps(result.as_dict(), indent=2) if as_json else printable_lines(result.text()))

@@ -10,6 +10,7 @@ from orchestrator.cli.runs import ablate, demo, evaluate, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
 from trainables.errors import InputError
+from trainables.printing import printable_lines
 
 app = typer.Typer(
     name="orchestrate",
@@ -32,5 +33,5 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {printable_lines(str(error))}", err=True)
         sys.exit(2)

@@ -12,6 +12,7 @@ import typer
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.cli.options import Json, Quiet, RunArgument, Set, Strict
 from orchestrator.machine.progress import Reporter
+from trainables.printing import printable_lines
 
 
 class Stage(StrEnum):
@@ -113,7 +114,7 @@ def status(run_folder: RunArgument, as_json: Json = False) -> None:
     from orchestrator.running.status import status_text
 
     found = look(run_folder)
-    typer.echo(json.dumps(found, indent=2) if as_json else status_text(found))
+    typer.echo(json.dumps(found, indent=2) if as_json else printable_lines(status_text(found)))
 
 
 def demo(
@@ -148,7 +149,7 @@ def _print_result(folder: RunFolder, as_json: bool, evaluated: bool = False) -> 
     from orchestrator.running.results import result_json, result_text
 
     result = result_json(folder)
-    typer.echo(json.dumps(result, indent=2) if as_json else result_text(folder))
+    typer.echo(json.dumps(result, indent=2) if as_json else printable_lines(result_text(folder)))
     completed = sum(result["records"].get(stage, {}).get("completed", 0) for stage in ("evaluation", "ablation"))
     if evaluated and not completed:
         typer.echo("No model could be evaluated: the reasons stand in the report, under Failures.", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import Json
+from trainables.printing import printable_lines
 
 if TYPE_CHECKING:
     from orchestrator.comparing.compared import Compared
@@ -61,4 +62,4 @@ def _print(found: "Compared", as_json: bool) -> None:
         report = None if found.page is None else str(found.page)
         typer.echo(json.dumps({**found.values, "report": report}, indent=2, allow_nan=False))
     else:
-        typer.echo(found.text + (f"\nReport: {found.page}" if found.page else ""))
+        typer.echo(printable_lines(found.text + (f"\nReport: {found.page}" if found.page else "")))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord, best_record
 from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.experiment.settings import Setting, digest, full_config
 from orchestrator.families import code_of
 from trainables.interface import Mode
@@ -65,7 +66,10 @@ def winners(experiment: Experiment, records: list[TrialRecord], metric: str, mod
 
 
 def setting_of(experiment: Experiment, variant: Variant, record: TrialRecord) -> Setting:
-    """What a record of a variant was trained with."""
+    """What a record of a variant was trained with; InputError where that is code that the experiment does not name."""
+    place = f"The record of trial {record.trial}"
+    ours = (variant.family, variant.fixed, variant.space)
+    refuse_other_code(place, variant.name, ours, (record.family, record.config))
     return Setting(
         family=record.family,
         config=record.config,

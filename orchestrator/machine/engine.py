@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from orchestrator.machine.engine_watch import EngineWatch
+from orchestrator.machine.worker_path import job_of_this_path
 from trainables.errors import InputError
 
 QUIET = {
@@ -85,7 +86,7 @@ class Engine:
         try:
             with warnings.catch_warnings(), _silent_stderr():
                 warnings.simplefilter("ignore")
-                ray.init(**options)
+                ray.init(**options, job_config=job_of_this_path())
         except ConnectionError as error:
             raise InputError(
                 f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "

@@ -11,6 +11,8 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from trainables.printing import printable, printable_lines
+
 PLAIN_INTERVAL = 30.0
 """Seconds between lines where the output is no terminal (a log file, a batch job)."""
 
@@ -19,6 +21,7 @@ class Line:
     """One stage's line: how much is done, a note, and the time left."""
 
     def __init__(self, title: str, total: int, unit: str, progress: Progress | None, console: Console | None) -> None:
+        title = printable(title)
         self._title = title
         self._total = total
         self._unit = unit
@@ -37,7 +40,7 @@ class Line:
             self._first = done
         self._done = done
         left = self._time_left(done, seconds_left)
-        self._text = "  ".join(part for part in (note, left) if part)
+        self._text = printable("  ".join(part for part in (note, left) if part))
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=self._total, note=self._text)
         elif self._console is not None and time.monotonic() - self._said >= PLAIN_INTERVAL:
@@ -91,7 +94,7 @@ class Reporter:
     def say(self, text: str) -> None:
         """One line of plain text."""
         if self._console is not None:
-            self._console.print(text, markup=False, soft_wrap=True)
+            self._console.print(printable_lines(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def line(self, title: str, total: int, unit: str) -> Iterator[Line]:

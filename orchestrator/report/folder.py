@@ -3,11 +3,10 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-import pandas as pd
-
 from orchestrator.report.document.document import Report
 from orchestrator.report.document.html import to_html
 from orchestrator.report.document.markdown import to_markdown
+from orchestrator.report.document.spreadsheet import to_csv
 from orchestrator.report.document.table_files import SUFFIXES as TABLE_SUFFIXES
 from orchestrator.report.document.table_files import table_files
 from orchestrator.report.figures.figure_files import SUFFIXES, charts_of, figure_files
@@ -47,8 +46,3 @@ def write_files(folder: Path, contents: Iterable[tuple[str, str | bytes]], clear
     for path in folder.iterdir() if clear and folder.is_dir() else ():
         if path.name not in written and path.suffix in clear:
             path.unlink()
-
-
-def to_csv(frame: pd.DataFrame) -> str:
-    """Plain numbers in full precision, empty where there is none."""
-    return frame.to_csv(index=False, lineterminator="\n")

@@ -11,6 +11,8 @@ from orchestrator.artifacts.heartbeat import STALE, read_beat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment, flat, is_free, read_experiment
+from orchestrator.experiment.own_parts import refuse_other_code
+from orchestrator.families import FAMILIES
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
@@ -50,10 +52,18 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
                 f"{root} already holds another experiment; it differs in:\n{listed}\n"
                 "Give this one its own folder (--out), or set these back to go on with the old one."
             )
+        # Of one's own families it is checked where their code runs anyway, for it alone knows what its search draws.
+        searched = {variant.name: variant for variant in experiment.families if variant.family in FAMILIES}
         count = strangers = 0
         for record in read_records(folder.records):
             count += 1
             strangers += record.provenance.experiment != experiment.fingerprint
+            variant = searched.get(record.variant) if record.stage == "search" else None
+            if variant is not None:
+                ours = (variant.family, variant.fixed, variant.space)
+                refuse_other_code(
+                    f"Record {count} of {folder.records}", variant.name, ours, (record.family, record.config)
+                )
         if strangers:
             raise InputError(
                 f"{strangers} records in {folder.records} are of another experiment: the file was exchanged. Put this "

@@ -8,6 +8,7 @@ import pandas as pd
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
+from orchestrator.report.document.spreadsheet import as_named
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
 from orchestrator.running.claim import check_run, open_run
 from orchestrator.scoring.own_metrics import read_own
@@ -80,6 +81,7 @@ def _text(folder: RunFolder) -> str:
 def _ablation(folder: RunFolder) -> pd.DataFrame:
     """The ablation's table as the report prints it; empty where there is none."""
     try:
-        return pd.read_csv(folder.report / "tables" / "ablation.csv", dtype=str, keep_default_na=False)
+        table = pd.read_csv(folder.report / "tables" / "ablation.csv", dtype=str, keep_default_na=False)
+        return table.map(as_named)
     except (OSError, ValueError):
         return pd.DataFrame()

@@ -46,6 +46,10 @@ class Work:
         self.beat.stage(name)
         with self.stop.gently():
             yield
+        from trainables.training.trial_state import told_of_foreign
+
+        for remark in told_of_foreign(self.context.folder.states):
+            self.context.reporter.say(remark)
 
 
 def run(

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -66,11 +67,14 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     }
     evaluated: set[tuple[str, int]] = set()
     ended: list[float] = []
+    records = 0
     errors: list[dict[str, Any]] = []
     for record in read_records(folder.records):
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
             evaluated.add((record.cell, record.seed))
-        ended.append(datetime.fromisoformat(record.provenance.finished).timestamp())
+        with suppress(ValueError, OverflowError):  # a moment that is none has no part in the rate
+            ended.append(datetime.fromisoformat(record.provenance.finished).timestamp())
+        records += 1
         variant = variants.get(record.variant)
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
@@ -104,7 +108,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "pid": beat.pid if beat is not None else None,
         "seconds": time.time() - beat.started if beat is not None and alive else None,
         "objective": {"metric": metric, "mode": mode},
-        "records": len(ended),
+        "records": records,
         "per_minute": None if rate is None else 60 * rate,
         "seconds_left": None if not rate else missing / rate,
         "variants": [

@@ -34,7 +34,7 @@ def read_own(path: Path) -> tuple[Metric, ...]:
         return tuple(_metric(row) for row in read["metrics"]) if read["format"] == FORMAT else ()
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} describes no metrics ({type(error).__name__}: {error}). Resume the run, which writes it anew, or "
             "put it back from a copy."

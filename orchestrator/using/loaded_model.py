@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.files.depth_files import decode_depth
@@ -21,10 +22,12 @@ from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
+from orchestrator.using.trusted_code import with_trusted_code
 from trainables.errors import InputError
 from trainables.files import file_sha256, read_regular
 from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
 from trainables.own_code import read_anew
+from trainables.printing import printable
 
 AnyPath = str | PathLike[str]
 
@@ -141,18 +144,21 @@ class LoadedModel:
         return height, width
 
 
-def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
+def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[str] = ()) -> LoadedModel:
     """A model kept by a run, from RUN/models/<variant>/<seed>, on a torch device.
 
-    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. Code of
-    one's own that it was trained or drawn by is run; a UserWarning says where its file has changed since.
+    Nothing is trained. InputError where there is none, or its weights are not those whose SHA-256 was kept. `trust`:
+    the `path/to/file.py:NAME` or `module:NAME` of one's own family, style or backbone that it names: they are run; a
+    UserWarning says where a file has changed since. InputError where it names others: its folder may be a stranger's.
     """
     read_anew()
     folder = Path(folder)
     try:
         kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder} holds no kept model: {error}. Give RUN/models/<variant>/<seed>.") from None
+        reason = printable(first_line(str(error)))
+        raise InputError(f"{folder} holds no kept model: {reason}. Give RUN/models/<variant>/<seed>.") from None
+    kept = with_trusted_code(kept, trust, folder)
     path = folder / WEIGHTS
     if not path.exists() or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
@@ -166,8 +172,14 @@ def load_model(folder: AnyPath, device: str = "cpu") -> LoadedModel:
             )
     family = family_row(kept.family).family
     problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
-    model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
-    model.load_weights(torch.load(path, map_location=device, weights_only=True))
+    try:
+        model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
+        model.load_weights(torch.load(path, map_location=device, weights_only=True))
+    except Exception as error:  # whatever a family meets in a note that was changed
+        raise InputError(
+            f"The model in {folder} can't be built as its {NOTE} says ({type(error).__name__}: "
+            f"{printable(first_line(str(error)))}). Evaluate the run again to make it anew."
+        ) from error
     return LoadedModel(model, kept)
 
 

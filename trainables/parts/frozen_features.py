@@ -77,13 +77,14 @@ class FrozenFeatures(nn.Module):
     def _build(self, config: FrozenFeaturesConfig, size: tuple[int, int], depth: bool) -> str:
         file = find_weights(config.backbone, config.weights)
         self.backbone = build_backbone(config.backbone, size, pretrained=file is not None)
+        taken: list[str] = []
         if file is not None:
-            load_backbone_weights(self.backbone, config.backbone, file, size[0], last=is_own(config.backbone))
+            taken = load_backbone_weights(self.backbone, config.backbone, file, size[0], last=is_own(config.backbone))
         if not is_own(config.backbone):
             replace_last_layer(self.backbone, lambda features: nn.Identity())
         if depth:
             widen_first_convolution(self.backbone, config.backbone)
-        return origin(config.backbone, file)
+        return origin(config.backbone, file, taken)
 
     @property
     def parameters_held(self) -> int:
@@ -156,9 +157,8 @@ def check_features(config: FrozenFeaturesConfig, problem: Problem, family: str, 
             raise
         raise InputError(f"{error} (padding: reflect adds {margin} pixels on each side; zeros adds none.)") from None
     file = find_weights(config.backbone, config.weights)
-    if file is not None:
-        check_weights(config.backbone, file, size, last=is_own(config.backbone))
-    return starting_remarks(config.backbone, config.weights, file)
+    taken = [] if file is None else check_weights(config.backbone, file, size, last=is_own(config.backbone))
+    return starting_remarks(config.backbone, config.weights, file, taken)
 
 
 def feature_channels(config: FrozenFeaturesConfig, problem: Problem, *, depth: bool = False) -> int:

@@ -3,8 +3,8 @@
 import difflib
 import functools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -18,9 +18,13 @@ from trainables.errors import InputError
 from trainables.files import file_sha256, is_file
 from trainables.own_code import call, described, expanded, is_own
 from trainables.parts.backbones import backbone_on_meta, last_layer
+from trainables.parts.weights_files import Entry, read_entries
+from trainables.printing import printable
 
 OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|conv))\.([12]\.(?:weight|bias|running_mean|running_var))$")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
+AVERAGED = re.compile(r"(^|[._])(ema|averaged?|swa)([._]|$)", re.IGNORECASE)
+"""What the running mean of a training's weights is called."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,22 @@ def _named_by(weights: str) -> WeightsFile:
     return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
 
 
-def origin(backbone: str, file: WeightsFile | None) -> str:
-    """Where a backbone's numbers come from, for records."""
-    start = "random initialisation" if file is None else file.name
+def origin(backbone: str, file: WeightsFile | None, taken: Sequence[str] = ()) -> str:
+    """Where a backbone's numbers come from, for records; `taken`: what `load_backbone_weights` gave."""
+    start = "random initialisation" if file is None else " ".join([file.name, *(f"({one})" for one in taken)])
     if not is_own(backbone):
         return start
     code = described(backbone)
     return f"as {code} gives them" if file is None else f"{start}, in {code}"
 
 
-def starting_remarks(backbone: str, weights: str, file: WeightsFile | None) -> list[str]:
-    """What to say before work starts of where a backbone's numbers come from; nothing where `weights` is none."""
+def starting_remarks(backbone: str, weights: str, file: WeightsFile | None, taken: Sequence[str] = ()) -> list[str]:
+    """What to say before work starts of where a backbone's numbers come from; nothing where `weights` is none.
+
+    `taken`: what `check_weights` gave.
+    """
     if file is not None:
-        return [f"{backbone} starts from the pretrained weights {file.name}."]
+        return [" ".join([f"{backbone} starts from the pretrained weights {file.name}.", *taken])]
     if weights != "auto":
         return []
     if is_own(backbone):
@@ -106,38 +113,94 @@ def starting_remarks(backbone: str, weights: str, file: WeightsFile | None) -> l
     return [f"{backbone} starts from random initialisation: no pretrained weights for it in {where}."]
 
 
-def load_backbone_weights(model: nn.Module, backbone: str, file: WeightsFile, side: int, *, last: bool = False) -> None:
+def load_backbone_weights(
+    model: nn.Module, backbone: str, file: WeightsFile, side: int, *, last: bool = False
+) -> list[str]:
     """Put the weights of `file` into `model`; all but its last layer, which is to be replaced, unless `last`.
 
-    The position embeddings of vision transformers are interpolated to pictures of `side` pixels. Raises InputError for
-    a file that can't be read without running code, or whose names or shapes are those of another architecture.
+    Gives remarks on what of the file was taken. The position embeddings of vision transformers are interpolated to
+    pictures of `side` pixels. Raises InputError for a file that can't be read without running code, or whose names or
+    shapes are those of another architecture.
     """
-    model.load_state_dict(_fitting(model, backbone, file, side, last), strict=False)
+    fitting, taken = _fitting(model, backbone, file, side, last)
+    model.load_state_dict(fitting, strict=False)
+    return taken
 
 
-def check_weights(backbone: str, file: WeightsFile, size: tuple[int, int], *, last: bool = False) -> None:
-    """Raise InputError where `load_backbone_weights` would, for pictures of `size` (height, width)."""
-    _check_weights(backbone, file, file.path.stat().st_mtime_ns, size, last)
+def check_weights(backbone: str, file: WeightsFile, size: tuple[int, int], *, last: bool = False) -> list[str]:
+    """What `load_backbone_weights` gives, or raises, for pictures of `size` (height, width)."""
+    return list(_check_weights(backbone, file, file.path.stat().st_mtime_ns, size, last))
 
 
 @functools.lru_cache(maxsize=64)
-def _check_weights(backbone: str, file: WeightsFile, stamp: int, size: tuple[int, int], last: bool) -> None:
-    _fitting(backbone_on_meta(backbone, size), backbone, file, size[0], last)
+def _check_weights(backbone: str, file: WeightsFile, stamp: int, size: tuple[int, int], last: bool) -> tuple[str, ...]:
+    return tuple(_fitting(backbone_on_meta(backbone, size), backbone, file, size[0], last)[1])
 
 
-def _fitting(model: nn.Module, backbone: str, file: WeightsFile, side: int, last: bool) -> dict[str, Tensor]:
-    """The tensors of a file by the names that `model` has for them."""
-    given = _read(file)
-    given = {OLD_DENSENET.sub(r"\1\2", name): value for name, value in given.items()}
+def _fitting(
+    model: nn.Module, backbone: str, file: WeightsFile, side: int, last: bool
+) -> tuple[dict[str, Tensor], list[str]]:
+    """The tensors of a file by the names that `model` has for them, and remarks on which these are."""
     ours = dict(model.state_dict())
-    if not last:
-        replaced = f"{last_layer(model)[0]}."
+    replaced = "" if last else f"{last_layer(model)[0]}."
+    if replaced:
         ours = {name: value for name, value in ours.items() if not name.startswith(replaced)}
+    entries = [replace(one, name=OLD_DENSENET.sub(r"\1\2", one.name)) for one in read_entries(file.path)]
+    prefix = _prefix(entries, ours)
+    if prefix is None:
+        raise InputError(
+            f"The weights in {file.path} are not those of {backbone}: no name of the one is a name of the other. The "
+            f"file has {len(entries)} tensors, such as {_shown([one.name for one in entries])}; {backbone} has "
+            f"{_shown(list(ours))}. Give a file of this architecture, or change `backbone`."
+        )
+    begun = [one for one in entries if one.name.startswith(prefix)]
+    # What lies beside the weights in dicts of their own, such as an optimizer's, belongs to no architecture.
+    holding = {one.container for one in begun if one.name.removeprefix(prefix) in ours}
+    named = [(one, one.name.removeprefix(prefix)) for one in begun]
+    given = {
+        name: one.value for one, name in named if one.container in holding or (replaced and name.startswith(replaced))
+    }
+    left = len(entries) - len(given)
+    if replaced:
         given = {name: value for name, value in given.items() if not name.startswith(replaced)}
     if not is_own(backbone):
         given = {name: value for name, value in given.items() if not name.startswith(AUXILIARY)}
     if backbone.startswith("vit_") and "encoder.pos_embedding" in given:
-        given = dict(interpolate_embeddings(side, int(backbone.rpartition("_")[2]), given))
+        given = _at_size(given, backbone, file, side)
+    _refuse_misfits(given, ours, backbone, file)
+    return given, _taken(file, prefix, left)
+
+
+def _prefix(entries: Sequence[Entry], ours: Mapping[str, Tensor]) -> str | None:
+    """What stands before the names of `ours` in a file; of several, where most fit, in shape too. None: they don't."""
+    fits: dict[str, list[int]] = {}
+    for entry in entries:
+        start = 0
+        while True:
+            name = entry.name[start:]
+            if name in ours:
+                found = fits.setdefault(entry.name[:start], [0, 0])
+                found[0] += entry.value.shape == ours[name].shape
+                found[1] += 1
+            start = entry.name.find(".", start) + 1
+            if not start:
+                break
+    # Of equals, such as a model and its running mean, the plain one, else the first of the file.
+    return max(fits, key=lambda prefix: (*fits[prefix], not AVERAGED.search(prefix)), default=None)
+
+
+def _at_size(given: Mapping[str, Tensor], backbone: str, file: WeightsFile, side: int) -> dict[str, Tensor]:
+    try:
+        return dict(interpolate_embeddings(side, int(backbone.rpartition("_")[2]), dict(given)))
+    except (ValueError, RuntimeError):
+        shape = tuple(given["encoder.pos_embedding"].shape)
+        raise InputError(
+            f"The weights in {file.path} are not those of {backbone}: their position embeddings, {shape}, are not "
+            "those of a square of patches. Give a file of this architecture, or change `backbone`."
+        ) from None
+
+
+def _refuse_misfits(given: Mapping[str, Tensor], ours: Mapping[str, Tensor], backbone: str, file: WeightsFile) -> None:
     # Files from before torch 0.4.1 count no batches.
     missing = [name for name in ours if name not in given and not name.endswith("num_batches_tracked")]
     surplus = [name for name in given if name not in ours]
@@ -147,7 +210,7 @@ def _fitting(model: nn.Module, backbone: str, file: WeightsFile, side: int, last
         if name in given and given[name].shape != ours[name].shape
     ]
     wrong = [
-        f"{len(names)} {what}, such as {', '.join(names[:3])}"
+        f"{len(names)} {what}, such as {_shown(names)}"
         for what, names in (("missing", missing), ("unknown to it", surplus), ("of another shape", shapes))
         if names
     ]
@@ -156,27 +219,20 @@ def _fitting(model: nn.Module, backbone: str, file: WeightsFile, side: int, last
             f"The weights in {file.path} are not those of {backbone}: {'; '.join(wrong)}. "
             "Give a file of this architecture, or change `backbone`."
         )
-    return given
 
 
-def _read(file: WeightsFile) -> dict[str, Tensor]:
-    try:
-        content: Any = torch.load(file.path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # torch.load raises half a dozen kinds of error for a broken or unsafe file.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{file.path} can't be read as a file of weights: {reason} "
-            "Give a file that torch.save wrote from a state_dict."
-        ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise InputError(
-            f"{file.path} holds no state_dict (tensors by name). Save one with torch.save(model.state_dict(), path)."
-        )
-    return {str(name): value for name, value in content.items()}
+def _taken(file: WeightsFile, prefix: str, left: int) -> list[str]:
+    """What of a file is taken, where that is not all of it under its own names."""
+    if not prefix and not left:
+        return []
+    what = f"what stands under {printable(prefix.rstrip('.')[:120])}" if prefix else "a part"
+    rest = f"; {left} other tensors in it are left out" if left else ""
+    return [f"Of {file.path.name} {what} is taken{rest}."]
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The first of some names that a file may have made up, fit for a line of a message."""
+    return ", ".join(printable(name[:120]) for name in names[:3])
 
 
 def _enum(backbone: str) -> Any:

@@ -141,7 +141,7 @@ def epochs(
     """
     memory = PeakMemory(job.problem.device)
     energy = GpuEnergy(job.problem.device)
-    past = Past.of(None if state is None else state.load(), model, best_weights)
+    past = _taken_up(state, model, best_weights)
     drawn_before = past.energy
     yield from past.replayed(job)
     if past.finished(job):
@@ -174,6 +174,28 @@ def epochs(
         raise InputError(f"Family {job.family.name} gave no epoch: its models' fit must give at least one.")
 
 
+def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Tensor] | None) -> "Past":
+    """The past of a training, with the model set back to it; of a state that is none of its own, nothing."""
+    saved = None if state is None else state.load()
+    if state is None or saved is None:
+        return Past()
+    try:
+        untouched = model.state()
+    except Exception:  # one's own family may have none before it is trained
+        untouched = None
+    try:
+        return Past.of(saved, model, best_weights)
+    except Exception as error:
+        state.set_aside()
+        if untouched is None:
+            raise InputError(
+                f"A broken-off training's saved state fits no model of its family ({type(error).__name__}). It was "
+                "set aside; start the run again, and the training begins anew."
+            ) from None
+        model.load(untouched)
+        return Past()
+
+
 @dataclass
 class Past:
     """The epochs of one training so far, and its best one."""
@@ -195,13 +217,16 @@ class Past:
         """What a state holds, with the model set back to it; nothing where there is none."""
         if saved is None:
             return cls()
-        model.load(saved["model"])
-        if best_weights is not None:
-            best_weights.update(saved["weights"])
         past = json.loads(saved["past"])
         metrics = {int(number): found for number, found in past["metrics"].items()}
-        scores = saved["scores"].numpy()
-        return cls(past["rows"], past["bests"], metrics, scores, False, past["seconds"], past["energy"])
+        scores, weights = saved["scores"].numpy(), dict(saved["weights"])
+        found = cls(list(past["rows"]), list(past["bests"]), metrics, scores, False, past["seconds"], past["energy"])
+        if len(found.bests) != len(found.rows) or not set(found.bests) <= metrics.keys():
+            raise ValueError("its epochs do not fit each other")
+        model.load(saved["model"])  # last: what fails before it has changed nothing
+        if best_weights is not None:
+            best_weights.update(weights)
+        return found
 
     def content(self) -> dict[str, Any]:
         """For a state; JSON keeps floats to the last bit."""

@@ -15,8 +15,24 @@ from trainables.files import bytes_sha256, json_sha256, write_whole
 FORMAT = 1
 SHARE = 20
 """Saving may take one part in so many of the time that is spent training."""
+SET_ASIDE = ".foreign"
+"""How the name of a state ends that was whole, and none of its training."""
 SHORTEST = 2.0
 """Seconds of training that are not worth a file: they are done again."""
+
+
+def told_of_foreign(folder: Path) -> list[str]:
+    """A sentence on the states in a folder that were set aside since the last call; none where there are none."""
+    found = sorted(folder.glob(f"*{SET_ASIDE}"))
+    for path in found:
+        with suppress(OSError):
+            path.replace(path.with_suffix(f"{SET_ASIDE}.told"))
+    if not found:
+        return []
+    return [
+        f"{len(found)} saved states in {folder} were none of this version's trainings, so these began anew. What "
+        f"was in their place is called *{SET_ASIDE}.told there, until the run has ended."
+    ]
 
 
 def state_key(identity: Mapping[str, Any]) -> str:
@@ -26,7 +42,7 @@ def state_key(identity: Mapping[str, Any]) -> str:
 
 @dataclass
 class TrialState:
-    """One training's file. Reading it runs no code; what is broken, or another training's, counts as absent."""
+    """One training's file. Reading it runs no code; what is broken counts as absent, what is foreign is set aside."""
 
     folder: Path
     key: str
@@ -47,11 +63,19 @@ class TrialState:
         digest, payload = content[:64], content[64:]
         if bytes_sha256(payload).encode() != digest:
             return None
-        read = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        if read["format"] != FORMAT or read["key"] != self.key:
-            return None
-        content_of: dict[str, Any] = read["content"]
-        return content_of
+        try:
+            read = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            if read["format"] == FORMAT and read["key"] == self.key and isinstance(read["content"], dict):
+                return dict(read["content"])
+        except Exception:  # whole bytes that are no such file fail in as many ways as there are bytes
+            pass
+        self.set_aside()
+        return None
+
+    def set_aside(self) -> None:
+        """Let the training begin anew, and keep what stood in its file's place to be looked at and told of."""
+        with suppress(OSError):
+            self.path.replace(self.path.with_suffix(SET_ASIDE))
 
     def due(self) -> bool:
         """Whether so much was trained since the last file that another one is worth its time."""

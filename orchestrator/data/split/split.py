@@ -86,8 +86,12 @@ class Split:
                 across=read["across"],
                 groups=tuple(groups.get(path, path) for path in paths),
             )
+            texts = (split.data, *split.paths, *split.groups, *split.remarks)
+            counts = (split.duplicates, split.conflicting, split.across)
+            if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in counts):
+                raise ValueError("a name, a remark or a count in it is something else")
             changed = split.fingerprint != read["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"The split {str(path)!r} can't be read: {error}. Remove it to have it made anew."
             ) from error

@@ -2,26 +2,15 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from orchestrator.scoring.metric_table import METRICS, Metric
+from trainables.printing import printable as printable
 
 NONE = "–"
-
-
-def printable(value: Any) -> str:
-    """Text that any page can hold: control characters and bytes that are no UTF-8 become visible escapes."""
-    return "".join(repr(one)[1:-1] if _unprintable(one) else one for one in str(value))
-
-
-def _unprintable(character: str) -> bool:
-    # Directional overrides (Cf, as joiners are) would let a name turn round the text beside it.
-    bidirectional = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
-    return bidirectional or unicodedata.category(character) in ("Cc", "Cs", "Cn", "Co", "Zl", "Zp")
 
 
 def joints(text: str) -> list[str]:

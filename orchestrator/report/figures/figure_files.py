@@ -79,7 +79,8 @@ def _in_another_process(named: Named) -> Iterator[Callable[[], Iterable[tuple[st
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as drawn:
         pickle.dump(named, asked)
         asked.seek(0)
-        program = [sys.executable, "-m", "orchestrator.report.figures.figure_files"]
+        # -P: the current folder may be a run's, and Python would take a `matplotlib.py` in it for the library.
+        program = [sys.executable, "-P", "-m", "orchestrator.report.figures.figure_files"]
         process = subprocess.Popen(program, stdin=asked, stdout=drawn, stderr=subprocess.DEVNULL)
 
         def finished() -> Iterable[tuple[str, bytes]]:

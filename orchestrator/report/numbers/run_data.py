@@ -298,7 +298,7 @@ def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
     except FileNotFoundError:
         remarks.append(f"{path.name} is missing: what it would say is left out.")
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
         return {}
     if not isinstance(values, dict):

@@ -41,7 +41,7 @@ def part_sizes(split: dict[str, Any]) -> dict[str, int]:
     pictures = split.get("pictures")
     if not isinstance(pictures, list):
         return {}
-    counts = Counter(row[1] for row in pictures if isinstance(row, list) and len(row) == 2)
+    counts = Counter(row[1] for row in pictures if isinstance(row, list) and len(row) == 2 and isinstance(row[1], str))
     return {part: counts[part] for part in ("train", "validation", "test") if counts[part]}
 
 
@@ -60,7 +60,8 @@ def odd_files(data: RunData) -> list[tuple[str, str]]:
 
 def _index_of(data: RunData) -> Index | None:
     """The index of a store of this run with the experiment's data; None where there is none."""
-    source: dict[str, Any] = data.experiment.get("data") or {}
+    told = data.experiment.get("data")
+    source = {key: value for key, value in told.items() if isinstance(value, str)} if isinstance(told, dict) else {}
     roots = [data.run.stores, *([Path(source["store"])] if source.get("store") else [])]
     for folder in (folder for root in roots if root.is_dir() for folder in sorted(root.iterdir())):
         index = read_index(folder)

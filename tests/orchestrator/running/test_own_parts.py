@@ -134,7 +134,8 @@ def test_pictures_are_drawn_in_the_style(finished: RunFolder) -> None:
 
 
 def test_its_models_are_loaded_and_score_files(finished: RunFolder, folder: Path) -> None:
-    model = load_model(finished.model("mahalanobis", 0))
+    own = [f"{folder / 'own_parts.py'}:{name}" for name in ("FAMILY", "STYLE")]
+    model = load_model(finished.model("mahalanobis", 0), trust=own)
     with np.load(finished.predictions("mahalanobis", 0)) as kept:
         paths = [folder / "series" / path.decode() for path in kept["paths"]]
         np.testing.assert_allclose(model.predict(paths).scores, kept["scores"], rtol=1e-9)
@@ -156,7 +157,7 @@ def test_a_model_whose_code_has_changed_says_so(finished: RunFolder, tmp_path: P
     changed.write_text(source.read_text() + "\n")
     note.write_text(note.read_text().replace(f"{source}:FAMILY", f"{changed}:FAMILY"))
     with pytest.warns(UserWarning, match=r"family is own_parts.py:FAMILY \(sha256 \w+\) now") as said:
-        load_model(tmp_path / "model")
+        load_model(tmp_path / "model", trust=(f"{changed}:FAMILY", f"{source}:STYLE"))
     assert len(said) == 1
 
 
@@ -180,8 +181,9 @@ def test_report_status_and_compare_run_none_of_its_code(
     assert (tmp_path / "a" / "report" / "tables" / "leaderboard.csv").read_text() == before
     assert status(tmp_path / "a")["state"] == "finished"
     assert "FPR at 95 % TPR" in compare_runs([tmp_path / "a", tmp_path / "b"]).text
+    own = [f"{changed}:{name}" for name in ("FAMILY", "STYLE")]
     with pytest.warns(UserWarning, match="now"), pytest.raises(InputError, match="can't be run: SystemExit"):
-        load_model(tmp_path / "a" / "models" / "mahalanobis" / "0")
+        load_model(tmp_path / "a" / "models" / "mahalanobis" / "0", trust=own)
 
 
 @pytest.mark.slow

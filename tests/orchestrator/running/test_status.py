@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ import pytest
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.heartbeat import Beat
-from orchestrator.artifacts.records import Provenance, TrialRecord, append_record
+from orchestrator.artifacts.records import MARK, Provenance, TrialRecord, append_record
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.running.status import status_of, status_text
+from trainables.errors import InputError
 
 EXPERIMENT = Experiment.from_mapping(
     {"data": {"path": "x"}, "families": ["pca_logistic"], "budget": {"trials": 10}, "seeds": [0, 1]}
@@ -164,3 +166,21 @@ def test_an_ablation_that_cannot_be_read_is_not_finished(folder: RunFolder, brok
     text = status_text(found)
     assert "go on with: orchestrate ablate" in text
     assert "ablation.json holds no ablation" in text
+
+
+def test_a_record_of_no_moment_and_one_nested_too_deep_are_no_tracebacks(tmp_path: Path) -> None:
+    path = RunFolder(tmp_path).records
+    append_record(path, record(0, 5))
+    text = path.read_text().rpartition(MARK)[0] + "}"
+    moment = json.loads(text)["provenance"]["finished"]
+
+    def exchanged(old: str, new: str) -> int:
+        assert old in text
+        told = text.replace(old, new)
+        path.write_text(f'{told[:-1]}{MARK}{zlib.crc32(told.encode("ascii")):08x}"}}\n')
+        return int(status_of(RunFolder(tmp_path), EXPERIMENT)["records"])
+
+    for other in ("yesterday", "9999-99-99", ""):
+        assert exchanged(moment, other) == 1
+    with pytest.raises(InputError, match=r"Record 1 of .* can't be read"):
+        exchanged('"reason": ""', '"reason": ' + "[" * 20_000)

@@ -1,12 +1,20 @@
 """The file that a broken-off training goes on from: whole, its own, or absent."""
 
+import io
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from trainables.training.trial_state import TrialState, state_key
+from orchestrator.scoring.judge import Judge
+from trainables.files import bytes_sha256
+from trainables.interface import Problem
+from trainables.plot_classifier import FAMILY
+from trainables.training.trial import Job, epochs
+from trainables.training.trial_state import FORMAT, TrialState, state_key, told_of_foreign
 
 CONTENT: dict[str, Any] = {"model": {"weight": torch.arange(50.0), "epoch": 3}, "note": "third"}
 
@@ -70,3 +78,78 @@ def test_short_trainings_are_not_saved(state: TrialState) -> None:
     assert state.due()
     state.save(CONTENT)
     assert not state.due()
+
+
+def foreign(state: TrialState, content: Any) -> None:
+    """Write something else with the right checksum."""
+    payload = io.BytesIO()
+    torch.save(content, payload)
+    state.folder.mkdir(exist_ok=True)
+    state.path.write_bytes(bytes_sha256(payload.getvalue()).encode() + payload.getvalue())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [1, 2], {}, "text", 3, None, torch.ones(3), {"format": 2, "key": "k", "content": {}},
+        {"format": FORMAT, "key": "another", "content": CONTENT}, {"format": FORMAT, "key": None, "content": [1]},
+        torch.nn.Linear(2, 2),
+    ],
+)  # fmt: skip
+def test_whole_bytes_of_something_else_are_set_aside_and_told_of_once(state: TrialState, content: Any) -> None:
+    if isinstance(content, dict) and content.get("key", "") is None:
+        content = content | {"key": state.key}
+    foreign(state, content)
+    assert state.load() is None
+    assert not state.path.exists()
+    (said,) = told_of_foreign(state.folder)
+    assert "1 saved states" in said
+    assert told_of_foreign(state.folder) == []
+    state.save(CONTENT)
+    assert state.load() is not None
+
+
+def test_bytes_that_are_no_archive_are_set_aside(state: TrialState) -> None:
+    state.folder.mkdir()
+    for payload in (b"", b"text", b"PK\x03\x04", pickle.dumps(CONTENT["note"])):
+        state.path.write_bytes(bytes_sha256(payload).encode() + payload)
+        assert state.load() is None
+        assert len(told_of_foreign(state.folder)) == 1
+
+
+PAST = {"rows": [{"loss": 1.0}], "bests": [1], "metrics": {"1": {"loss": 1.0}}, "seconds": 1.0, "energy": None}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda saved: saved.pop("model"),
+        lambda saved: saved.pop("weights"),
+        lambda saved: saved.pop("past"),
+        lambda saved: saved.update(past="{"),
+        lambda saved: saved.update(past="[" * 100_000),
+        lambda saved: saved.update(past=json.dumps(PAST | {"bests": [3]})),
+        lambda saved: saved.update(past=json.dumps(PAST | {"rows": 3})),
+        lambda saved: saved.update(scores="text"),
+        lambda saved: saved.update(model={"network": {"strange": torch.ones(3)}}),
+        lambda saved: saved.update(model={**saved["model"], "optimizer": {"state": {}, "param_groups": []}}),
+    ],
+)
+def test_a_training_whose_state_is_foreign_begins_anew_as_if_there_were_none(
+    state: TrialState, make_samples: Any, spoil: Any
+) -> None:
+    samples, validation = make_samples(16, 1), make_samples(6, 2)
+    job = Job(
+        FAMILY, Problem(samples.classes, (32, 32, 3), 2), samples, validation, Judge("classification"), "macro_f1",
+        "max", None, 1,
+    )  # fmt: skip
+    config = {"backbone": "shufflenet_v2_x0_5", "weights": "none", "batch_size": 8}
+    expected = [one.row for one in epochs(job.build(config, 0), job)]
+    model = job.build(config, 0)
+    content = {
+        "model": job.build(config, 1).state(), "weights": {}, "past": json.dumps(PAST), "scores": torch.ones(6, 3),
+    }  # fmt: skip
+    spoil(content)
+    state.save(content)
+    assert [one.row for one in epochs(model, job, state=state)] == expected
+    assert len(told_of_foreign(state.folder)) == 1
