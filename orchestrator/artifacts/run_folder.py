@@ -25,6 +25,11 @@ class RunFolder:
         return self.root / "split.json"
 
     @property
+    def places(self) -> Path:
+        """Where the data and the store lay before they were moved, where they ever were."""
+        return self.root / "places.json"
+
+    @property
     def stores(self) -> Path:
         """The stores of pictures, one a style and size."""
         return self.root / "stores"

@@ -126,7 +126,15 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
 
     What is evaluated already is left alone. InputError where the folder holds no run; `reporter` as in `run`.
     """
-    return run(experiment_of(open_run(run_folder)), run_folder, resume=True, until="evaluate", reporter=reporter)
+    folder = open_run(run_folder)
+    experiment = experiment_of(folder)
+    if not experiment.data.path.exists():
+        name = shlex.quote(str(run_folder))
+        raise InputError(
+            f"The data of {folder.root} lay in {experiment.data.path}, which is not there. Where they were moved: "
+            f"orchestrate sweep {name}/{folder.experiment.name} --set data.path=WHERE_THEY_ARE --out {name} --resume"
+        )
+    return run(experiment, run_folder, resume=True, until="evaluate", reporter=reporter)
 
 
 def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
@@ -160,7 +168,7 @@ def working(
         experiment,
         ablation=ablation,
         resources=None if engine.remote else local,
-        claim=lambda known: check_folder(known, folder, resume),
+        claim=lambda known: check_folder(known, folder, resume, reporter.say),
     )
     reporter.say("Ray starts, which takes some seconds …")
     with (

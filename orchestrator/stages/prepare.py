@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestrator.artifacts.places import where_they_lay
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.plotting.plot_style import style_row
@@ -47,7 +48,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     # Of masks too, which may vanish at one size and not at another.
     of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
     own = (*of_stores, *split.remarks)
-    split = replace(split, remarks=(*context.settled.of_data, *own))
+    split = replace(split, remarks=(*context.settled.of_data, *where_they_lay(context.folder, data.path), *own))
     split.save(context.folder.split)
     for remark in own:
         context.reporter.say(remark)
