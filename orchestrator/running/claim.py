@@ -5,6 +5,7 @@ import fcntl
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 
 import yaml
@@ -23,9 +24,20 @@ def _nobody(said: str) -> None:
     """Who hears what nobody asked for."""
 
 
-def open_run(path: str | Path) -> RunFolder:
-    """The run at a path, which is made absolute: a trial's working folder is elsewhere."""
+def run_at(path: str | PathLike[str]) -> RunFolder:
+    """The folder of a run at a path, which is made absolute: a trial's working folder is elsewhere."""
     return RunFolder(Path(path).expanduser().absolute())
+
+
+def open_run(path: str | PathLike[str]) -> RunFolder:
+    """The run that lies at a path, finished or not. InputError where there is none.
+
+    Its properties are paths, for what reads them: `results(run)`, `read_records(run.records)`,
+    `load_model(run.model("pca", 0))`, `Experiment.load(run.experiment)`, `write_report(run)`.
+    """
+    folder = run_at(path)
+    check_run(folder)
+    return folder
 
 
 def experiment_of(folder: RunFolder) -> Experiment:
@@ -43,7 +55,8 @@ def experiment_of(folder: RunFolder) -> Experiment:
 def check_run(folder: RunFolder) -> None:
     """InputError where a folder holds no run."""
     if not folder.experiment.exists():
-        raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
+        there = "holds no run" if folder.root.is_dir() else "is no folder, and holds no run"
+        raise InputError(f"{folder.root} {there} (no {folder.experiment.name}). Start one: orchestrate sweep.")
 
 
 def check_folder(

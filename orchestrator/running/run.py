@@ -20,7 +20,8 @@ from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
-from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, open_run, storage_told
+from orchestrator.running.ablation_progress import told_by_a_sweep
+from orchestrator.running.claim import check_folder, experiment_of, locked, open_run, run_at, storage_told
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
 
@@ -72,11 +73,7 @@ def run(
 
         context, folder = work.context, work.context.folder
         if experiment.ablation is not None:
-            run_name = shlex.quote(str(out))
-            reporter.say(
-                "A sweep leaves `ablation:` alone. Run it on top: "
-                f"orchestrate ablate {run_name}/{folder.experiment.name} --out {run_name}"
-            )
+            reporter.say(told_by_a_sweep(context.experiment, folder))
         work.beat.stage("render")
         prepared = prepare(context)
         if STAGES.index(until) >= STAGES.index("search"):
@@ -143,7 +140,6 @@ def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
     `figures`: every figure also as PDF, PNG and SVG. InputError where the folder holds no run, no record, or no room.
     """
     folder = open_run(run_folder)
-    check_run(folder)
     from orchestrator.report.page import write_report as write
 
     return write(folder, figures)
@@ -160,7 +156,12 @@ def working(
     ablation: bool = False,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
-    folder = open_run(out)
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
+            "Experiment.from_mapping(VALUES) takes a dict."
+        )
+    folder = run_at(out)
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
