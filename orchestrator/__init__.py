@@ -1,7 +1,8 @@
 """Compares families of anomaly models fairly: renders, searches, evaluates, reports.
 
-from orchestrator import Experiment, run
-run(Experiment.load(Path("experiment.yaml")), "runs/first")
+from orchestrator import Experiment, load_model, open_run, run
+run(Experiment.load("experiment.yaml"), "runs/first")
+load_model(open_run("runs/first").model("pca", 0)).predict(["new.png"])
 """
 
 from importlib import import_module
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.starter import write_starter
     from orchestrator.machine.doctor import doctor
     from orchestrator.machine.progress import Reporter
+    from orchestrator.running.claim import open_run
     from orchestrator.running.demo import demo
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
@@ -47,6 +49,7 @@ _HOMES = {
     "list_families": "orchestrator.experiment.lists",
     "list_metrics": "orchestrator.experiment.lists",
     "load_model": "orchestrator.using.loaded_model",
+    "open_run": "orchestrator.running.claim",
     "open_store": "orchestrator.data.store.store",
     "read_records": "orchestrator.artifacts.records",
     "render": "orchestrator.data.fill.render_tree",
@@ -78,6 +81,7 @@ __all__ = [
     "list_families",
     "list_metrics",
     "load_model",
+    "open_run",
     "open_store",
     "read_records",
     "render",

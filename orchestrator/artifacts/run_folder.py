@@ -1,14 +1,24 @@
 """Where everything of one run lies."""
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """The paths inside one run's folder. Pure: it neither reads nor writes."""
+@dataclass(frozen=True, init=False)
+class RunFolder(PathLike[str]):
+    """The paths inside one run's folder, which it may stand for itself. Pure: it neither reads nor writes.
+
+    `RunFolder(path)` asks nothing of what lies there; `orchestrator.open_run(path)` makes sure that it is a run.
+    """
 
     root: Path
+
+    def __init__(self, root: str | PathLike[str]) -> None:
+        object.__setattr__(self, "root", Path(root))
+
+    def __fspath__(self) -> str:
+        return str(self.root)
 
     @property
     def experiment(self) -> Path:
@@ -23,6 +33,11 @@ class RunFolder:
     def split(self) -> Path:
         """Which picture belongs to which part, and the fingerprints."""
         return self.root / "split.json"
+
+    @property
+    def places(self) -> Path:
+        """Where the data and the store lay before they were moved, where they ever were."""
+        return self.root / "places.json"
 
     @property
     def stores(self) -> Path:
@@ -77,7 +92,7 @@ class RunFolder:
         return self.root / "studies" / f"{variant}.journal"
 
     def model(self, variant: str, seed: int) -> Path:
-        """The folder of one evaluated model: weights, what it was built from, and its test scores."""
+        """The folder of one evaluated model, for `load_model`: weights, what it was built from, its test scores."""
         return self.models / variant / str(seed)
 
     def predictions(self, variant: str, seed: int) -> Path:

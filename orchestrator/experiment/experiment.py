@@ -46,6 +46,8 @@ FREE_KEYS = (
     "mirror",
 )
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
+PLACE_KEYS = ("data.path", "data.store")
+"""Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
 LATER_KEYS: dict[str, str | None] = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto", "data.bits": None}
 """Keys that came after runs were begun without them, and the value that means what these did."""
 VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -304,10 +306,18 @@ class Experiment(Section):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all in the file that decides what a trial gives; of the seeds, that is the first."""
+        """A hash of all in the file that decides what a trial gives: of the seeds the first, and not where data lie."""
+        return self._hash(PLACE_KEYS)
+
+    @property
+    def placed_fingerprint(self) -> str:
+        """The same with where the data lie, as earlier versions wrote it into records."""
+        return self._hash(())
+
+    def _hash(self, left_out: tuple[str, ...]) -> str:
         told = flat(self.model_dump(mode="json"))
         unsaid = {key for key, value in LATER_KEYS.items() if told[key] == value}
-        meant = {key: value for key, value in told.items() if not is_free(key) and key not in {"seeds", *unsaid}}
+        meant = {key: told[key] for key in told if not is_free(key) and key not in {"seeds", *unsaid, *left_out}}
         return json_sha256({**meant, "seed": self.seeds[0]})[:16]
 
     @property

@@ -1,11 +1,12 @@
 """What a run seeks: its task, which class is normal, the metric of the search and that of the tables."""
 
+import shlex
 from dataclasses import dataclass, replace
 
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.messages import unknown_key
-from orchestrator.families import family_row
+from orchestrator.families import FAMILIES, family_row
 from orchestrator.scoring.metric_table import (
     GROUP,
     METRICS,
@@ -84,6 +85,31 @@ def task_of(experiment: Experiment) -> Task:
         sides = "; ".join(f"{task}: {', '.join(names)}" for task, names in tasks.items())
         raise InputError(f"Families of one task can be compared, and these have two ({sides}). Make two experiments.")
     return next(iter(tasks))
+
+
+def check_task(experiment: Experiment, task: Task, listing: Listing) -> None:
+    """InputError where the data are for families of the other task, with those that fit."""
+    names = ", ".join(variant.name for variant in experiment.families)
+    if task == "classification" and listing.normal is not None:
+        raise InputError(
+            f"{names}: for classification, and the layout {listing.layout.name} is for detection: its train part holds "
+            f"normal pictures only, of which no classes can be learnt. {_that_fit('detection', listing)}"
+        )
+    if task == "detection" and listing.normal is None and experiment.data.normal is None:
+        classes = ", ".join(sorted({file.class_name for file in listing.files}))
+        raise InputError(
+            f"{names}: for detection, which must know which class is normal. Set data.normal to one of: {classes}. "
+            f"Or tell the classes apart: {_that_fit('classification', listing)}"
+        )
+
+
+def _that_fit(task: Task, listing: Listing) -> str:
+    """The families of a task, and what writes a file with them."""
+    fitting = ", ".join(row.name for row in FAMILIES.values() if row.task == task)
+    return (
+        f"Families for {task}: {fitting}. A file that fits these data: orchestrate init FILE --data "
+        f"{shlex.quote(str(listing.root))}"
+    )
 
 
 def check_names(experiment: Experiment) -> tuple[Task, tuple[Metric, ...]]:
@@ -168,8 +194,7 @@ def _normal_class(experiment: Experiment, listing: Listing) -> str:
             f"{listing.normal!r}. Leave data.normal out."
         )
     normal = given or listing.normal
-    if normal is None:
-        raise InputError(f"Detection must know which class is normal. Set data.normal to one of: {', '.join(classes)}.")
+    assert normal is not None, "check_task has refused it"
     if normal not in classes:
         raise InputError(f"data.normal: {unknown_key(normal, classes, noun=('class', 'classes'))}")
     return normal

@@ -8,9 +8,9 @@ from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation
-from orchestrator.experiment.checks import check_variants, frame_of, trials_at_once
+from orchestrator.experiment.checks import check_division, check_variants, frame_of, trials_at_once
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.goal import Goal, check_names, goal_of
+from orchestrator.experiment.goal import Goal, check_names, check_task, goal_of
 from trainables.own_code import read_anew
 
 
@@ -48,9 +48,11 @@ def settle(
     if resources is not None:
         trials_at_once(experiment, **resources)
     listing = find_files(experiment.data.path, experiment.data.layout)
+    check_task(experiment, task, listing)
     goal, said = goal_of(experiment, listing, task, own)
     experiment = goal.settle(experiment)
     frame = frame_of(experiment, goal, listing)
+    check_division(experiment, goal, listing)
     claim(experiment)
     if ablation:
         said += check_ablation(AskedAblation.of(experiment), frame)

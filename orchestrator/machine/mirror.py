@@ -30,7 +30,7 @@ class Mirror:
         if self._files is None:
             return
         run = self._folder
-        files = [run.experiment, run.records, run.split, run.ablation]
+        files = [run.experiment, run.records, run.split, run.places, run.ablation]
         files += [path for folder in (run.models, run.report) for path in sorted(folder.rglob("*")) if path.is_file()]
         try:
             for path in files:

@@ -3,23 +3,41 @@
 import errno
 import fcntl
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 
 from orchestrator.artifacts.heartbeat import STALE, read_beat
+from orchestrator.artifacts.places import keep_place
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.experiment.experiment import Experiment, flat, is_free, read_experiment
+from orchestrator.experiment.experiment import PLACE_KEYS, Experiment, flat, is_free, read_experiment
 from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.families import FAMILIES
+from orchestrator.running.moved import known_prints, place_of, prove_same
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
 
-def open_run(path: str | Path) -> RunFolder:
-    """The run at a path, which is made absolute: a trial's working folder is elsewhere."""
+def _nobody(said: str) -> None:
+    """Who hears what nobody asked for."""
+
+
+def run_at(path: str | PathLike[str]) -> RunFolder:
+    """The folder of a run at a path, which is made absolute: a trial's working folder is elsewhere."""
     return RunFolder(Path(path).expanduser().absolute())
+
+
+def open_run(path: str | PathLike[str]) -> RunFolder:
+    """The run that lies at a path, finished or not. InputError where there is none.
+
+    Its properties are paths, for what reads them: `results(run)`, `read_records(run.records)`,
+    `load_model(run.model("pca", 0))`, `Experiment.load(run.experiment)`, `write_report(run)`.
+    """
+    folder = run_at(path)
+    check_run(folder)
+    return folder
 
 
 def experiment_of(folder: RunFolder) -> Experiment:
@@ -37,15 +55,22 @@ def experiment_of(folder: RunFolder) -> Experiment:
 def check_run(folder: RunFolder) -> None:
     """InputError where a folder holds no run."""
     if not folder.experiment.exists():
-        raise InputError(f"{folder.root} holds no run (no {folder.experiment.name}). Start one: orchestrate sweep.")
+        there = "holds no run" if folder.root.is_dir() else "is no folder, and holds no run"
+        raise InputError(f"{folder.root} {there} (no {folder.experiment.name}). Start one: orchestrate sweep.")
 
 
-def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> None:
-    """InputError where the run's folder holds something else, or this experiment and `resume` is not asked for."""
+def check_folder(
+    experiment: Experiment, folder: RunFolder, resume: bool, say: Callable[[str], object] = _nobody
+) -> None:
+    """InputError where the run's folder holds something else, or this experiment and `resume` is not asked for.
+
+    `say` hears what is done about data that lie elsewhere than before.
+    """
     root = folder.root
     own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
     if folder.experiment.exists():
-        differences = differing(experiment_of(folder), experiment)
+        before = experiment_of(folder)
+        differences = differing(before, experiment)
         if differences:
             listed = "\n".join(f"  - {line}" for line in differences)
             raise InputError(
@@ -55,9 +80,10 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
         # Of one's own families it is checked where their code runs anyway, for it alone knows what its search draws.
         searched = {variant.name: variant for variant in experiment.families if variant.family in FAMILIES}
         count = strangers = 0
+        prints = known_prints(before, folder)
         for record in read_records(folder.records):
             count += 1
-            strangers += record.provenance.experiment != experiment.fingerprint
+            strangers += record.provenance.experiment not in prints
             variant = searched.get(record.variant) if record.stage == "search" else None
             if variant is not None:
                 ours = (variant.family, variant.fixed, variant.space)
@@ -74,6 +100,7 @@ def check_folder(experiment: Experiment, folder: RunFolder, resume: bool) -> Non
                 f"{root} already holds this experiment, with {count} records. "
                 "Go on with it: --resume (in Python: resume=True). Start afresh: give another --out."
             )
+        prove_same(before, experiment, folder, say)
     elif root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file. Give an --out that is absent or an empty folder.")
     elif root.exists() and any(path not in own and not _of_a_start(path) for path in root.iterdir()):
@@ -104,6 +131,8 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
                 f"Process {beat.pid} on {beat.host} works in {root}, seen {beat.age:.0f} s ago. Wait for it, or give "
                 f"another --out. If it is dead, try again in {STALE:.0f} s."
             )
+        if folder.experiment.exists() and (before := place_of(experiment_of(folder))) != place_of(experiment):
+            keep_place(folder, before)
         write_whole(folder.experiment, experiment.to_yaml(), wait=False)
         yield
 
@@ -126,11 +155,11 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
 
 
 def differing(old: Experiment, new: Experiment) -> list[str]:
-    """What differs between two experiments and changes what the run means, a line each."""
+    """What differs between two experiments and changes what the run means, a line each; not where the data lie."""
     before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
     lines = []
     for key in sorted(before.keys() | after.keys()):
-        if before.get(key) == after.get(key) or is_free(key):
+        if before.get(key) == after.get(key) or is_free(key) or key in PLACE_KEYS:
             continue
         if key == "seeds" and after[key][: len(before[key])] == before[key]:
             continue  # more seeds after the old ones: only more cells

@@ -1,5 +1,6 @@
 """What a command prints of a run: for a person, or as JSON."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.document.spreadsheet import as_named
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
-from orchestrator.running.claim import check_run, open_run
+from orchestrator.running.claim import open_run
 from orchestrator.scoring.own_metrics import read_own
 
 COLUMNS = {
@@ -26,9 +27,7 @@ def results(run_folder: str | Path) -> dict[str, Any]:
     `leaderboard` and `ablation` are their tables, a dict a row, empty where nothing is evaluated; `records` counts by
     stage and status; `report` is the page's path, or None. InputError where the folder holds no run.
     """
-    folder = open_run(run_folder)
-    check_run(folder)
-    return result_json(folder)
+    return result_json(open_run(run_folder))
 
 
 def result_json(folder: RunFolder) -> dict[str, Any]:
@@ -65,6 +64,7 @@ def _text(folder: RunFolder) -> str:
         parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
     if result["leaderboard"]:
         parts.append(leaderboard_text(folder))
+        parts += _not_evaluated(folder, result["leaderboard"])
     elif not result["ablation"]:
         ended = ", ".join(
             f"{stage}: " + ", ".join(f"{count} {status}" for status, count in statuses.items())
@@ -76,6 +76,24 @@ def _text(folder: RunFolder) -> str:
     else:
         parts.append(f"Run: {result['run']}")
     return "\n\n".join(parts)
+
+
+def _not_evaluated(folder: RunFolder, rows: list[dict[str, Any]]) -> list[str]:
+    """What a sweep would still evaluate, and the command; an ablation evaluates no more than its own baseline."""
+    records = list(read_records(folder.records))
+    met = {record.variant for record in records if record.stage == "evaluation"}
+    searched = {record.variant for record in records if record.stage == "search"}
+    fruitful = {record.variant for record in records if record.stage == "search" and record.metrics}
+    names = [row["variant"] for row in rows if row["variant"] not in met | (searched - fruitful)]
+    if not names:
+        return []
+    command = shlex.join(["orchestrate", "sweep", str(folder.experiment), "--out", str(folder.root), "--resume"])
+    listed = ", ".join(
+        printable(f"{row['variant']} (the baseline)" if row["outcome"] == "baseline" else row["variant"])
+        for row in rows
+        if row["variant"] in names
+    )
+    return [f"Not searched and evaluated yet: {listed}. A sweep in the same folder does that: {command}"]
 
 
 def _ablation(folder: RunFolder) -> pd.DataFrame:

@@ -21,7 +21,8 @@ from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
-from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, open_run, storage_told
+from orchestrator.running.ablation_progress import told_by_a_sweep
+from orchestrator.running.claim import check_folder, experiment_of, locked, open_run, run_at, storage_told
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
 
@@ -77,11 +78,7 @@ def run(
 
         context, folder = work.context, work.context.folder
         if experiment.ablation is not None:
-            run_name = shlex.quote(str(out))
-            reporter.say(
-                "A sweep leaves `ablation:` alone. Run it on top: "
-                f"orchestrate ablate {run_name}/{folder.experiment.name} --out {run_name}"
-            )
+            reporter.say(told_by_a_sweep(context.experiment, folder))
         work.beat.stage("render")
         prepared = prepare(context)
         too_short: list[str] = []
@@ -136,7 +133,15 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
 
     What is evaluated already is left alone. InputError where the folder holds no run; `reporter` as in `run`.
     """
-    return run(experiment_of(open_run(run_folder)), run_folder, resume=True, until="evaluate", reporter=reporter)
+    folder = open_run(run_folder)
+    experiment = experiment_of(folder)
+    if not experiment.data.path.exists():
+        name = shlex.quote(str(run_folder))
+        raise InputError(
+            f"The data of {folder.root} lay in {experiment.data.path}, which is not there. Where they were moved: "
+            f"orchestrate sweep {name}/{folder.experiment.name} --set data.path=WHERE_THEY_ARE --out {name} --resume"
+        )
+    return run(experiment, run_folder, resume=True, until="evaluate", reporter=reporter)
 
 
 def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
@@ -145,7 +150,6 @@ def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
     `figures`: every figure also as PDF, PNG and SVG. InputError where the folder holds no run, no record, or no room.
     """
     folder = open_run(run_folder)
-    check_run(folder)
     from orchestrator.report.page import write_report as write
 
     return write(folder, figures)
@@ -162,7 +166,12 @@ def working(
     ablation: bool = False,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
-    folder = open_run(out)
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
+            "Experiment.from_mapping(VALUES) takes a dict."
+        )
+    folder = run_at(out)
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
@@ -170,7 +179,7 @@ def working(
         experiment,
         ablation=ablation,
         resources=None if engine.remote else local,
-        claim=lambda known: check_folder(known, folder, resume),
+        claim=lambda known: check_folder(known, folder, resume, reporter.say),
     )
     reporter.say("Ray starts, which takes some seconds …")
     with (

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from orchestrator.artifacts.places import where_they_lay
 from orchestrator.data.files.image_files import MOST_BITS
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
 from orchestrator.data.layouts.table import LAYOUTS
@@ -56,7 +57,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     # Of masks too, which may vanish at one size and not at another.
     of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
     own = (*of_stores, *split.remarks)
-    split = replace(split, remarks=(*context.settled.of_data, *own))
+    split = replace(split, remarks=(*context.settled.of_data, *where_they_lay(context.folder, data.path), *own))
     split.save(context.folder.split)
     for remark in own:
         if remark not in context.settled.remarks:

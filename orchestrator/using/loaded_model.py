@@ -42,24 +42,28 @@ class LoadedModel:
 
     def predict(
         self,
-        pictures: NDArray[np.uint8] | Samples | AnyPath | Sequence[AnyPath],
+        pictures: NDArray[np.uint8] | Samples | AnyPath | Sequence[AnyPath] | Sequence[NDArray[np.uint8]],
         *,
         depth: NDArray[np.float32] | AnyPath | Sequence[AnyPath] | None = None,
     ) -> Prediction:
         """The scores of N pictures, of which nothing else is known.
 
-        `pictures`: uint8 RGB (N, H, W, 3), 0 to 255, of `kept.shape`; or paths of pictures, or of CSVs where the model
-        was trained on plots, which are prepared as `kept.preprocessing` says. `depth`: of a model of RGB-D pictures,
-        float32 (N, H, W) in the files' own units, NaN where unknown, or a path for each path of a picture; other
-        models leave it alone.
+        `pictures`: uint8 RGB (N, H, W, 3), 0 to 255, of `kept.shape`, one such picture (H, W, 3), or a list of them; or
+        paths of pictures, or of CSVs where the model was trained on plots, which are prepared as `kept.preprocessing`
+        says. `depth`: of a model of RGB-D pictures, float32 (N, H, W), or (H, W) for one, in the files' own units, NaN
+        where unknown, or a path for each path of a picture; other models leave it alone.
 
         Gives class probabilities (N, C) in the order of `kept.classes`, or anomaly scores (N,), of which those above
         `kept.threshold` are anomalies, with maps (N, H, W) where the family has them. InputError for a file that can't
         be used, and for arrays of another shape or type.
         """
+        pictures = _stacked(pictures)
         if isinstance(pictures, Samples):
             samples = pictures
         elif isinstance(pictures, np.ndarray):
+            if pictures.ndim == 3 and pictures.shape == self.kept.shape:
+                pictures = pictures[None]
+                depth = depth[None] if isinstance(depth, np.ndarray) and depth.ndim == 2 else depth
             self._check(pictures.shape, pictures.dtype)
             if depth is not None and not isinstance(depth, np.ndarray):
                 raise InputError("Pictures of an array take depth as an array: float32 (N, H, W).")
@@ -87,12 +91,18 @@ class LoadedModel:
     def _check(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """InputError for pictures that this model does not take."""
         if len(shape) != 4 or tuple(shape[1:]) != self.kept.shape:
+            height, width, _ = self.kept.shape
+            series = "; a model of plots takes no series as numbers" if "style" in self.kept.preprocessing else ""
             raise InputError(
-                f"This model takes pictures of shape {self.kept.shape}, (N, H, W, 3) in all; these are {tuple(shape)}. "
-                f"Render them as the model's were: {self.kept.preprocessing}. Paths of files are prepared so."
+                f"This model takes pictures as uint8 RGB (N, {height}, {width}, 3), or one as ({height}, {width}, 3); "
+                f"this array is {tuple(shape)}{series}. Give the paths of files, which are prepared as the training's "
+                f"were, or make the array so: {self.kept.preprocessing}."
             )
         if dtype != np.uint8:
-            raise InputError(f"This model takes pictures of uint8, 0 to 255; these are {dtype}. Convert them.")
+            raise InputError(
+                f"This model takes pictures of uint8, 0 to 255; these are {dtype}. Convert them: values from 0 to 1 by "
+                "(pictures * 255).round().astype('uint8')."
+            )
 
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
@@ -183,11 +193,29 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
     return LoadedModel(model, kept)
 
 
-def _paths(given: AnyPath | Sequence[AnyPath]) -> list[AnyPath]:
-    paths = [given] if isinstance(given, str | PathLike) else list(given)
+def _stacked(given: Any) -> Any:
+    """A list of arrays as one array, an array of texts as paths; InputError for arrays of several shapes."""
+    if isinstance(given, np.ndarray) and given.dtype.kind in "OU":
+        given = given.ravel().tolist()
+    if not isinstance(given, list | tuple) or not given or not all(isinstance(one, np.ndarray) for one in given):
+        return given
+    shapes = sorted({one.shape for one in given})
+    if len(shapes) > 1:
+        raise InputError(f"All pictures of one call have one shape; these have {', '.join(map(str, shapes[:3]))}.")
+    return np.stack(given)
+
+
+def _paths(given: Any) -> list[AnyPath]:
+    try:
+        paths = [given] if isinstance(given, str | PathLike) else list(given)
+    except TypeError:
+        paths = [given]
     for path in paths:
         if not isinstance(path, str | PathLike):
-            raise InputError(f"Paths of files, or one array, are taken; got a list with {type(path).__name__} in it.")
+            raise InputError(
+                f"Paths of files, or uint8 arrays, are taken; got {type(path).__name__}. Of a PIL picture or a tensor, "
+                "give numpy.asarray(picture): uint8 RGB, of the size that the model was trained at."
+            )
     return paths
 
 

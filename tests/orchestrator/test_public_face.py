@@ -1,6 +1,7 @@
 """What `import orchestrator` offers: one function for each command, with the command's words."""
 
 import inspect
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -96,6 +97,10 @@ def test_the_starter_is_loaded_and_its_schema_is_known(tmp_path: Path, orchestra
     [
         (lambda face, nowhere: face.results(nowhere), "holds no run"),
         (lambda face, nowhere: face.status(nowhere), "holds no run"),
+        (lambda face, nowhere: face.open_run(nowhere), "holds no run"),
+        (lambda face, nowhere: face.open_run(str(nowhere)), "holds no run"),
+        (lambda face, nowhere: face.run("experiment.yaml", str(nowhere)), r"Experiment\.load"),
+        (lambda face, nowhere: face.ablate({"data": {}}, str(nowhere)), r"Experiment\.from_mapping"),
         (lambda face, nowhere: face.compare_runs(str(nowhere)), "a list is taken"),
         (lambda face, nowhere: face.leaderboard(str(nowhere)), "a list is taken"),
         (lambda face, nowhere: face.render(nowhere, nowhere, size=3), "8 to 2048 pixels"),
@@ -123,3 +128,18 @@ def test_records_are_read_from_a_path_as_text(tmp_path: Path) -> None:
 
 def test_a_sweep_can_end_after_the_stages_that_there_are() -> None:
     assert [stage.value for stage in Stage] == list(STAGES)
+
+
+def test_a_run_is_opened_in_one_call_and_stands_for_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    experiment = orchestrator.Experiment.from_mapping({"data": {"path": "x"}, "families": ["pca"]})
+    (tmp_path / "run" / "experiment.yaml").write_text(experiment.to_yaml())
+    opened = orchestrator.open_run(str(tmp_path / "run"))
+    assert opened == orchestrator.RunFolder(str(tmp_path / "run")) == orchestrator.RunFolder(tmp_path / "run")
+    assert pickle.loads(pickle.dumps(opened)) == opened
+    assert Path(opened) == tmp_path / "run"
+    assert orchestrator.RunFolder("run").model("pca", 0) == Path("run/models/pca/0")
+    assert orchestrator.results(opened)["leaderboard"] == []
+    assert orchestrator.status(opened)["state"]
+    assert orchestrator.Experiment.load(opened.experiment).families == experiment.families
+    assert list(orchestrator.read_records(opened.records)) == []

@@ -14,7 +14,7 @@ from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
 from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import Listing
-from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FailedRow, Index, Row, Rows, fingerprint
 from orchestrator.data.store.shards import Shape, Shard, ShardContents
 from orchestrator.data.store.store import Recipe
@@ -144,7 +144,9 @@ class Filling:
             shape=self._shape,
             root=self._root,
             seen=digest(self._listing, self._looks) if settled else None,
-            fingerprint=fingerprint((row.path, self._identified(row, classes)) for row in rows),
+            fingerprint=fingerprint(
+                (row.path, identified(self._recipe.layout, row.content, row.mask, classes[row.label])) for row in rows
+            ),
             classes=tuple(classes),
             rows=Rows.of(rows),
             failed=tuple(failed),
@@ -163,12 +165,6 @@ class Filling:
         if known not in self._keys:
             self._keys[known] = self._recipe.key(*known)
         return self._keys[known]
-
-    def _identified(self, row: Row, classes: list[str]) -> str:
-        """What a row adds to the fingerprint besides its path: all that it is, and that its path does not say."""
-        text = f"{row.content}+{row.mask}" if row.mask else row.content
-        # The annotation of the spill layout gives the class; elsewhere the folder does.
-        return f"{text}={classes[row.label]}" if LAYOUTS[self._recipe.layout].annotated else text
 
     def _changed(self, path: str, content: str, mask: str = "") -> None:
         """A worker read a file: where it holds something else than when it was hashed, that counts.
@@ -195,6 +191,16 @@ class Filling:
             f"Of the {pictures + len(failed)} files in {str(self._listing.root)!r} {len(failed)} can't be used, and "
             f"{what}. The most common reasons: {why}. Mend these files, or check data.layout and data.column."
         )
+
+
+def identified(layout: LayoutName, content: str, mask: str, class_name: str) -> str:
+    """What a picture adds to the data's fingerprint besides its path: all that it is, and that its path does not say.
+
+    `content` and `mask` are hashes; `mask` is empty where there is none.
+    """
+    text = f"{content}+{mask}" if mask else content
+    # The annotation of the spill layout gives the class; elsewhere the folder does.
+    return f"{text}={class_name}" if LAYOUTS[layout].annotated else text
 
 
 def _contents_of(index: Index) -> dict[str, Content]:

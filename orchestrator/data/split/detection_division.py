@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS, Part
-from orchestrator.data.split.grouped_division import divided, strata_of
+from orchestrator.data.split.grouped_division import divided, strata_of, why_few
 from orchestrator.data.split.settings import SplitSettings
 from trainables.errors import InputError
 
@@ -79,7 +79,8 @@ class DetectionDivision:
             for number, part in enumerate(PARTS)
         }
         free = np.flatnonzero(~together)
-        self.numbers[free] = divided(free, self._groups, shares, self._normal, self._generator, placed)
+        why = why_few(np.flatnonzero(~self.anomalous), free, self._groups, self._settings.group is not None)
+        self.numbers[free] = divided(free, self._groups, shares, self._normal, self._generator, placed, why)
 
     def _cut_normals(self) -> None:
         """Parts for which the folders supply no normal picture get some from train."""
@@ -89,7 +90,8 @@ class DetectionDivision:
             return
         shares: dict[Part, float] = {part: getattr(self._settings, part) for part in PARTS if part in lacking}
         shares = {"train": self._settings.train, **shares}
-        self.numbers[rows] = divided(rows, self._groups, shares, self._normal, self._generator)
+        why = why_few(rows, rows, self._groups, self._settings.group is not None)
+        self.numbers[rows] = divided(rows, self._groups, shares, self._normal, self._generator, why=why)
         self.remarks += [
             f"The {self._count(PARTS.index(part), False)} normal pictures of {part} are taken from train, as the "
             "data's folders supply none."

@@ -85,18 +85,19 @@ def divided(
     name: str,
     generator: np.random.Generator,
     placed: dict[Part, int] | None = None,
+    why: str = "",
 ) -> NDArray[np.int64]:
     """The part (its index in PARTS) of each of one class's rows.
 
     `placed` is how many of the class are in these parts already, which count for the shares. InputError where there
-    are fewer groups than parts.
+    are fewer groups than parts; `why` is what it says of that, such as `why_few` gives.
     """
     present, position, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
     parts = list(shares)
     if len(present) < len(parts):
         raise InputError(
             f"Class {name!r} has too few different pictures to divide: {len(present)}, and each of {', '.join(parts)} "
-            f"needs one, which makes {len(parts)}. Add files to this class, or leave its folder out."
+            f"needs one, which makes {len(parts)}. {why}Add files to this class, or leave its folder out."
         )
     there = [(placed or {}).get(part, 0) for part in parts]
     wanted = counts_of(len(rows) + sum(there), [shares[part] for part in parts])
@@ -113,6 +114,24 @@ def divided(
         wanted[part] -= int(sizes[group])
         empty.discard(part)
     return np.array([PARTS.index(parts[part]) for part in chosen[position]], dtype=np.int64)
+
+
+def why_few(own: NDArray[np.int64], rows: NDArray[np.int64], groups: NDArray[np.int64], patches: bool) -> str:
+    """Why a class has fewer different pictures than files. `own`: its rows in train; `rows`: those divided as its own.
+
+    `patches`: whether patches of one source picture are in one group, too. Empty, or a sentence with a space behind it.
+    """
+    if not len(own):
+        return "None of its files is in train. "
+    kin = "copies, or patches of the same source pictures," if patches else "copies"
+    mine = own[np.isin(own, rows)]
+    different = len(np.unique(groups[mine]))
+    said = []
+    if len(mine) < len(own):
+        said.append(f"{len(own) - len(mine)} of its {len(own)} files are {kin} of other classes' and count there")
+    if different < len(mine):
+        said.append(f"{len(mine)} of its {len(own)} files are {kin} of one another: {different} different")
+    return f"{'; '.join(said)}. " if said else ""
 
 
 def counts_of(total: int, shares: Sequence[float]) -> list[int]:

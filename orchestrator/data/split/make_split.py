@@ -15,6 +15,7 @@ from orchestrator.data.split.grouped_division import (
     group_pictures,
     mixed,
     strata_of,
+    why_few,
 )
 from orchestrator.data.split.settings import SplitSettings
 from orchestrator.data.split.split import LEFT_OUT, Split, fingerprint, rows_of
@@ -106,9 +107,11 @@ def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int6
     if len(shares) > 1:
         strata = strata_of(groups, labels, len(store.classes))
         generator = np.random.default_rng(settings.seed)
+        trained = numbers == 0
         for label, name in enumerate(store.classes):
             rows = np.flatnonzero((numbers == 0) & (strata[groups] == label))
-            numbers[rows] = divided(rows, groups, shares, name, generator)
+            why = why_few(np.flatnonzero(trained & (labels == label)), rows, groups, settings.group is not None)
+            numbers[rows] = divided(rows, groups, shares, name, generator, why=why)
     _refuse_empty(numbers, labels, store.classes, supplied)
     return numbers
 

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.data.layouts.listing import ListedFile, Listing, Part
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.goal import Goal, check_names, goal_of
+from orchestrator.experiment.goal import Goal, check_names, check_task, goal_of
 from trainables.errors import InputError
 
 DETECT = ("pca",)
@@ -32,7 +32,9 @@ WITH_ANOMALIES = listing(("good", "train"), ("good", "validation"), ("crack", "v
 
 
 def goal(listed: Listing, **sections: Any) -> Goal:
-    return goal_of(given := experiment(**sections), listed, *check_names(given))[0]
+    task, own = check_names(given := experiment(**sections))
+    check_task(given, task, listed)
+    return goal_of(given, listed, task, own)[0]
 
 
 def test_with_known_anomalies_the_search_goes_by_roc_auc_and_all_strategies_are_compared() -> None:

@@ -29,6 +29,7 @@ from orchestrator.artifacts.records import TrialRecord
 from orchestrator.data.store.store import open_store
 from orchestrator.machine.progress import Reporter
 from orchestrator.running.claim import experiment_of
+from orchestrator.running.moved import known_prints
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
 QUIET = Reporter(quiet=True)
@@ -66,7 +67,8 @@ def rows(run_folder: Path, table: str) -> list[dict[str, str]]:
 def test_the_experiment_is_the_one_that_its_records_are_of(old: Path, name: str) -> None:
     folder = RunFolder(old / name)
     prints = {record.provenance.experiment for record in read_records(folder.records)}
-    assert prints == {experiment_of(folder).fingerprint}
+    assert prints == {experiment_of(folder).placed_fingerprint}
+    assert prints < known_prints(experiment_of(folder), folder)
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -135,3 +137,32 @@ def test_its_models_give_the_scores_that_they_gave(old: Path, name: str, variant
         np.testing.assert_allclose(model.predict(store.pictures[rows]).scores, kept["scores"], rtol=1e-9)
         data = experiment_of(folder).data.path
         np.testing.assert_allclose(model.predict([data / path for path in paths]).scores, kept["scores"], rtol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("name", ["searched", "detection"])
+def test_it_goes_on_where_run_and_data_were_moved_twice(
+    old: Path, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    experiment = experiment_of(RunFolder(old / name))
+    before = list(read_records(old / name / "records.jsonl"))
+    data = old / experiment.data.path
+    for number in (1, 2):
+        moved = tmp_path / f"elsewhere {number}"
+        moved.mkdir()
+        data, folder = data.rename(moved / "data"), (old / name).rename(moved / "run")
+        old = moved.rename(moved)
+        values = experiment_of(RunFolder(folder)).model_dump(mode="json")
+        values["data"] |= {"path": str(data), "store": str(moved / "store") if number == 2 else None}
+        found = run(Experiment.from_mapping(values), folder, resume=True)
+        assert "byte for byte" in capsys.readouterr().err
+        name = "run"
+    records = list(read_records(found.records))
+    assert records[: len(before)] == before
+    assert len([one for one in records if one.stage == "search"]) == len(
+        [one for one in before if one.stage == "search"]
+    )
+    page = (found.report / "index.html").read_text(encoding="utf-8")
+    assert "elsewhere 1" in page
+    assert load_model(found.model("pca_logistic" if "pca_logistic" in page else "pca", 1))

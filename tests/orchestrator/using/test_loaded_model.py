@@ -173,15 +173,18 @@ def _text(name: str, content: str) -> Spoil:
     [
         (
             lambda _: np.zeros((2, 48, 48, 3), np.uint8),
-            r"takes pictures of shape \(32, 32, 3\), \(N, H, W, 3\) in all; these are \(2, 48, 48, 3\)",
+            r"takes pictures as uint8 RGB \(N, 32, 32, 3\).* this array is \(2, 48, 48, 3\)",
         ),
-        (lambda _: np.zeros((SIDE, SIDE, 3), np.uint8), r"these are \(32, 32, 3\)"),
+        (lambda _: np.zeros((SIDE, 48, 3), np.uint8), r"this array is \(32, 48, 3\)"),
         (lambda _: np.zeros((2, SIDE, SIDE, 3)), "uint8, 0 to 255; these are float64"),
         (lambda folder: folder / "gone.csv", "gone.csv' can't be used: No such file"),
         (_text("words.csv", "value\nno\nnumbers\n"), "words.csv' can't be used: "),
         (_text("empty.csv", ""), "empty.csv' can't be used: "),
-        (lambda _: np.array(3, np.uint8), r"these are \(\)"),
-        (lambda _: [np.zeros((SIDE, SIDE, 3), np.uint8)], "one array, are taken; got a list with ndarray in it"),
+        (lambda _: np.array(3, np.uint8), r"this array is \(\)"),
+        (
+            lambda _: [np.zeros((SIDE, SIDE, 3), np.uint8), "a.csv"],
+            "Paths of files, or uint8 arrays, are taken; got ndarray",
+        ),
     ],
 )
 def test_what_can_t_be_used_is_said(of_series: LoadedModel, tmp_path: Path, pictures: Spoil, words: str) -> None:
@@ -243,3 +246,37 @@ def test_a_spoilt_model_is_refused(tmp_path: Path, series: Samples) -> None:
         load_model(folder)
     with pytest.raises(InputError, match="no kept model"):
         load_model(tmp_path / "nothing")
+
+
+def test_one_picture_and_lists_of_pictures_are_taken(of_series: LoadedModel, series: Samples) -> None:
+    pictures = np.asarray(series.pictures)
+    expected = of_series.predict(pictures[:2]).scores
+    np.testing.assert_array_equal(of_series.predict(pictures[0]).scores, of_series.predict(pictures[:1]).scores)
+    np.testing.assert_array_equal(of_series.predict(list(pictures[:2])).scores, expected)
+    np.testing.assert_array_equal(of_series.predict(np.array(series.paths[:2])).scores, expected)
+
+
+def test_one_picture_takes_one_depth_map(of_tiles: LoadedModel, tiles: Samples) -> None:
+    pictures, depth = np.asarray(tiles.pictures), np.asarray(tiles.depth)
+    one = of_tiles.predict(pictures[0], depth=depth[0]).scores
+    np.testing.assert_array_equal(one, of_tiles.predict(pictures[:1], depth=depth[:1]).scores)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros((2, SIDE, SIDE), np.uint8), rf"uint8 RGB \(N, {SIDE}, {SIDE}, 3\)"),
+        (np.zeros((SIDE, SIDE, 3)), r"float64.*\* 255"),
+        (np.zeros(60), "takes no series as numbers"),
+        (np.zeros((1, 3, SIDE, SIDE), np.uint8), "paths of files"),
+        ([np.zeros((4, 4, 3), np.uint8), np.zeros((5, 5, 3), np.uint8)], r"have one shape; these have \(4, 4, 3\)"),
+        (Image.new("RGB", (SIDE, SIDE)), "numpy.asarray"),
+        ([Image.new("RGB", (SIDE, SIDE))], "got Image"),
+        (None, "got NoneType"),
+        (7, "got int"),
+        ({1: 2}, "got int"),
+    ],
+)
+def test_what_can_t_be_scored_is_told_with_what_can(of_series: LoadedModel, given: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        of_series.predict(given)

@@ -211,3 +211,31 @@ def test_a_split_that_was_changed_or_damaged_is_refused(tmp_path: Path) -> None:
         Split.load(path)
     with pytest.raises(InputError, match="can't be read"):
         Split.load(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8, 8], r"too .*: 1, .*5 of its 5 files are copies of one another: 1 different"),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 9, 9], r"too .*: 2, .*5 of its 5 files are copies of one another: 2 different"),
+        ([1, 1, 2, 2, 3, 3, 4, 1, 2, 2, 3, 3], r"too few .*: 0, .*5 of its 5 files are copies of other classes'"),
+        ([1, 1, 2, 2, 3, 3, 4, 1, 2, 2, 8, 8], r"too .*3 of its 5 files are copies of other .*; 2 of .*: 1 different"),
+        ([1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 8, 9], r"too few .*: 2, .*\. 3 of its 5 files are copies of other classes'"),
+    ],
+)  # fmt: skip
+def test_a_class_of_copies_is_refused_with_that_reason(content: list[int], words: str) -> None:
+    with pytest.raises(InputError, match=f"Class 'b' has {words}"):
+        make_split(data([7, 5], content), SplitSettings())
+
+
+def test_a_class_of_few_files_is_not_said_to_hold_copies() -> None:
+    with pytest.raises(InputError, match="Class 'b' has too few") as caught:
+        make_split(data([7, 2]), SplitSettings())
+    assert "cop" not in str(caught.value)
+
+
+def test_patches_are_named_only_where_they_are_grouped() -> None:
+    given = data([7, 5])
+    given.paths = tuple(f"{'ab'[row > 6]}/{'x' if row > 6 else row}_{row}.csv" for row in range(12))
+    with pytest.raises(InputError, match="5 files are copies, or patches of the same source pictures, of one another"):
+        make_split(given, SplitSettings(group=r"^(.*)_\d+$"))

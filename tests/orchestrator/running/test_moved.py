@@ -1,0 +1,175 @@
+"""A run whose data lie elsewhere than when it was begun: proven the same, or refused before anything is written."""
+
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator import Experiment, InputError, RunFolder, evaluate
+from orchestrator.artifacts.places import places_before, where_they_lay
+from orchestrator.running.claim import check_folder, experiment_of, locked
+from orchestrator.running.moved import known_prints
+
+FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("before")
+    with tarfile.open(FIXTURE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(unpacked, tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "old")
+    return tmp_path / "old"
+
+
+def moved(folder: RunFolder, to: Path) -> Experiment:
+    """The run's experiment, with its data moved."""
+    experiment = experiment_of(folder)
+    shutil.move(experiment.data.path, to)
+    return at(experiment, to)
+
+
+def at(experiment: Experiment, path: Path, **changes: object) -> Experiment:
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"path": path, **changes})})
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["whole", "searched", "detection"])
+def test_the_same_files_elsewhere_are_taken_and_said(old: Path, name: str) -> None:
+    folder, said = RunFolder(old / name), list[str]()
+    before = contents(folder.root)
+    experiment = moved(folder, old / "elsewhere" / "deep")
+    check_folder(experiment, folder, True, said.append)
+    assert "byte for byte" in said[-1]
+    assert str(old / "elsewhere" / "deep") in said[-1]
+    assert contents(folder.root) == before, "a check writes nothing"
+
+
+@pytest.mark.parametrize("gone", ["stores", "report", "studies"])
+def test_what_a_copy_of_the_run_may_lack_is_no_matter(old: Path, gone: str) -> None:
+    folder = RunFolder(old / "whole")
+    shutil.rmtree(folder.root / gone, ignore_errors=True)
+    check_folder(moved(folder, old / "elsewhere"), folder, True)
+
+
+def test_records_of_before_are_known_however_often_the_data_move(old: Path) -> None:
+    folder = RunFolder(old / "whole")
+    first = experiment_of(folder)
+    for number in range(3):
+        experiment = moved(folder, old / f"elsewhere{number}")
+        check_folder(experiment, folder, True)
+        with locked(experiment, folder):
+            pass
+    assert first.placed_fingerprint in known_prints(experiment, folder)
+    assert [str(place.path) for place in places_before(folder)] == [
+        str(first.data.path), str(old / "elsewhere0"), str(old / "elsewhere1"),
+    ]  # fmt: skip
+    (remark,) = where_they_lay(folder, experiment.data.path)
+    assert str(first.data.path) in remark
+    check_folder(at(experiment, experiment.data.path, store=old / "other store"), folder, True)
+
+
+def changed_byte(data: Path) -> None:
+    path = first(data)
+    path.write_bytes(path.read_bytes()[:-1] + b"9")
+
+
+def one_removed(data: Path) -> None:
+    first(data).unlink()
+
+
+def one_added(data: Path) -> None:
+    shutil.copy(first(data), first(data).with_stem("added"))
+
+
+def one_renamed(data: Path) -> None:
+    first(data).rename(first(data).with_stem("renamed"))
+
+
+def two_exchanged(data: Path) -> None:
+    one, other = sorted(data.rglob("*.csv"))[:2]
+    held = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(held)
+
+
+def first(data: Path) -> Path:
+    return min(data.rglob("*.csv"))
+
+
+@pytest.mark.parametrize("spoil", [changed_byte, one_removed, one_added, one_renamed, two_exchanged])
+def test_other_data_are_refused_and_the_run_stays_as_it_was(old: Path, spoil: Callable[[Path], None]) -> None:
+    folder = RunFolder(old / "whole")
+    experiment = moved(folder, old / "elsewhere")
+    spoil(old / "elsewhere")
+    before = contents(folder.root)
+    with pytest.raises(InputError, match=r"are not those that .* was started with"):
+        check_folder(experiment, folder, True)
+    assert contents(folder.root) == before
+
+
+def test_another_mask_of_the_same_picture_is_other_data(old: Path) -> None:
+    folder = RunFolder(old / "detection")
+    experiment = moved(folder, old / "elsewhere")
+    mask = min((old / "elsewhere").rglob("*_mask.png"))
+    mask.write_bytes(mask.read_bytes() + b"\0")
+    with pytest.raises(InputError, match="other bytes"):
+        check_folder(experiment, folder, True)
+
+
+def test_a_run_without_its_split_can_t_prove_it(old: Path) -> None:
+    folder = RunFolder(old / "whole")
+    experiment = moved(folder, old / "elsewhere")
+    folder.split.unlink()
+    with pytest.raises(InputError, match=r"without its split\.json"):
+        check_folder(experiment, folder, True)
+    folder.records.unlink()
+    check_folder(experiment, folder, True)
+
+
+def test_a_file_that_gave_no_picture_before_need_not_give_one_now(old: Path) -> None:
+    folder = RunFolder(old / "whole")
+    experiment = moved(folder, old / "elsewhere")
+    (index,) = folder.stores.glob("*/index.json")
+    text = index.read_text()
+    bad = first(old / "elsewhere").with_stem("bad")
+    bad.write_text("nothing")
+    with pytest.raises(InputError, match=r"new files: 1"):
+        check_folder(experiment, folder, True)
+    name = bad.relative_to(old / "elsewhere").as_posix()
+    index.write_text(text.replace('"failed": []', f'"failed": [["{name}", "no number", null, -1, -1, -1]]'))
+    check_folder(experiment, folder, True)
+
+
+def test_other_differences_are_still_named_and_the_place_is_not(old: Path) -> None:
+    folder = RunFolder(old / "whole")
+    experiment = moved(folder, old / "elsewhere").model_copy(update={"scheduler": "asha"})
+    with pytest.raises(InputError, match="scheduler") as caught:
+        check_folder(experiment, folder, True)
+    assert "data.path" not in str(caught.value)
+
+
+def test_evaluate_says_how_to_go_on_where_the_data_are_gone(old: Path) -> None:
+    folder = RunFolder(old / "searched")
+    moved(folder, old / "elsewhere")
+    with pytest.raises(InputError, match=r"--set data\.path=.* --resume"):
+        evaluate(folder.root)
+
+
+def test_where_data_lie_is_no_part_of_what_an_experiment_is(old: Path) -> None:
+    one = experiment_of(RunFolder(old / "whole"))
+    other = at(one, Path("/elsewhere"), store=Path("/store"))
+    assert one.fingerprint == other.fingerprint
+    assert one.placed_fingerprint != other.placed_fingerprint
+    assert one.fingerprint != at(one, one.data.path, size=48).fingerprint
