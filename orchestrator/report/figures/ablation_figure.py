@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from orchestrator.report.document.document import Chart
 from orchestrator.report.document.formatting import interval, label, number, printable, sentence
-from orchestrator.report.figures.standing_figure import MARKS, draw_row, rows_panel
+from orchestrator.report.figures.standing_figure import MARKS, draw_row, keep_apart, rows_panel
 from orchestrator.report.figures.svg import FAINT, chart
 from orchestrator.report.numbers.leaderboard import Standing
 from orchestrator.report.numbers.run_data import RunData
@@ -25,10 +25,11 @@ def ablation_chart(data: RunData, rows: Sequence[Standing], baseline: str) -> Ch
     shown = compared[:MOST_ROWS]
     figure, axes = rows_panel([row.variant for row, _ in shown], number_room=0.6)
     axes.axvline(0, color=FAINT, linewidth=0.9, linestyle=(0, (4, 2)), zorder=0.8)
-    listed = []
+    listed, spans = [], [0.0]
     for place, (row, comparison) in enumerate(shown):
         found = comparison.difference
         low, high = (found.low, found.high) if math.isfinite(found.low) else (found.mean, found.mean)
+        spans += [low, high]
         draw_row(axes, place, (found.mean, low, high), False, comparison)
         axes.annotate(
             number(found.mean, signed=True), (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0),
@@ -36,6 +37,7 @@ def ablation_chart(data: RunData, rows: Sequence[Standing], baseline: str) -> Ch
         )  # fmt: skip
         span = interval(found.low, found.high, signed=True)
         listed.append(f"{printable(row.variant)} {number(found.mean, signed=True)} {span}".rstrip())
+    keep_apart(axes, spans)
     metric = label(data.metric)
     axes.set_xlabel(f"Δ {metric} ({'higher' if data.mode == 'max' else 'lower'} is better)")
     left_out = f" {len(compared) - len(shown)} more stand in the table." if len(compared) > len(shown) else ""

@@ -49,7 +49,8 @@ def confusion_chart(variant: str, names: Sequence[str], counts: NDArray[np.int64
     return chart(
         figure, key, ("confusion", variant), f"{printable(variant)}: what is taken for what",
         f"True classes in rows, predicted ones in columns; counts on the test part summed over "
-        f"{plural(seeds, 'seed')}, shaded by their share of the row. {count(right)} of {count(whole)} lie on the diagonal.",
+        f"{plural(seeds, 'seed')}, shaded by their share of the row. "
+        f"{count(right)} of {count(whole)} lie on the diagonal.",
         f"Confusion matrix of {printable(variant)}, summed over {plural(seeds, 'seed')}: {count(right)} of "
         f"{count(whole)} on the diagonal. The counts stand in the table below.",
     )  # fmt: skip

@@ -16,10 +16,12 @@ from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.statistics import Comparison
 
 MOST_ROWS = 16
-_WIDTH = 4.6
-"""Inches: wide on a desk, and at a phone's width its text is still 8 pixels high."""
+_WIDTH = 4.0
+"""Inches: wide on a desk, and at a phone's width its text is still 9 pixels high."""
 _ROW, _BELOW, _ABOVE = 0.27, 0.46, 0.26
 """Inches from one row to the next, and of what stands below and above the rows."""
+_FINEST = 0.001
+"""The least that an axis spans on either side: figures are printed to so much."""
 _NAME, _NUMBER = 1.32, 0.46
 """Inches that names at the left and numbers at the right take."""
 
@@ -55,6 +57,7 @@ def standing_chart(data: RunData, rows: Sequence[Standing], baseline: str | None
         axes.axvline(chance, color=ORANGE, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0.8)
         far = base is None or abs(base.estimates[data.metric].mean - chance) > 0.2 * room
         _above(axes, chance, "chance" if far else "")
+    keep_apart(axes, [*spans, *([chance] if chance is not None and near else [])])
     axes.set_xlabel(f"{label(data.metric)} on the test part ({'higher' if data.mode == 'max' else 'lower'} is better)")
     metric = sentence(label(data.metric))
     left_out = len(known) - len(shown)
@@ -71,6 +74,13 @@ def standing_chart(data: RunData, rows: Sequence[Standing], baseline: str | None
         " ".join(one for one in said if one) + data.caveat,
         f"{metric} of each variant, best first: {listed}.",
     )  # fmt: skip
+
+
+def keep_apart(axes: Axes, values: Sequence[float]) -> None:
+    """A sensible axis where all values are the same but for rounding."""
+    low, high = min(values), max(values)
+    if high - low < _FINEST:
+        axes.set_xlim(low - _FINEST, high + _FINEST)
 
 
 MARKS = "Filled: the verdict is that it is better than the baseline (orange: worse); hollow: no difference is shown."

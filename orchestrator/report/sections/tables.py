@@ -19,7 +19,7 @@ from orchestrator.report.document.formatting import (
     setting,
     watt_hours,
 )
-from orchestrator.report.numbers.conclusions import conclusion, tests_made
+from orchestrator.report.numbers.conclusions import conclusion
 from orchestrator.report.numbers.leaderboard import Standing, outcome
 from orchestrator.report.numbers.run_data import RunData
 
@@ -87,10 +87,9 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
     if data.baseline is not None:
         text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
         text += " Where intervals are drawn, the dashed line is the baseline."
-    made = tests_made(rows, [data.metric])
-    return " ".join([text, *([made] if made else []), conclusion(rows, data.baseline, data.metric, [data.metric])]) + (
-        data.caveat
-    )
+    if any(row.comparisons for row in rows):
+        text += " The tests behind each verdict are in tables/pairwise.csv."
+    return " ".join([text, conclusion(rows, data.baseline, data.metric, [data.metric])]) + (data.caveat)
 
 
 def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.report.document.formatting import count, number, plural, printable, words
+from orchestrator.report.document.formatting import count, number, plural, printable, sentence, words
 from orchestrator.report.numbers.chance import chance_of
 from orchestrator.report.numbers.leaderboard import Lineup, Standing, evaluated, measure, standings
 from orchestrator.report.numbers.plain_counts import PlainCounts, plain_counts
@@ -40,10 +40,9 @@ def line(data: RunData, ranked: Sequence[Standing], lineup: Lineup, counts: Plai
     said = [first_line(data, lineup.baseline, level, alone=len(ranked) == 1)]
     told = _counted(counts)
     if told:
-        whose = (
-            f"{'Its one seed' if counts.seeds == 1 else f'Its median of {counts.seeds} seeds'} ({counts.record.seed})"
-        )
-        said.append(f"{whose if len(level) == 1 else f'{printable(best.variant)}, seed {counts.record.seed},'} {told}.")
+        model = "its one model" if counts.seeds == 1 else f"the median of its {counts.seeds} models"
+        whose = sentence(model) if len(level) == 1 else f"Of {printable(best.variant)}, {model}"
+        said.append(f"{whose} (seed {counts.record.seed}) {told}.")
     said += [*missed(counts), *guessed(data, best, counts)]
     # Of another winner, the first sentence says so.
     said += unbeaten(data, ranked, lineup.baseline) if best.variant == lineup.baseline else []
