@@ -31,12 +31,10 @@ def escape(text: str) -> str:
 
 def to_markdown(report: Report) -> str:
     """The whole report."""
-    lines = [f"# {escape(report.title)}", ""]
-    if report.headline is not None:
-        lines += _headline(report.headline)
-    lines += [escape(report.subtitle), ""]
+    lines = [f"# {escape(report.title)}", "", escape(report.subtitle), ""]
     if report.partial:
         lines += [f"**{escape(report.partial)}**", ""]
+    lines += _headline(report.headline) if report.headline is not None else []
     lines += ["## What was asked", "", *_list(report.asked), "", "## What came out", "", *_list(report.found), ""]
     if report.notices:
         lines += ["## To know first", "", *_list(report.notices), ""]

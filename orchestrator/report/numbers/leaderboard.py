@@ -22,7 +22,7 @@ from orchestrator.report.document.formatting import (
 )
 from orchestrator.report.numbers.predictions import Draws, VariantScores, read_scores, resample
 from orchestrator.report.numbers.run_data import RunData, read_run
-from orchestrator.report.numbers.verdicts import PicturesTest, corrected, test_pictures, verdict
+from orchestrator.report.numbers.verdicts import PicturesTest, compared_on_pictures, corrected, verdict
 from orchestrator.scoring.statistics import Comparison, Estimate, compare, estimate
 
 
@@ -149,7 +149,7 @@ def _pictures_test(data: RunData, ours: Drawn, baseline: Drawn) -> PicturesTest:
         return PicturesTest(reason=ours.reason)
     if baseline.kept is None:
         return PicturesTest(reason=f"of the baseline, {baseline.reason}")
-    return test_pictures(data.task, ours.kept, baseline.kept)
+    return compared_on_pictures(data.task, ours.kept, baseline.kept)
 
 
 def difference_draws(ours: Drawn, baseline: Drawn, metric: str) -> NDArray[np.float64] | None:

@@ -40,7 +40,7 @@ def name_of_test(task: Task) -> str:
     return "DeLong" if task == "detection" else "McNemar"
 
 
-def test_pictures(task: Task, ours: VariantScores, base: VariantScores) -> PicturesTest:
+def compared_on_pictures(task: Task, ours: VariantScores, base: VariantScores) -> PicturesTest:
     """One variant against the baseline by the scores that both gave the same pictures; not corrected yet."""
     if not ours.same_pictures(base) or ours.classes != base.classes:
         return PicturesTest(reason="its test pictures are not those of the baseline")

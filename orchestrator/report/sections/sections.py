@@ -7,7 +7,18 @@ from typing import Any
 
 import yaml
 
-from orchestrator.report.document.document import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
+from orchestrator.report.document.document import (
+    Block,
+    Chart,
+    Charts,
+    Code,
+    Facts,
+    Fold,
+    Listing,
+    Report,
+    Section,
+    Table,
+)
 from orchestrator.report.document.formatting import count, label, plural, printable, setting, words
 from orchestrator.report.figures.confusion_figure import confusion_chart
 from orchestrator.report.figures.importance import importance_frame
@@ -61,6 +72,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     check_columns(columns, [*data.metrics, *(ablation.lineup.metrics if ablation else ())])
     numbers |= ablation.frames if ablation else {}
     evaluated = [row for row in rows if row.estimates]
+    tests = pairwise_table(data, rows, data.baseline, "pairwise")
     detection = Detection(data, [row.variant for row in evaluated]) if data.task == "detection" else None
     if detection is not None:
         numbers |= detection.frames
@@ -69,7 +81,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
     results = [ablation.section if ablation else None, *results]
     sections = [
-        _leaderboard(data, evaluated, rows),
+        _leaderboard(data, evaluated, rows, tests),
         _side_by_side(data, evaluated),
         *results,
         _learning(data),
@@ -108,6 +120,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         frames=numbers,
         printed={
             **({"leaderboard": tables.leaderboard_tables(data, rows, columns)} if evaluated else {}),
+            **({"pairwise": [tests]} if tests is not None else {}),
             **({"ablation": [ablation.printed(columns)]} if ablation else {}),
         },
         parquets={"ablation": ablation.cells} if ablation else {},
@@ -127,7 +140,7 @@ def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing]) -> Section | None:
+def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing], tests: Table | None) -> Section | None:
     if not evaluated:
         return None
     blocks: list[Block] = [*tables.leaderboard_tables(data, rows)]
@@ -139,7 +152,6 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing])
         "out 0."
     )
     made = [text, *(HOW_DETECTION if data.task == "detection" else ())]
-    tests = pairwise_table(data, rows, data.baseline, "pairwise")
     folds = [Fold("How the numbers are made", [Listing(made)]), *([Fold(TITLE, [tests])] if tests is not None else [])]
     return Section("leaderboard", "Leaderboard", blocks=[*blocks, *folds])
 
