@@ -32,7 +32,7 @@ def seen_by_detector(make_detection_run: MakeRun, line: float, shade: int = 10) 
         pictures = np.full((len(labels), 12, 12, 3), 0, np.uint8)
         pictures += (shade * np.arange(len(labels), dtype=np.uint8))[:, None, None, None]
         maps = np.zeros((len(labels), 12, 12), np.float32)
-        samples = Samples(pictures, labels, builder.paths, ("normal", "anomaly"))
+        samples = Samples(pictures, labels, paths=builder.paths, classes=("normal", "anomaly"))
         galleries = heat_map_gallery(samples, Prediction(scores, maps), 0.0, 1.0)
         write_galleries(builder.run.gallery("pca", 0), galleries)
 
@@ -116,7 +116,7 @@ def test_a_classifier_shows_what_it_takes_for_what(make_run: MakeRun) -> None:
         scores, labels = kept["scores"], kept["labels"]
     classes = tuple(read_run(run).classes)
     pictures = np.zeros((len(labels), 12, 12, 3), np.uint8)
-    samples = Samples(pictures, labels, tuple(str(row) for row in range(len(labels))), classes)
+    samples = Samples(pictures, labels, paths=tuple(str(row) for row in range(len(labels))), classes=classes)
     write_galleries(run.gallery("pca_logistic", 0), confused_gallery(samples, Prediction(scores)))
     tiles, said = tiles_of(run)
     assert len(tiles) == 6
