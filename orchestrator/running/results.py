@@ -61,7 +61,7 @@ def result_text(folder: RunFolder) -> str:
 def _text(folder: RunFolder) -> str:
     result = result_json(folder)
     parts = []
-    if result["leaderboard"] or result["ablation"]:
+    if result["records"] and (result["leaderboard"] or result["ablation"]):
         data = read_run(folder)
         said, standing = verdict_of_run(data)
         parts += [said] if said else []

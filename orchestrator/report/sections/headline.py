@@ -60,5 +60,5 @@ def _spread(found: Found, counts: PlainCounts) -> str:
     if counts.seeds < 2:
         return ""
     if found.fewest == found.most:
-        return f" (the same with all {counts.seeds} seeds)"
+        return f" (the same with each of {counts.seeds} seeds)"
     return f" ({count(found.fewest)} to {count(found.most)} over {counts.seeds} seeds)"

@@ -29,7 +29,7 @@ from orchestrator.report.numbers import frames
 from orchestrator.report.numbers.hyperparameters import effect_frame, effects
 from orchestrator.report.numbers.leaderboard import Standing, leaderboard_frame, standings
 from orchestrator.report.numbers.leaderboard import evaluated as lineup
-from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section
@@ -50,6 +50,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
 
     `columns`: the metrics of the tables that papers quote; empty for all. InputError at one that the run does not hold.
     """
+    _check_columns(data, columns)
     rows = standings(data)
     searched = [effect for variant in data.variants for effect in effects(data, variant)]
     important = importances(data, searched)
@@ -69,7 +70,6 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     }
     numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
     ablation = Ablation(data, data.ablation) if data.ablation else None
-    check_columns(columns, [*data.metrics, *(ablation.lineup.metrics if ablation else ())])
     numbers |= ablation.frames if ablation else {}
     evaluated = [row for row in rows if row.estimates]
     tests = pairwise_table(data, rows, data.baseline, "pairwise")
@@ -129,13 +129,14 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     )
 
 
-def check_columns(columns: Sequence[str], known: Sequence[str]) -> None:
+def _check_columns(data: RunData, columns: Sequence[str]) -> None:
     """InputError at a metric that no evaluated model has."""
-    wrong = [name for name in columns if name not in known]
+    ablated = (record for records in data.ablated.values() for record in records)
+    known = list(dict.fromkeys([*data.metrics, *metrics_of_cells(data.metric, ablated)]))
+    wrong = [repr(printable(name)) for name in columns if name not in known]
     if wrong:
-        known = list(dict.fromkeys(known))
         raise InputError(
-            f"No evaluated model of this run has the metric {words([repr(printable(name)) for name in wrong])}. "
+            f"No evaluated model of this run has the metric {words(wrong)}. "
             + (f"--columns takes any of: {', '.join(map(printable, known))}." if known else "Nothing is evaluated yet.")
         )
 
