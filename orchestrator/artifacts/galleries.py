@@ -20,6 +20,14 @@ PAIRS = 6
 """Confused pairs of classes that are shown at most."""
 OF_A_PAIR = 4
 """Pictures that are shown of each."""
+ANOMALIES = (
+    "Anomalies of the test part by score: the worst, easiest to miss, at the left, the median in the middle, the best "
+    "at the right"
+)
+NORMALS = "Normal pictures of the test part with the highest scores: the likeliest false alarms"
+PICTURE, OVERLAY = "picture", "overlay"
+"""Rows of these two galleries."""
+CONFUSED = "Test pictures of the most confused pairs of classes, the most confident mistakes first"
 
 
 def write_galleries(folder: Path, galleries: Sequence[Gallery]) -> None:
@@ -58,30 +66,18 @@ def heat_map_gallery(
     if prediction.maps is None:
         return ()
     high = float(prediction.maps.max())
-    anomalies = np.flatnonzero(samples.labels == 1)
-    anomalies = anomalies[np.argsort(prediction.scores[anomalies], kind="stable")]
-    normals = np.flatnonzero(samples.labels == 0)
-    normals = normals[np.argsort(-prediction.scores[normals], kind="stable")]
-    groups = (
-        (
-            "Anomalies of the test part by score: the worst, easiest to miss, at the left, the median in the middle, "
-            "the best at the right",
-            _spread(anomalies, SHOWN - 1),
-        ),
-        ("Normal pictures of the test part with the highest scores: the likeliest false alarms", normals[:SHOWN]),
-    )
     galleries = []
-    for title, rows in groups:
+    for title, rows in shown_by_score(prediction.scores, samples.labels).items():
         if not len(rows):
             continue
         shown = samples.select(rows)
         pictures, maps = np.asarray(shown.pictures), prediction.maps[rows]
         found = [binary_mask(one, pixel_threshold) for one in maps]
         lines: list[tuple[str, NDArray[np.uint8]]] = [
-            ("picture", pictures),
+            (PICTURE, pictures),
             ("anomaly map", np.stack([heat_picture(one, (low, high)) for one in maps])),
             (
-                "overlay",
+                OVERLAY,
                 np.stack([overlay(picture, one, (low, high)) for picture, one in zip(pictures, maps, strict=True)]),
             ),
             (
@@ -96,6 +92,17 @@ def heat_map_gallery(
             lines.append(("true mask", _grey(truth)))
         galleries.append(Gallery(title, tuple(lines)))
     return tuple(galleries)
+
+
+def shown_by_score(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """By the gallery's title, the test pictures that stand in it from left to right.
+
+    `scores`, `labels` (N,): of the test part in its own order. By these a reader of the strips knows which is which.
+    """
+    anomalies, normals = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
+    anomalies = anomalies[np.argsort(scores[anomalies], kind="stable")]
+    normals = normals[np.argsort(-scores[normals], kind="stable")]
+    return {ANOMALIES: _spread(anomalies, SHOWN - 1), NORMALS: normals[:SHOWN]}
 
 
 def confused_gallery(samples: Samples, prediction: Prediction) -> tuple[Gallery, ...]:
@@ -121,9 +128,7 @@ def confused_gallery(samples: Samples, prediction: Prediction) -> tuple[Gallery,
             f"probability {certain}"
         )
         rows.append((label, samples.pictures[shown]))
-    return (
-        Gallery("Test pictures of the most confused pairs of classes, the most confident mistakes first", tuple(rows)),
-    )
+    return (Gallery(CONFUSED, tuple(rows)),)
 
 
 def _spread(rows: NDArray[np.int64], most: int = SHOWN) -> NDArray[np.int64]:

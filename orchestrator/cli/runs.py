@@ -95,13 +95,21 @@ def report(
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Write every figure as PDF, PNG and SVG, too; takes longer.")
     ] = True,
+    columns: Annotated[
+        str,
+        typer.Option(
+            metavar="METRIC,…",
+            help="The metrics in the LaTeX, Markdown and HTML tables of tables/, in this order; unset: all.",
+        ),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Write the report of a run as it stands."""
     from orchestrator.running.claim import open_run
     from orchestrator.running.run import write_report
 
-    write_report(run_folder, figures=figures)
+    chosen = [name.strip() for name in columns.split(",") if name.strip()]
+    write_report(run_folder, figures=figures, columns=chosen)
     _print_result(open_run(run_folder), as_json)
 
 

@@ -10,7 +10,9 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.document.spreadsheet import as_named
-from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
+from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text, standings
+from orchestrator.report.numbers.run_data import read_run
+from orchestrator.report.sections.verdict import verdict_of_run
 from orchestrator.running.claim import open_run
 from orchestrator.scoring.own_metrics import read_own
 
@@ -37,11 +39,15 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
     for record in read_records(folder.records):
         stage = counts.setdefault(record.stage, {})
         stage[record.status] = stage.get(record.status, 0) + 1
+    rows = []
+    if "evaluation" in counts:
+        data = read_run(folder)
+        rows = leaderboard_json(data, standings(data))["rows"]
     return {
         "run": str(folder.root),
         "report": str(page) if page.exists() else None,
         "records": counts,
-        "leaderboard": leaderboard_json(folder)["rows"] if "evaluation" in counts else [],
+        "leaderboard": rows,
         "ablation": _ablation(folder).to_dict(orient="records"),
     }
 
@@ -55,6 +61,10 @@ def result_text(folder: RunFolder) -> str:
 def _text(folder: RunFolder) -> str:
     result = result_json(folder)
     parts = []
+    if result["records"] and (result["leaderboard"] or result["ablation"]):
+        data = read_run(folder)
+        said, standing = verdict_of_run(data)
+        parts += [said] if said else []
     if result["ablation"]:
         frame = _ablation(folder)
         metric = frame["metric"].iloc[0]
@@ -63,7 +73,7 @@ def _text(folder: RunFolder) -> str:
         baseline = rows["variant"].iloc[0]
         parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
     if result["leaderboard"]:
-        parts.append(leaderboard_text(folder))
+        parts.append(leaderboard_text(data, standing))
         parts += _not_evaluated(folder, result["leaderboard"])
     elif not result["ablation"]:
         ended = ", ".join(

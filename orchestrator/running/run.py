@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,15 +144,16 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
     return run(experiment, run_folder, resume=True, until="evaluate", reporter=reporter)
 
 
-def write_report(run_folder: str | Path, *, figures: bool = True) -> Path:
+def write_report(run_folder: str | Path, *, figures: bool = True, columns: Sequence[str] = ()) -> Path:
     """Write the report of what the records of the run in `run_folder` hold so far; returns the path of its page.
 
-    `figures`: every figure also as PDF, PNG and SVG. InputError where the folder holds no run, no record, or no room.
+    `figures`: every figure also as PDF, PNG and SVG. `columns`: the metrics in the tables that papers quote, in this
+    order; empty for all. InputError where the folder holds no run, no record, no such metric, or no room.
     """
     folder = open_run(run_folder)
     from orchestrator.report.page import write_report as write
 
-    return write(folder, figures)
+    return write(folder, figures, columns)
 
 
 @contextmanager

@@ -121,6 +121,45 @@ class Strips:
     strips: Sequence[Strip]
 
 
+@dataclass(frozen=True)
+class Card:
+    """What one model does, in plain counts."""
+
+    title: str
+    lines: Sequence[str]
+    warnings: Sequence[str] = ()
+    """What speaks against it."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One picture with what is to be seen in it."""
+
+    label: str
+    detail: str
+    data: str
+    """A data URI of a PNG or JPEG."""
+    alt: str
+    width: int
+    height: int
+    exact: bool
+    """True where its pixels are shown as they are, enlarged without smoothing."""
+    tone: Literal["", "good", "bad"] = ""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands above all else: the verdict, the ranking as one figure, the winner in counts, what it sees."""
+
+    verdict: str
+    """Plain text that stands alone."""
+    chart: Chart | None = None
+    card: Card | None = None
+    tiles: Sequence[Tile] = ()
+    seen: str = ""
+    """What the tiles are, or why there are none."""
+
+
 Block = Table | Charts | Facts | Listing | Code | Fold | Strips
 
 
@@ -155,3 +194,4 @@ class Report:
     """Tables that papers quote, by name: each also as HTML, Markdown and LaTeX."""
     parquets: dict[str, pd.DataFrame] = field(default_factory=dict)
     """What is too wide for a CSV, by name."""
+    headline: Headline | None = None

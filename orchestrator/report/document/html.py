@@ -8,6 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from orchestrator.report.document.captions import captions_of
 from orchestrator.report.document.document import Block, Report, Table
 from orchestrator.report.document.formatting import joints
 from orchestrator.report.document.readout import axes_of
@@ -59,6 +60,7 @@ def _environment() -> Environment:
     environment.filters["breakable"] = breakable
     environment.filters["joints"] = joints
     environment.filters["axes"] = axes_of
+    environment.filters["captions"] = captions_of
     environment.tests["kind"] = _is_kind
     return environment
 

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.report.document.captions import short_caption
 from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import joints
 
@@ -130,13 +131,16 @@ def _floats(table: Table, label: str) -> str:
         else:
             floats.append([part])
     written = []
+    caption, notes = short_caption(table.caption)
     for place, parts in enumerate(floats):
         if place == 0:
-            # The list of tables gets a short caption: the whole one may hold what can't move there.
-            head = f"\\caption[{escape(table.name)}]{{{_breaking(table.caption)}}}\n\\label{{tab:{label}}}\n\\smallskip"
+            # The list of tables gets the name: the caption may hold what can't move there.
+            head = f"\\caption[{escape(table.name)}]{{{_breaking(caption)}}}\n\\label{{tab:{label}}}\n\\smallskip"
         else:
             head = "\\addtocounter{table}{-1}\n\\caption[]{Continued.}\n\\smallskip"
         body = "\n\\par\\medskip\n".join(part.text for part in parts)
+        if notes and place == len(floats) - 1:
+            body += f"\n\\par\\smallskip\n\\parbox{{\\linewidth}}{{\\raggedright {_breaking(notes)}}}"
         written.append(f"{_BEGIN}{head}\n{body}\n\\end{{table}}\n")
     return "\n".join(written)
 

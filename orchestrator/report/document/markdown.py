@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 
+from orchestrator.report.document.captions import captions_of
 from orchestrator.report.document.document import (
     Block,
+    Chart,
     Charts,
     Code,
     Facts,
     Fold,
+    Headline,
     Listing,
     Report,
     Strips,
@@ -31,6 +34,7 @@ def to_markdown(report: Report) -> str:
     lines = [f"# {escape(report.title)}", "", escape(report.subtitle), ""]
     if report.partial:
         lines += [f"**{escape(report.partial)}**", ""]
+    lines += _headline(report.headline) if report.headline is not None else []
     lines += ["## What was asked", "", *_list(report.asked), "", "## What came out", "", *_list(report.found), ""]
     if report.notices:
         lines += ["## To know first", "", *_list(report.notices), ""]
@@ -55,13 +59,30 @@ def _block(block: Block, level: int) -> list[str]:
         case Code():
             return _code(block.text)
         case Charts():
-            return [*(f"- Figure: {escape(f'{one.title}. {one.caption}')}" for one in block.charts), ""]
+            said = captions_of(block.charts)
+            lines = [_figure(one, own) for one, own in zip(block.charts, said.own, strict=True)]
+            return [*lines, "", *([escape(said.shared), ""] if said.shared else [])]
         case Strips():
             labels = "; ".join(f"{one.label} ({one.pictures})" for one in block.strips)
             return [f"- Pictures: {escape(f'{block.title}: {labels}')}", ""]
         case Fold():
             inner = [line for part in block.blocks for line in _block(part, level + 1)]
             return [f"{'#' * level} {escape(block.title)}", "", *inner]
+
+
+def _figure(chart: Chart, caption: str) -> str:
+    return f"- Figure: {escape(f'{chart.title}. {caption}'.rstrip())}"
+
+
+def _headline(one: Headline) -> list[str]:
+    lines = ["## Verdict", "", f"**{escape(one.verdict)}**", ""]
+    if one.card is not None:
+        lines += [f"### Best figure: {escape(one.card.title)}", "", *_list([*one.card.lines, *one.card.warnings]), ""]
+    if one.chart is not None:
+        lines += [_figure(one.chart, one.chart.caption), ""]
+    if one.tiles:
+        lines += [*(f"- Picture: {escape(tile.alt)}" for tile in one.tiles), ""]
+    return [*lines, escape(one.seen), ""] if one.seen else lines
 
 
 def _list(items: Sequence[str]) -> list[str]:

@@ -29,7 +29,9 @@ Named = Sequence[tuple[str, Chart]]
 
 def charts_of(report: Report) -> list[Chart]:
     """Every chart of the report that can be drawn again, in the order of the page."""
-    return [chart for section in report.sections for chart in _charts(section.blocks) if chart.figure is not None]
+    first = [report.headline.chart] if report.headline is not None and report.headline.chart is not None else []
+    others = (chart for section in report.sections for chart in _charts(section.blocks))
+    return [chart for chart in (*first, *others) if chart.figure is not None]
 
 
 def _charts(blocks: Iterable[Block]) -> Iterator[Chart]:

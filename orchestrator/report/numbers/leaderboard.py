@@ -18,11 +18,11 @@ from orchestrator.report.document.formatting import (
     label,
     number,
     on_validation,
-    p_value,
     printable,
 )
 from orchestrator.report.numbers.predictions import Draws, VariantScores, read_scores, resample
 from orchestrator.report.numbers.run_data import RunData, read_run
+from orchestrator.report.numbers.verdicts import PicturesTest, compared_on_pictures, corrected, verdict
 from orchestrator.scoring.statistics import Comparison, Estimate, compare, estimate
 
 
@@ -50,7 +50,10 @@ class Standing:
     estimates: dict[str, Estimate]
     """By metric, on the test part."""
     comparisons: dict[str, Comparison] = field(default_factory=dict)
-    """By metric; empty for the baseline itself and where there is none."""
+    """By metric; empty for the baseline itself and where there is none. Of the objective, the outcome is the verdict of
+    all tests (see `verdicts`)."""
+    pictures_test: PicturesTest | None = None
+    """On the same test pictures as the baseline; None for the baseline itself and where there is none."""
     seconds: float | None = None
     """Mean wall time of a cell."""
     gpu_seconds: float | None = None
@@ -100,6 +103,7 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
     pairs: dict[str, dict[str, tuple[dict[int, float], NDArray[np.float64] | None]]] = {
         metric: {} for metric in lineup.metrics
     }
+    tests: dict[str, PicturesTest] = {}
     # Only the baseline's draws are kept: those of many variants would fill the memory.
     for name, cells in lineup.cells.items():
         ours = baseline if name == lineup.baseline else drawn(data, cells)
@@ -111,6 +115,8 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
                 estimates[metric] = estimate(list(by_seed.values()), resampled, data.bounds_of(metric))
                 if name != lineup.baseline:
                     pairs[metric][name] = by_seed, difference_draws(ours, baseline, metric)
+        if name != lineup.baseline and cells and baseline.cells:
+            tests[name] = _pictures_test(data, ours, baseline)
         rows.append(
             Standing(
                 lineup.families[name],
@@ -118,6 +124,7 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
                 tuple(cell.seed for cell in cells),
                 estimates,
                 {},
+                None,
                 _mean([cell.seconds for cell in cells]),
                 _mean([cell.seconds * cell.gpus for cell in cells]),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
@@ -130,7 +137,19 @@ def measure(data: RunData, lineup: Lineup) -> list[Standing]:
         base = metric_by_seed(baseline.cells, metric)
         for name, comparison in (compare(variants, base, data.mode_of(metric)) if base else {}).items():
             found[name][metric] = comparison
-    return [replace(row, comparisons=found[row.variant]) for row in rows]
+    tests = corrected(tests)
+    for name, comparisons in found.items():
+        if data.metric in comparisons:
+            comparisons[data.metric] = verdict(comparisons[data.metric], tests.get(name), data.metric, data.task)
+    return [replace(row, comparisons=found[row.variant], pictures_test=tests.get(row.variant)) for row in rows]
+
+
+def _pictures_test(data: RunData, ours: Drawn, baseline: Drawn) -> PicturesTest:
+    if ours.kept is None:
+        return PicturesTest(reason=ours.reason)
+    if baseline.kept is None:
+        return PicturesTest(reason=f"of the baseline, {baseline.reason}")
+    return compared_on_pictures(data.task, ours.kept, baseline.kept)
 
 
 def difference_draws(ours: Drawn, baseline: Drawn, metric: str) -> NDArray[np.float64] | None:
@@ -161,7 +180,7 @@ def metric_by_seed(cells: Sequence[TrialRecord], metric: str) -> dict[int, float
     return {cell.seed: cell.metrics[metric] for cell in cells if metric in cell.metrics}
 
 
-def leaderboard_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
+def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
     """Columns: family, variant, n_seeds; each metric with its interval; then cost and the comparison."""
     table = []
     for row in rows:
@@ -210,10 +229,9 @@ def leaderboard(run: RunFolder) -> pd.DataFrame:
     return leaderboard_frame(data, standings(data))
 
 
-def leaderboard_json(run: RunFolder) -> dict[str, Any]:
-    """The ranking as plain JSON values; what is not known is null."""
-    data = read_run(run)
-    frame = leaderboard_frame(data, standings(data))
+def leaderboard_json(data: RunData, standing: Sequence[Standing]) -> dict[str, Any]:
+    """The ranking as plain JSON values, `standing` its rows, best first; what is not known is null."""
+    frame = leaderboard_frame(data, standing)
     rows = [
         {
             key: None if pd.isna(value) else getattr(value, "item", lambda value=value: value)()
@@ -225,10 +243,8 @@ def leaderboard_json(run: RunFolder) -> dict[str, Any]:
     return {"objective": objective, "baseline": data.baseline, "split": "test", "rows": rows}
 
 
-def leaderboard_text(run: RunFolder) -> str:
-    """The ranking for a terminal: plain text, a line a variant."""
-    data = read_run(run)
-    rows = standings(data)
+def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
+    """The ranking for a terminal: plain text, a line a variant. `rows`: best first."""
     if not any(row.seeds for row in rows):
         return _search_text(data)
     header = [
@@ -237,7 +253,6 @@ def leaderboard_text(run: RunFolder) -> str:
         f"{label(data.metric)} (test)",
         "95 % interval",
         "Δ to baseline",
-        "p (Holm)",
         "",
         "time a seed",
     ]
@@ -251,7 +266,6 @@ def leaderboard_text(run: RunFolder) -> str:
                 number(found.mean if found else None),
                 interval(found.low, found.high) if found else "",
                 number(comparison.difference.mean, signed=True) if comparison else "",
-                p_value(comparison.p_corrected) if comparison else "",
                 outcome(data, row).split(":")[0],
                 duration(row.seconds),
             ]

@@ -1,18 +1,20 @@
 """The ablation's part of the report: its section, its files of numbers, and every cell behind them."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
-from orchestrator.report.document.document import Block, Fold, Section, Table
+from orchestrator.report.document.document import Block, Charts, Fold, Section, Table
 from orchestrator.report.document.formatting import plural, printable, words
+from orchestrator.report.figures.ablation_figure import ablation_chart
 from orchestrator.report.numbers.frames import comparison_rows, flat
 from orchestrator.report.numbers.leaderboard import Standing, measure
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.sections.ablation_table import ablation_frame, ablation_table, lineup
-from orchestrator.report.sections.pairwise_section import PicturesTest, pairwise_frame, pairwise_table, pictures_tests
+from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame, pairwise_table
 
 _DESIGNS = {
     "one_factor": "One factor at a time is changed from the baseline.",
@@ -37,17 +39,22 @@ class Ablation:
         """What every format prints."""
         return ablation_table(self.data, self.plan, self.rows)
 
+    def printed(self, metrics: Sequence[str]) -> Table:
+        """What papers quote: the table, or that of just these metrics."""
+        return ablation_table(self.data, self.plan, self.rows, metrics) if metrics else self.table
+
     @cached_property
     def section(self) -> Section:
         """The table, which cells failed or are missing, and the tests on the same pictures."""
-        tests = pairwise_table(self.data, self.rows, self._tests, self.lineup.baseline, "ablation_pairwise")
+        tests = pairwise_table(self.data, self.rows, self.lineup.baseline, "ablation_pairwise")
         text = [f"{_DESIGNS[self.plan.design]} Each variant is trained with the same seeds."]
         missing = self._missing()
         if missing:
             text.append(f"Missing: {words(missing, 8)}.")
-        blocks: list[Block] = [self.table]
+        drawn = ablation_chart(self.data, self.rows, self.plan.variants[0].name)
+        blocks: list[Block] = [*([Charts([drawn])] if drawn is not None else []), self.table]
         if tests is not None:
-            blocks.append(Fold("Tests on the same test pictures", [tests]))
+            blocks.append(Fold(TITLE, [tests]))
         return Section("ablation", "Ablation", text, blocks)
 
     @cached_property
@@ -56,7 +63,7 @@ class Ablation:
         return {
             "ablation": ablation_frame(self.data, self.plan, self.rows),
             "ablation_comparisons": comparison_rows(self.rows, self.lineup.baseline),
-            "ablation_pairwise": pairwise_frame(self._tests, self.lineup.baseline, self.data.task),
+            "ablation_pairwise": pairwise_frame(self.rows, self.lineup.baseline, self.data.task),
         }
 
     @cached_property
@@ -93,10 +100,6 @@ class Ablation:
         for column in frame.columns:
             frame[column] = _one_type(frame[column])
         return frame
-
-    @cached_property
-    def _tests(self) -> dict[str, PicturesTest]:
-        return pictures_tests(self.data, self.lineup)
 
     def _missing(self) -> list[str]:
         """The variants of which a seed has no completed cell, and why."""

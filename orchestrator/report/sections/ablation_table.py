@@ -12,7 +12,8 @@ from orchestrator.report.document.formatting import label, number, p_value, plur
 from orchestrator.report.numbers.conclusions import conclusion, tests_made
 from orchestrator.report.numbers.leaderboard import Lineup, Standing
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
-from orchestrator.scoring.metric_table import metrics_of
+from orchestrator.report.numbers.verdicts import name_of_test
+from orchestrator.scoring.metric_table import METRICS, metrics_of
 
 MOST_FACTORS = 4
 
@@ -65,9 +66,10 @@ def printed_cell(row: Standing, metric: str) -> PrintedCell:
     )
 
 
-def ablation_table(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) -> Table:
-    """The whole table. A row without a completed cell has dashes."""
-    metrics = shown_metrics(data, [name for row in rows for name in row.estimates])
+def ablation_table(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metrics: Sequence[str] = ()) -> Table:
+    """The whole table, or that of just these `metrics`. A row without a completed cell has dashes."""
+    found = [name for row in rows for name in row.estimates]
+    metrics = [name for name in metrics if name in found] or shown_metrics(data, found)
     factors = _factors(data, plan)
     partial = any(len(row.seeds) < len(plan.seeds) for row in rows)
     printed = {(row.variant, metric): printed_cell(row, metric) for row in rows for metric in metrics}
@@ -118,7 +120,9 @@ def _factors(data: RunData, plan: AblationPlan) -> dict[str, dict[str, str]]:
     """Column -> variant -> level. With too many columns, one that says what each variant changes."""
     keys = list(dict.fromkeys([*plan.factors, *(key for variant in plan.variants for key in variant.changes)]))
     columns = {}
-    if len({variant.family for variant in plan.variants}) > 1:
+    # A family that is called as the row is says nothing more.
+    named = all(variant.family == variant.name for variant in plan.variants)
+    if len({variant.family for variant in plan.variants}) > 1 and not named:
         columns["Family"] = {variant.name: printable(variant.family) for variant in plan.variants}
     if len(keys) > MOST_FACTORS:
         changes = {
@@ -176,12 +180,20 @@ def _caption(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metric
         f"In brackets (Δ, p): Δ is the difference to {printable(base)}, paired by seed.",
         tests_made(rows, metrics),
         "Bold: best of a column. *: significant, that is, the corrected p is below .05 and the 95 % interval of the "
-        "difference leaves out 0; differences without one are not.",
+        f"difference leaves out 0{_stricter(data, rows)}; differences without one are not.",
         _budget(data, plan),
         _missing(data, plan, rows),
         conclusion(rows, base, data.metric, metrics),
     ]
     return " ".join(part for part in text if part) + data.caveat
+
+
+def _stricter(data: RunData, rows: Sequence[Standing]) -> str:
+    """What the objective's star needs more."""
+    row = METRICS.get(data.metric)
+    if not any(one.pictures_test is not None and one.pictures_test.tests for one in rows) or (row and row.pixel):
+        return ""
+    return f", and for {label(data.metric)} {name_of_test(data.task)}'s test on the same pictures shows it, too"
 
 
 def _budget(data: RunData, plan: AblationPlan) -> str:

@@ -1,28 +1,16 @@
 """What the models see: picture strips that evaluated models left, checked, made small, and put into the page."""
 
-import base64
-import io
 import json
-import re
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from orchestrator.report.document.document import Block, Charts, Code, Fold, Listing, Section, Strip, Strips, Table
 from orchestrator.report.document.formatting import plural, printable, words
 from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.sections.strip_files import encoded_picture, opened_strip
 
-FILE_NAME = re.compile(r"[0-9]+-[0-9]+\.png")
-MOST_BYTES = 2 * 2**20
-"""Of one strip's file."""
-MOST_PIXELS = 1 << 24
-SMALL = 96
-"""Pictures up to this width are shown exactly as they are, enlarged by whole dots."""
-LARGEST = 192
-"""Larger pictures are shown at most this wide or high."""
 MOST_STRIPS = 12
 """Of one gallery."""
 LARGEST_PAGE = 4_800_000
@@ -138,55 +126,13 @@ def _read(data: RunData, variant: str, remarks: list[str]) -> list[_Gallery]:
     return galleries
 
 
-def _strip(folder: Any, row: Any, title: str) -> tuple[Strip | None, str]:
+def _strip(folder: Path, row: Any, title: str) -> tuple[Strip | None, str]:
     """One strip of K pictures, or the reason why not."""
-    if not isinstance(row, dict):
-        return None, "its entry in gallery.json is no object"
-    name, pictures, label = row.get("file"), row.get("count"), printable(row.get("label", ""))
-    if not isinstance(name, str) or FILE_NAME.fullmatch(name) is None:
-        return None, f"{printable(name)!r} is not a name such as 0-0.png"
-    if not isinstance(pictures, int) or isinstance(pictures, bool) or not 1 <= pictures <= 64:
-        return None, f"{name} says it holds {printable(pictures)} pictures"
-    try:
-        path = folder / name
-        if path.is_symlink() or not path.is_file():
-            return None, f"{name} is no file"
-        if path.stat().st_size > MOST_BYTES:
-            return None, f"{name} is larger than {MOST_BYTES >> 20} MB"
-        image = _opened(path.read_bytes())
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        return None, f"{name} is no PNG that can be shown ({printable(error)})"
-    if image.width % pictures:
-        return None, f"{name} is {image.width} pixels wide, which {pictures} pictures can't share"
+    opened, reason = opened_strip(folder, row)
+    if opened is None:
+        return None, reason
+    image, pictures, label = opened
     width, height = image.width // pictures, image.height
-    exact = max(width, height) <= SMALL
-    shrunk = _shrunk(image, pictures)
-    buffer = io.BytesIO()
-    if exact:
-        image.save(buffer, format="PNG", optimize=True)
-    else:
-        shrunk.save(buffer, format="JPEG", quality=88)
-    kind = "png" if exact else "jpeg"
-    encoded = f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    encoded, exact = encoded_picture(image, pictures)
     alt = f"{title}: {label}, {plural(pictures, 'picture')} side by side"
     return Strip(label, alt, encoded, pictures, width, height, exact), ""
-
-
-def _opened(content: bytes) -> Image.Image:
-    """The picture as RGB, made anew from its pixels alone. ValueError where it is no PNG of a sensible size."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"{image.width} × {image.height} pixels are too many")
-            return image.convert("RGB")
-
-
-def _shrunk(image: Image.Image, pictures: int) -> Image.Image:
-    """Each picture at most LARGEST wide and high."""
-    width, height = image.width // pictures, image.height
-    factor = min(1.0, LARGEST / max(width, height))
-    if factor == 1.0:
-        return image
-    size = (max(1, round(width * factor)) * pictures, max(1, round(height * factor)))
-    return image.resize(size, Image.Resampling.LANCZOS)

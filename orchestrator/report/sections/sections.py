@@ -2,11 +2,24 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.experiment.yaml_text import write_yaml
-from orchestrator.report.document.document import Block, Chart, Charts, Code, Facts, Fold, Listing, Report, Section
+from orchestrator.report.document.document import (
+    Block,
+    Chart,
+    Charts,
+    Code,
+    Facts,
+    Fold,
+    Listing,
+    Report,
+    Section,
+    Table,
+)
 from orchestrator.report.document.formatting import count, label, plural, printable, setting, words
+from orchestrator.report.figures.confusion_figure import confusion_chart
 from orchestrator.report.figures.importance import importance_frame
 from orchestrator.report.figures.learning_figures import loss_chart, metric_chart
 from orchestrator.report.figures.pareto import trade_off_charts
@@ -14,22 +27,29 @@ from orchestrator.report.figures.search_figures import history_chart
 from orchestrator.report.numbers import frames
 from orchestrator.report.numbers.hyperparameters import effect_frame, effects
 from orchestrator.report.numbers.leaderboard import Standing, leaderboard_frame, standings
-from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.leaderboard import evaluated as lineup
+from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section
 from orchestrator.report.sections.data_section import data_section
 from orchestrator.report.sections.detection_sections import Detection, how_detection
 from orchestrator.report.sections.galleries import LARGEST_PAGE, ROOM, gallery_section, size_of
-from orchestrator.report.sections.pairwise_section import pairwise_section
+from orchestrator.report.sections.headline import headline
+from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame, pairwise_table
 from orchestrator.report.sections.progress import missing
 from orchestrator.report.sections.search_sections import hyperparameter_section, importances
 from orchestrator.report.sections.summary import ablation_found, asked, found, notices, only_ablation
 from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
+from trainables.errors import InputError
 
 
-def build_report(data: RunData) -> Report:
-    """The whole report of a run. A section without anything to show says so or is left out."""
+def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
+    """The whole report of a run. A section without anything to show says so or is left out.
+
+    `columns`: the metrics of the tables that papers quote; empty for all. InputError at one that the run does not hold.
+    """
+    _check_columns(data, columns)
     rows = standings(data)
     searched = [effect for variant in data.variants for effect in effects(data, variant)]
     important = importances(data, searched)
@@ -47,19 +67,20 @@ def build_report(data: RunData) -> Report:
         "failures": frames.failure_frame(data),
         "facts": frames.fact_frame(data),
     }
-    pairwise, numbers["pairwise"] = pairwise_section(data, rows)
+    numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
     ablation = Ablation(data, data.ablation) if data.ablation else None
     numbers |= ablation.frames if ablation else {}
     evaluated = [row for row in rows if row.estimates]
+    tests = pairwise_table(data, rows, data.baseline, "pairwise")
     detection = Detection(data, [row.variant for row in evaluated]) if data.task == "detection" else None
     if detection is not None:
         numbers |= detection.frames
         results: list[Section | None] = [*detection.results]
     else:
         results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
-    results = [pairwise, ablation.section if ablation else None, *results]
+    results = [ablation.section if ablation else None, *results]
     sections = [
-        _leaderboard(data, evaluated, rows),
+        _leaderboard(data, evaluated, rows, tests),
         _side_by_side(data, evaluated),
         *results,
         _learning(data),
@@ -71,35 +92,55 @@ def build_report(data: RunData) -> Report:
         detection.audit if detection else audit_section(data, None),
         _provenance(data, numbers),
     ]
-    names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM)
+    alone = ablation is not None and only_ablation(data)
+    answer = [] if alone else found(data, rows)
+    changed = ablation_found(data, ablation.rows, ablation.lineup.baseline) if ablation else []
+    ranked = (ablation.rows, ablation.lineup) if ablation and alone else (rows, lineup(data))
+    first = headline(data, *ranked, nothing=[*answer, *changed][0])
+    taken = sum(len(one.data) for one in first.tiles)
+    names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM) - taken
     sections.insert(2 + len(results), gallery_section(data, names, room))
     cells = [*data.completed.values(), *data.ablated.values()]
     # An ablation shares cells with the evaluation.
     done = len({(one.variant, one.seed) for records in cells for one in records if one.status == "completed"})
-    if ablation and only_ablation(data):
-        title, answer = f"Ablation of {printable(ablation.plan.baseline)}", []
+    if ablation and alone:
+        title = f"Ablation of {printable(ablation.plan.baseline)}"
     else:
         title = f"Comparison of {words([printable(name) for name in data.variants], 3)}"
-        answer = found(data, rows)
     return Report(
         title=title,
         subtitle=f"Run {printable(data.run.root.resolve().name)}: {plural(done, 'evaluated model')}, "
         f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
         asked=asked(data),
-        found=[*answer, *(ablation_found(data, ablation.rows, ablation.lineup.baseline) if ablation else ())],
+        # The first is part of the headline.
+        found=[*answer, *changed][1:],
         notices=[*(detection.notices if detection else ()), *notices(data, rows)],
         sections=[section for section in sections if section is not None],
         frames=numbers,
         printed={
-            **({"leaderboard": tables.leaderboard_tables(data, rows)} if evaluated else {}),
-            **({"ablation": [ablation.table]} if ablation else {}),
+            **({"leaderboard": tables.leaderboard_tables(data, rows, columns)} if evaluated else {}),
+            **({"pairwise": [tests]} if tests is not None else {}),
+            **({"ablation": [ablation.printed(columns)]} if ablation else {}),
         },
         parquets={"ablation": ablation.cells} if ablation else {},
         partial=missing(data),
+        headline=first,
     )
 
 
-def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing]) -> Section | None:
+def _check_columns(data: RunData, columns: Sequence[str]) -> None:
+    """InputError at a metric that no evaluated model has."""
+    ablated = (record for records in data.ablated.values() for record in records)
+    known = list(dict.fromkeys([*data.metrics, *metrics_of_cells(data.metric, ablated)]))
+    wrong = [repr(printable(name)) for name in columns if name not in known]
+    if wrong:
+        raise InputError(
+            f"No evaluated model of this run has the metric {words(wrong)}. "
+            + (f"--columns takes any of: {', '.join(map(printable, known))}." if known else "Nothing is evaluated yet.")
+        )
+
+
+def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing], tests: Table | None) -> Section | None:
     if not evaluated:
         return None
     blocks: list[Block] = [*tables.leaderboard_tables(data, rows)]
@@ -107,11 +148,12 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing])
         "The interval's half-width is √(a² + b²): a = t(.975, S − 1) · s / √S for training with another of S seeds, "
         f"b = 1.96 · the bootstrap standard error ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for "
         "testing on other pictures. Intervals are cut at the "
-        "metric's bounds. A difference counts as significant where the corrected p is below .05 and the interval of "
-        "the difference leaves out 0."
+        "metric's bounds. A difference counts as significant where both tests below show it and its interval leaves "
+        "out 0."
     )
     made = [text, *(how_detection(data) if data.task == "detection" else ())]
-    return Section("leaderboard", "Leaderboard", blocks=[*blocks, Fold("How the numbers are made", [Listing(made)])])
+    folds = [Fold("How the numbers are made", [Listing(made)]), *([Fold(TITLE, [tests])] if tests is not None else [])]
+    return Section("leaderboard", "Leaderboard", blocks=[*blocks, *folds])
 
 
 def _side_by_side(data: RunData, evaluated: list[Standing]) -> Section | None:
@@ -130,19 +172,24 @@ def _classes(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) 
 
 def _confusion(data: RunData, evaluated: list[Standing], numbers: dict[str, Any]) -> Section | None:
     folds: list[Block] = []
+    charts: list[Chart] = []
     for row in evaluated:
+        counted = frames.confusion_counts(data, row.variant)
+        if counted is not None and len(counted[0]) <= class_tables.MOST_CLASSES:
+            charts.append(confusion_chart(row.variant, *counted, f"confusion{len(charts)}"))
         matrix = class_tables.confusion_table(data, row.variant)
         pairs = class_tables.confused_table(numbers["confusion"], row.variant)
-        blocks = [block for block in (matrix, pairs) if block is not None]
-        if blocks:
-            folds.append(Fold(printable(row.variant), blocks, opened=not folds))
+        counted_in = [block for block in (matrix, pairs) if block is not None]
+        if counted_in:
+            folds.append(Fold(f"{printable(row.variant)} in numbers", counted_in, opened=not folds))
     too_many = len(data.classes) > class_tables.MOST_CLASSES
     text = (
         f"{len(data.classes)} classes are too many for a matrix here; it is in tables/confusion.csv."
         if too_many
         else ""
     )
-    return Section("confusion", "Confusion", [text] if text else [], folds) if folds else None
+    blocks: list[Block] = [*([Charts(charts)] if charts else []), *folds]
+    return Section("confusion", "Confusion", [text] if text else [], blocks) if blocks else None
 
 
 def _learning(data: RunData) -> Section | None:

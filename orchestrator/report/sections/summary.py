@@ -11,7 +11,6 @@ from orchestrator.report.document.formatting import (
     label,
     number,
     on_validation,
-    p_value,
     plural,
     printable,
     words,
@@ -86,7 +85,7 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
         return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
     best = ranked[0]
     level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
-    lines = [_first_line(data, data.baseline, level, alone=len(ranked) == 1)]
+    lines = [first_line(data, data.baseline, level, alone=len(ranked) == 1)]
     lines += _comparison_lines(data, data.baseline, ranked)
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
@@ -113,11 +112,11 @@ def ablation_found(data: RunData, rows: Sequence[Standing], baseline: str | None
     if not ranked:
         return ["Ablation: no variant has a figure on the test part yet."]
     level = [row for row in ranked if row.estimates[data.metric].mean == ranked[0].estimates[data.metric].mean]
-    lines = [f"Ablation: {_first_line(data, baseline, level, alone=len(ranked) == 1)}"]
+    lines = [f"Ablation: {first_line(data, baseline, level, alone=len(ranked) == 1)}"]
     return lines + _comparison_lines(data, baseline, ranked)
 
 
-def _first_line(data: RunData, baseline: str | None, level: Sequence[Standing], alone: bool) -> str:
+def first_line(data: RunData, baseline: str | None, level: Sequence[Standing], alone: bool) -> str:
     """Who has the best mean; that it comes first only where it is the baseline, or significantly better than it."""
     best, top = level[0], level[0].estimates[data.metric]
     first, metric = words([printable(row.variant) for row in level]), label(data.metric)
@@ -164,15 +163,9 @@ def _comparison_line(data: RunData, baseline: str | None, row: Standing) -> str:
         return f"{name} against {base}: {measured}; {one.explanation}."
     if one.outcome == "not significant":
         reason = one.explanation.partition(": ")[2]
-        text = f"{name} does not differ significantly from {base}: {measured}, p\u00a0{_equals(one.p_corrected)}"
+        text = f"{name} does not differ significantly from {base}: {measured}"
         return f"{text}; {reason}." if reason else f"{text}."
-    return f"{name} is significantly {one.outcome} than {base}: {measured}, p\u00a0{_equals(one.p_corrected)}."
-
-
-def _equals(p: float | None) -> str:
-    text = p_value(p)
-    # No-break spaces keep `p = 0.002` on one line.
-    return (text if text.startswith("<") else f"= {text}").replace(" ", "\u00a0")
+    return f"{name} is significantly {one.outcome} than {base}: {measured}."
 
 
 def _search_lines(data: RunData) -> list[str]:

@@ -14,23 +14,29 @@ from orchestrator.report.document.formatting import (
     interval,
     label,
     number,
-    p_value,
     plural,
     printable,
     setting,
     watt_hours,
 )
-from orchestrator.report.numbers.conclusions import conclusion, tests_made
+from orchestrator.report.numbers.conclusions import conclusion
 from orchestrator.report.numbers.leaderboard import Standing, outcome
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 60
 
 
-def leaderboard_tables(data: RunData, rows: Sequence[Standing]) -> list[Table]:
-    """The ranking, and every metric where there are several."""
+def leaderboard_tables(data: RunData, rows: Sequence[Standing], metrics: Sequence[str] = ()) -> list[Table]:
+    """The ranking, and every metric, or just `metrics`, where that says more."""
     found = [leaderboard_table(data, rows)]
-    return [*found, metrics_table(data, [row for row in rows if row.estimates])] if len(data.metrics) > 1 else found
+    shown = [name for name in metrics or data.metrics if name in data.metrics]
+    more = set(shown) - {data.metric}
+    return [*found, metrics_table(data, [row for row in rows if row.estimates], shown)] if more else found
+
+
+def says_more(rows: Sequence[Standing]) -> bool:
+    """Whether a column of families says more than that of the variants' names."""
+    return any(row.family != row.variant for row in rows)
 
 
 def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
@@ -38,6 +44,7 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
     metric = data.metric
     bars = _bars(data, rows)
     printed = []
+    families = says_more(rows)
     for rank, row in enumerate(rows, start=1):
         found, comparison = row.estimates.get(metric), row.comparisons.get(metric)
         words = comparison.outcome if comparison else outcome(data, row)
@@ -48,11 +55,10 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         printed.append(
             [
                 TableCell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
-                TableCell(printable(row.family)),
+                *([TableCell(printable(row.family))] if families else []),
                 TableCell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
                 TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
                 TableCell(change, span),
-                TableCell(p_value(comparison.p_corrected) if comparison else ""),
                 TableCell(words, tone=tone),
                 TableCell(str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
@@ -60,16 +66,16 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         )
     columns = [
         "Variant",
-        "Family",
+        *(["Family"] if families else []),
         label(metric),
         "95 % interval",
         "Δ to baseline",
-        "p (Holm)",
-        "Outcome",
+        "Verdict",
         "Seeds",
         "Time a seed",
     ]
-    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, frozenset({2, 5, 7, 8}))
+    numeric = frozenset(columns.index(name) for name in (label(metric), "Seeds", "Time a seed"))
+    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric)
 
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
@@ -81,10 +87,9 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
     if data.baseline is not None:
         text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
         text += " Where intervals are drawn, the dashed line is the baseline."
-    made = tests_made(rows, [data.metric])
-    return " ".join([text, *([made] if made else []), conclusion(rows, data.baseline, data.metric, [data.metric])]) + (
-        data.caveat
-    )
+    if any(row.comparisons for row in rows):
+        text += " The tests behind each verdict are in tables/pairwise.csv."
+    return " ".join([text, conclusion(rows, data.baseline, data.metric, [data.metric])]) + (data.caveat)
 
 
 def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:
@@ -104,18 +109,19 @@ def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, flo
     return {name: (share(one.low), share(one.mean), share(one.high), reference) for name, one in found.items()}
 
 
-def metrics_table(data: RunData, rows: Sequence[Standing]) -> Table:
-    """Every metric with its interval."""
+def metrics_table(data: RunData, rows: Sequence[Standing], metrics: Sequence[str]) -> Table:
+    """These metrics with their intervals."""
     printed = []
     for row in rows:
         cells = [TableCell(printable(row.variant))]
-        for metric in data.metrics:
+        for metric in metrics:
             found = row.estimates.get(metric)
             span = interval(found.low, found.high) if found else ""
             cells.append(TableCell(number(found.mean if found else None), span))
         printed.append(cells)
-    caption = f"Every metric on the test part: mean over seeds and its 95 % interval.{data.caveat}"
-    columns = ["Variant", *(label(name) for name in data.metrics)]
+    which = "Every metric" if len(metrics) == len(data.metrics) else "Metrics"
+    caption = f"{which} on the test part: mean over seeds and its 95 % interval.{data.caveat}"
+    columns = ["Variant", *(label(name) for name in metrics)]
     return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
 
 

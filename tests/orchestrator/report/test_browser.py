@@ -215,6 +215,26 @@ def test_a_phone_needs_no_sideways_scroll_and_keeps_the_first_column(browser: An
     found.page.close()
 
 
+def test_nothing_is_cut_off_at_a_small_desk(browser: Any, whole_run: RunFolder, whole_detection_run: RunFolder) -> None:
+    cut_off = """() => [...document.querySelectorAll(".scroll")].filter(one => one.scrollWidth > one.clientWidth)
+        .map(one => one.getAttribute("aria-label"))"""
+    for run in (whole_run, whole_detection_run):
+        found = opened(browser, run, viewport={"width": 1280, "height": 900})
+        found.page.get_by_role("button", name="Open all folds").click()
+        assert found.page.evaluate(cut_off) == []
+        found.page.close()
+
+
+def test_the_verdict_is_where_the_eye_is(desk: Opened) -> None:
+    """The line, the figure and the card within the first screen; two figures fill their row."""
+    for what in (".verdict", ".first figure", ".winner"):
+        box = desk.page.locator(what).bounding_box()
+        assert box["y"] + box["height"] < 900, what
+    row = desk.page.locator("#families .charts").bounding_box()
+    last = desk.page.locator("#families .charts figure").last.bounding_box()
+    assert last["x"] + last["width"] == pytest.approx(row["x"] + row["width"], abs=1)
+
+
 def test_it_is_whole_without_its_script(browser: Any, whole_run: RunFolder) -> None:
     found = opened(browser, whole_run, java_script_enabled=False)
     assert found.page.locator("h2").count() > 8

@@ -8,7 +8,8 @@ import pytest
 from builders.pages import Page
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import leaderboard_text
+from orchestrator.report.numbers.leaderboard import leaderboard_text, standings
+from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.page import write_report
 
 MakeRun = Callable[..., RunFolder]
@@ -22,7 +23,7 @@ def test_a_whole_run(whole_detection_run: RunFolder) -> None:
     run = whole_detection_run
     found = Page((run.report / "index.html").read_text(encoding="utf-8"))
     assert found.sections == [
-        "summary", "leaderboard", "families", "pairwise", "thresholds", "scores", "kinds", "gallery", "learning",
+        "verdict", "summary", "leaderboard", "families", "thresholds", "scores", "kinds", "gallery", "learning",
         "search", "hyperparameters", "cost", "failures", "data", "audit", "provenance",
     ]  # fmt: skip
     for words in (
@@ -46,7 +47,8 @@ def test_a_whole_run(whole_detection_run: RunFolder) -> None:
     assert {"leaderboard", "thresholds", "per_kind", "comparisons"} <= names
     ids = [attributes["id"] for _, attributes in found.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert "vae" in leaderboard_text(run)
+    data = read_run(run)
+    assert "vae" in leaderboard_text(data, standings(data))
 
 
 def test_the_page_stands_alone_with_its_pictures(whole_detection_run: RunFolder) -> None:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -37,7 +38,7 @@ def seen(run: RunFolder) -> Page:
 def test_a_whole_run(whole_run: RunFolder) -> None:
     run, found = whole_run, seen(whole_run)
     assert found.sections == [
-        "summary", "leaderboard", "families", "pairwise", "classes", "confusion", "learning", "search",
+        "verdict", "summary", "leaderboard", "families", "classes", "confusion", "learning", "search",
         "hyperparameters", "cost", "failures", "data", "audit", "provenance",
     ]  # fmt: skip
     for words in (
@@ -219,6 +220,29 @@ def test_many_classes_go_to_the_csv(make_run: MakeRun) -> None:
     found = read(run)
     assert "40 classes are too many for a matrix here" in found.text
     assert len(pd.read_csv(run.report / "tables" / "confusion.csv")) == 2 * 40 * 40
+
+
+def test_chosen_metrics_are_the_columns_that_papers_quote(whole_run: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(shutil.copytree(whole_run.root, tmp_path / "run"))
+    page = (run.report / "index.html").read_bytes()
+    write_report(run, figures=False, columns=["log_loss", "accuracy"])
+    for suffix in ("tex", "md"):
+        text = (run.report / "tables" / f"leaderboard.{suffix}").read_text(encoding="utf-8")
+        assert "log loss" in text
+        assert text.index("log loss") < text.index("accuracy")
+        assert "macro recall" not in text
+    assert (run.report / "index.html").read_bytes() == page
+    write_report(run, figures=False, columns=["macro_f1"])
+    assert "accuracy" not in (run.report / "tables" / "leaderboard.tex").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match=r"'speed'\. --columns takes any of: macro_f1, accuracy"):
+        write_report(run, figures=False, columns=["accuracy", "speed"])
+
+
+def test_a_family_that_is_the_rows_name_has_no_column(make_run: MakeRun) -> None:
+    run = make_run(variants={"pca_logistic": 0.4, "plot_classifier": 0.9}, search=0, seeds=(0,))
+    write_report(run, figures=False)
+    for name in ("leaderboard.tex", "leaderboard.md"):
+        assert "Family" not in (run.report / "tables" / name).read_text(encoding="utf-8")
 
 
 def test_an_unwritable_folder_is_bad_input(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:

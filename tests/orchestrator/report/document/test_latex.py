@@ -62,6 +62,18 @@ def test_no_character_of_any_plane_reaches_latex_as_it_is() -> None:
         assert escape(chr(start)).isascii()
 
 
+@pytest.mark.parametrize("caption", ["Short.", "Some words stand here. " * 30, "word " * 90, " ".join(NASTY)])
+def test_a_float_has_a_short_caption_and_the_rest_as_notes(caption: str) -> None:
+    table = Table("t", caption.strip(), ["Name", "x"], [[TableCell("a"), TableCell("1")]], frozenset({1}))
+    text = to_latex([table], "t")
+    printed = text[text.index("\\caption[t]{") + 12 : text.index("\\label{tab:t}")]
+    assert len(printed.replace("\\allowbreak{}", "").split()) <= 41
+    long = len(caption.split()) > 40
+    assert ("\\parbox{\\linewidth}" in text) == long
+    if long:
+        assert text.index("\\bottomrule") < text.index("\\parbox{\\linewidth}") < text.index("\\end{table}")
+
+
 def nasty_table() -> Table:
     rows = [
         [

@@ -18,7 +18,7 @@ from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.records import append_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.document import Report, Table, TableCell
-from orchestrator.report.document.formatting import number, p_value
+from orchestrator.report.document.formatting import number
 from orchestrator.report.document.table_files import table_files
 from orchestrator.report.folder import to_csv
 from orchestrator.report.numbers.leaderboard import leaderboard_frame, standings
@@ -245,7 +245,7 @@ def _leaderboard_csv_agrees(grids: list[Grid], text: str) -> None:
         assert line[3] == f"[{between(row, first)}]"
         if row["difference"]:
             assert line[4] == f"{number(value(row, 'difference'), signed=True)} [{between(row, 'difference', True)}]"
-            assert line[5] == p_value(value(row, "p_holm"))
+            assert line[5] == row["outcome"].removeprefix("significantly ").partition(":")[0]
     keys = [key for key in next(iter(rows.values())) if f"{key}_low" in rows[ranking[1][0]] and key != "difference"]
     for line in metrics[1:]:
         row = rows[line[0]]

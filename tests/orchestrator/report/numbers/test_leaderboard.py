@@ -11,11 +11,16 @@ from scipy import stats
 
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import leaderboard, leaderboard_json, leaderboard_text, standings
-from orchestrator.report.numbers.run_data import read_run
+from orchestrator.report.numbers.leaderboard import Standing, leaderboard, leaderboard_json, leaderboard_text, standings
+from orchestrator.report.numbers.run_data import RunData, read_run
 from orchestrator.scoring.metric_table import METRICS, metrics_of
 
 MakeRun = Callable[..., RunFolder]
+
+
+def ranked(run: RunFolder) -> tuple[RunData, list[Standing]]:
+    data = read_run(run)
+    return data, standings(data)
 
 
 def values(run: RunFolder, variant: str, metric: str) -> list[float]:
@@ -98,14 +103,14 @@ def test_search_only_has_no_test_numbers(make_run: MakeRun) -> None:
     frame = leaderboard(run)
     assert list(frame["n_seeds"]) == [0, 0]
     assert not any(name in frame.columns for name in METRICS)
-    text = leaderboard_text(run)
+    text = leaderboard_text(*ranked(run))
     assert "Nothing has been evaluated on the test part yet" in text
     assert "(validation)" in text
 
 
 def test_json_is_plain(make_run: MakeRun) -> None:
     run = make_run(seeds=(0,))
-    read = json.loads(json.dumps(leaderboard_json(run), allow_nan=False))
+    read = json.loads(json.dumps(leaderboard_json(*ranked(run)), allow_nan=False))
     assert read["objective"] == {"metric": "macro_f1", "mode": "max"}
     assert read["baseline"] == "pca_logistic"
     assert read["rows"][0]["variant"] == "resnet18"
@@ -115,6 +120,6 @@ def test_json_is_plain(make_run: MakeRun) -> None:
 
 def test_text_says_not_significant(make_run: MakeRun) -> None:
     run = make_run(variants={"pca_logistic": 0.5, "pca_again": 0.5})
-    lines = leaderboard_text(run).splitlines()
+    lines = leaderboard_text(*ranked(run)).splitlines()
     assert len(lines) == 3
-    assert "not significant" in leaderboard_text(run)
+    assert "not significant" in leaderboard_text(*ranked(run))

@@ -325,7 +325,11 @@ def test_a_run_that_holds_only_an_ablation_says_what_it_asked_and_found(make_abl
     assert report.title.startswith("Ablation of ")
     assert report.asked[0].startswith("Ablate ")
     assert not any(line.startswith("Search:") for line in report.asked)
-    assert report.found[0].startswith("Ablation: ")
+    assert report.headline is not None
+    assert report.headline.verdict.startswith("pca_half comes first with a mean macro F1 of")
+    assert report.headline.card is not None
+    assert report.headline.card.lines[0].startswith("Right on ")
+    assert report.found[0].startswith("pca_half is significantly better than pca_full")
     assert "no ranking" not in " ".join(report.found)
     assert not any("partial" in line for line in report.notices)
     assert "orchestrate ablate" in to_markdown(report)

@@ -14,7 +14,8 @@ from PIL import Image
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.document import Chart, Charts, Fold, Listing, Section, Strips
 from orchestrator.report.numbers.run_data import read_run
-from orchestrator.report.sections.galleries import MOST_BYTES, gallery_section, size_of
+from orchestrator.report.sections.galleries import gallery_section, size_of
+from orchestrator.report.sections.strip_files import MOST_BYTES
 
 MakeRun = Callable[..., RunFolder]
 

@@ -8,17 +8,17 @@ import pytest
 from scipy import stats
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import evaluated, standings
+from orchestrator.report.numbers.leaderboard import standings
 from orchestrator.report.numbers.run_data import read_run
-from orchestrator.report.sections.pairwise_section import PicturesTest, pairwise_section, pairwise_table, pictures_tests
+from orchestrator.report.numbers.verdicts import PicturesTest
+from orchestrator.report.sections.pairwise_section import pairwise_frame, pairwise_table
 from orchestrator.scoring.paired_tests import delong
 
 MakeRun = Callable[..., RunFolder]
 
 
 def results_of(run: RunFolder) -> dict[str, PicturesTest]:
-    data = read_run(run)
-    return pictures_tests(data, evaluated(data))
+    return {row.variant: row.pictures_test for row in standings(read_run(run)) if row.pictures_test is not None}
 
 
 def rewrite(run: RunFolder, variant: str, seed: int, **arrays: Any) -> None:
@@ -65,12 +65,12 @@ def test_detectors_by_delong(make_detection_run: MakeRun) -> None:
 
 def test_the_section(make_detection_run: MakeRun) -> None:
     data = read_run(make_detection_run(pictures=60, search=0))
-    section, frame = pairwise_section(data, standings(data))
-    assert section is not None
-    table = section.blocks[0]
-    assert list(table.columns)[5] == "p (DeLong)"  # type: ignore[union-attr]
+    rows = standings(data)
+    table, frame = pairwise_table(data, rows, data.baseline, "pairwise"), pairwise_frame(rows, data.baseline, data.task)
+    assert table is not None
+    assert list(table.columns)[5] == "p (DeLong)"
     for words in ("20 source pictures", "too small", "twice the median", "60 test pictures", "does not make two"):
-        assert words in table.caption  # type: ignore[union-attr]
+        assert words in table.caption
     assert list(frame["seed"]) == [0, 1]
     assert set(frame["test"]) == {"DeLong"}
 
@@ -86,9 +86,9 @@ def test_pictures_that_differ_are_not_tested(make_run: MakeRun) -> None:
     found = results_of(run)["resnet18"]
     assert (found.p, found.reason) == (None, "its test pictures are not those of the baseline")
     data = read_run(run)
-    table = pairwise_table(data, standings(data), {"resnet18": found}, "pca_logistic", "t")
+    table = pairwise_table(data, standings(data), "pca_logistic", "t")
     assert table is not None
-    assert table.rows[0][-1].detail == "no test: its test pictures are not those of the baseline"
+    assert table.rows[0][-2].detail == "no test: its test pictures are not those of the baseline"
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -108,11 +108,11 @@ def test_missing_scores_and_a_missing_baseline(make_run: MakeRun) -> None:
     other = make_run("other", pictures=45, search=0, seeds=(0,), baseline="nobody")
     assert results_of(other) == {}
     data = read_run(other)
-    assert pairwise_section(data, standings(data))[0] is None
+    assert pairwise_table(data, standings(data), data.baseline, "t") is None
 
 
 def test_one_variant_has_no_section(make_run: MakeRun) -> None:
     data = read_run(make_run(variants={"pca_logistic": 0.5}, pictures=45, search=0, seeds=(0,)))
-    section, frame = pairwise_section(data, standings(data))
-    assert section is None
-    assert frame.empty
+    rows = standings(data)
+    assert pairwise_table(data, rows, data.baseline, "t") is None
+    assert pairwise_frame(rows, data.baseline, data.task).empty

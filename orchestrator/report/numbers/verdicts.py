@@ -1,0 +1,85 @@
+"""One verdict a comparison: the test over seeds and that on the same test pictures, taken together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from orchestrator.report.document.formatting import printable
+from orchestrator.report.numbers.predictions import VariantScores
+from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.paired_tests import PairedTest, delong, mcnemar, merged_p
+from orchestrator.scoring.statistics import SIGNIFICANCE, Comparison, holm
+from trainables.interface import Task
+
+
+@dataclass(frozen=True)
+class PicturesTest:
+    """One variant against the baseline, seed by seed on the same pictures: DeLong's or McNemar's, merged over seeds."""
+
+    tests: Mapping[int, PairedTest] = field(default_factory=dict)
+    """By seed."""
+    pictures: int = 0
+    sources: int = 0
+    """Source pictures: as many as pictures where each is its own."""
+    p: float | None = None
+    """Merged over seeds; None without a test."""
+    p_corrected: float | None = None
+    """After Holm, over the variants."""
+    reason: str = ""
+    """Why there is no test."""
+
+    @property
+    def difference(self) -> float | None:
+        """Mean over seeds."""
+        return float(np.mean([one.difference for one in self.tests.values()])) if self.tests else None
+
+
+def name_of_test(task: Task) -> str:
+    """Whose test compares two models on the same pictures."""
+    return "DeLong" if task == "detection" else "McNemar"
+
+
+def compared_on_pictures(task: Task, ours: VariantScores, base: VariantScores) -> PicturesTest:
+    """One variant against the baseline by the scores that both gave the same pictures; not corrected yet."""
+    if not ours.same_pictures(base) or ours.classes != base.classes:
+        return PicturesTest(reason="its test pictures are not those of the baseline")
+    common = sorted(set(ours.seeds) & set(base.seeds))
+    tests = {}
+    for seed in common:
+        mine, theirs = (kept.scores[kept.seeds.index(seed)] for kept in (ours, base))
+        try:
+            if task == "detection":
+                tests[seed] = delong(mine, theirs, ours.labels)
+            else:
+                tests[seed] = mcnemar(*(scores.argmax(axis=1) == ours.labels for scores in (mine, theirs)))
+        except ValueError as error:
+            return PicturesTest(reason=printable(error).rstrip("."))
+    values = [one.p for one in tests.values() if one.p is not None]
+    reason = "" if values else "no seed in common with the baseline" if not tests else "the scores leave no variance"
+    return PicturesTest(tests, len(ours.labels), len(np.unique(ours.groups)), merged_p(values), reason=reason)
+
+
+def corrected(found: Mapping[str, PicturesTest]) -> dict[str, PicturesTest]:
+    """The same with Holm's correction over all that have a p."""
+    known = {name: one.p for name, one in found.items() if one.p is not None}
+    after = dict(zip(known, holm(list(known.values())), strict=True))
+    return {name: replace(one, p_corrected=after.get(name)) for name, one in found.items()}
+
+
+def verdict(comparison: Comparison, tested: PicturesTest | None, metric: str, task: Task) -> Comparison:
+    """The comparison with the outcome that both tests bear: a difference counts only where both show it.
+
+    Where the pictures were not tested, the test over seeds stands alone, and so it does for metrics of pixels, of which
+    a test on whole pictures says nothing. No number is changed.
+    """
+    row = METRICS.get(metric)
+    if comparison.outcome not in ("better", "worse") or tested is None or (row is not None and row.pixel):
+        return comparison
+    p, difference = tested.p_corrected, tested.difference
+    if p is None or difference is None:
+        return comparison
+    if p < SIGNIFICANCE and (difference > 0) == (comparison.outcome == "better"):
+        return comparison
+    words = f"not significant: steady over seeds, but not shown picture by picture ({name_of_test(task)}'s test)"
+    return replace(comparison, outcome="not significant", explanation=words)
