@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size, sides
@@ -17,6 +18,7 @@ from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, Sampler
 from orchestrator.families import FAMILIES, code_of, family_name, is_cheap, variant_name
 from orchestrator.scoring.metric_table import metric_code
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
+from trainables.credentials import HOLDS_CREDENTIALS, holds_credentials
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
@@ -212,7 +214,18 @@ class Experiment(Section):
     heat_maps: bool = Field(
         default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
     )
-    mirror: str | None = Field(default=None, description="A URI to which finished records and models are copied.")
+    mirror: str | None = Field(
+        default=None,
+        description="A URI to which finished records and models are copied. Its credentials belong in the environment "
+        "(AWS_ACCESS_KEY_ID, …).",
+    )
+
+    @field_validator("mirror")
+    @classmethod
+    def _without_credentials(cls, mirror: str | None) -> str | None:
+        if mirror is not None and holds_credentials(mirror):
+            raise PydanticCustomError("secret", HOLDS_CREDENTIALS)
+        return mirror
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

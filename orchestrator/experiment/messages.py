@@ -23,7 +23,8 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
             lines.append(f"{key} is missing: it must be given.")
         else:
             message = fault["msg"].removeprefix("Value error, ").removesuffix(".")
-            value = "" if isinstance(fault["input"], dict) else f" (got {fault['input']!r})"
+            unsaid = isinstance(fault["input"], dict) or fault["type"] == "secret"
+            value = "" if unsaid else f" (got {fault['input']!r})"
             lines.append(f"{key}: {message}{value}.")
     lines = list(dict.fromkeys(lines))
     return f"{source} can't be used:\n" + "\n".join(f"  - {line}" for line in lines)

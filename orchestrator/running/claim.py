@@ -13,6 +13,7 @@ from orchestrator.artifacts.heartbeat import STALE, read_beat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment, flat, is_free
+from trainables.credentials import without_credentials
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
@@ -31,6 +32,9 @@ def experiment_of(folder: RunFolder) -> Experiment:
         raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
     if not isinstance(values, dict):
         raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")
+    if isinstance(mirror := values.get("mirror"), str):
+        # Runs begun before credentials were refused may hold some; the environment has to hold them now.
+        values = {**values, "mirror": without_credentials(mirror)}
     return Experiment.from_mapping(values, str(folder.experiment))
 
 

@@ -28,7 +28,7 @@ from orchestrator import (
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.data.store.store import open_store
 from orchestrator.machine.progress import Reporter
-from orchestrator.running.claim import experiment_of
+from orchestrator.running.claim import experiment_of, open_run
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
 QUIET = Reporter(quiet=True)
@@ -135,3 +135,24 @@ def test_its_models_give_the_scores_that_they_gave(old: Path, name: str, variant
         np.testing.assert_allclose(model.predict(store.pictures[rows]).scores, kept["scores"], rtol=1e-9)
         data = experiment_of(folder).data.path
         np.testing.assert_allclose(model.predict([data / path for path in paths]).scores, kept["scores"], rtol=1e-9)
+
+
+def test_credentials_that_a_run_holds_are_shown_nowhere(old: Path, orchestrate: Any) -> None:
+    run = old / "detection"
+    file = run / "experiment.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "mirror: null" in text
+    file.write_text(text.replace("mirror: null", "mirror: s3://KEY:SECRET@bucket/x?region=eu"), encoding="utf-8")
+    said = []
+    for command in (["status", run], ["status", run, "--json"], ["report", run]):
+        ended = orchestrate(*command)
+        assert ended.code == 0, ended.err
+        said += [ended.out, ended.err]
+    pages = [path.read_text(encoding="utf-8") for path in (run / "report").glob("*.*") if path.is_file()]
+    assert any("s3://***@bucket/x?region=eu" in page for page in pages)
+    assert not any("SECRET" in one for one in (*said, *pages))
+    assert experiment_of(open_run(run)).mirror == "s3://bucket/x?region=eu"
+    refused = orchestrate("sweep", file, "--out", run, "--resume")
+    assert refused.code == 2
+    assert "let the environment hold it" in refused.err
+    assert "SECRET" not in refused.err
