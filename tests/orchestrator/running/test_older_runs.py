@@ -142,7 +142,7 @@ def test_credentials_that_a_run_holds_are_shown_nowhere(old: Path, orchestrate: 
     file = run / "experiment.yaml"
     text = file.read_text(encoding="utf-8")
     assert "mirror: null" in text
-    file.write_text(text.replace("mirror: null", "mirror: s3://KEY:SECRET@bucket/x?region=eu"), encoding="utf-8")
+    file.write_text(text.replace("mirror: null", "mirror: s3://KEY:HIDDEN@bucket/x?region=eu"), encoding="utf-8")
     said = []
     for command in (["status", run], ["status", run, "--json"], ["report", run]):
         ended = orchestrate(*command)
@@ -150,9 +150,9 @@ def test_credentials_that_a_run_holds_are_shown_nowhere(old: Path, orchestrate: 
         said += [ended.out, ended.err]
     pages = [path.read_text(encoding="utf-8") for path in (run / "report").glob("*.*") if path.is_file()]
     assert any("s3://***@bucket/x?region=eu" in page for page in pages)
-    assert not any("SECRET" in one for one in (*said, *pages))
+    assert not any("HIDDEN" in one for one in (*said, *pages))
     assert experiment_of(open_run(run)).mirror == "s3://bucket/x?region=eu"
     refused = orchestrate("sweep", file, "--out", run, "--resume")
     assert refused.code == 2
     assert "let the environment hold it" in refused.err
-    assert "SECRET" not in refused.err
+    assert "HIDDEN" not in refused.err
