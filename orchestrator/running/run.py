@@ -18,7 +18,7 @@ from orchestrator.experiment.preflight import settle
 from orchestrator.machine.engine import Engine, available
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
-from orchestrator.machine.resources import local_resources
+from orchestrator.machine.resources import idle_gpus, local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.claim import check_folder, check_run, experiment_of, locked, open_run, storage_told
 from orchestrator.scoring.own_metrics import save_own
@@ -162,6 +162,7 @@ def working(
         resources=None if engine.remote else local,
         claim=lambda known: check_folder(known, folder, resume),
     )
+    engine.check()
     reporter.say("Ray starts, which takes some seconds …")
     with (
         storage_told(folder),
@@ -178,7 +179,10 @@ def working(
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        concurrent = trials_at_once(settled.experiment, **available())
+        offered = available()
+        concurrent = trials_at_once(settled.experiment, **offered)
+        if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
+            reporter.say(idle)
         yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)
 
 
