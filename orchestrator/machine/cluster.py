@@ -38,13 +38,25 @@ def cluster_address() -> str | None:
 def check_cluster(address: str) -> None:
     """InputError, within half a minute, where no Ray that this process can join answers at an address.
 
-    `auto` is left to Ray, which looks on this machine alone.
+    `auto` is what Ray finds on this machine, and may be dead; whether its token fits is Ray's own business there.
     """
     if address == "auto":
+        found = _found_here()
+        _knock(found, *_host_and_port(found))
         return
     host, port = _host_and_port(address)
     _knock(address, host, port)
     _ask(address)
+
+
+def _found_here() -> str:
+    """The address of the Ray that was started on this machine last; InputError where there is none."""
+    from ray._private.services import get_ray_address_from_environment
+
+    try:
+        return str(get_ray_address_from_environment("auto", None))
+    except ConnectionError:
+        raise InputError(f"RAY_ADDRESS is 'auto', and no Ray is found on this machine. {_NEXT}") from None
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -2,8 +2,10 @@
 
 import os
 import resource
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -11,8 +13,7 @@ from trainables.errors import InputError
 
 MEBIBYTE, GIBIBYTE = 2**20, 2**30
 KIBIBYTE = 1024
-STORE = 0.3
-"""Of the machine's memory: what Ray maps for objects, whether they come or not."""
+SHARED = Path("/dev/shm")
 
 THREADS, THREADS_A_CPU = 300, 60
 """What Ray begins, of processes and threads."""
@@ -31,11 +32,12 @@ class Limit:
     least: int
     a_cpu: int = 0
     """So much more for each CPU, for each has its worker."""
+    store: bool = False
+    """Whether it must hold Ray's store of objects too, one file that is mapped whole at the start."""
 
     def needed(self, cpus: int) -> int:
         """What a Ray of so many CPUs needs."""
-        mapped = STORE * psutil.virtual_memory().total if self.number == resource.RLIMIT_AS else 0
-        return self.least + self.a_cpu * cpus + int(mapped)
+        return self.least + self.a_cpu * cpus + (_object_store() if self.store else 0)
 
     @property
     def now(self) -> int | None:
@@ -46,7 +48,7 @@ class Limit:
     @property
     def tight(self) -> bool:
         """Whether what is allowed may be too little, though it is not less than what is needed at the least."""
-        return self.now is not None and self.now < 4 * self.needed(os.cpu_count() or 1)
+        return self.store and self.now is not None and self.now < 4 * self.needed(os.cpu_count() or 1)
 
     def shown(self, amount: int) -> int:
         """An amount as the shell counts it."""
@@ -59,9 +61,15 @@ class Limit:
 
 LIMITS = (
     Limit(resource.RLIMIT_NOFILE, "open files", "ulimit -n", 1, 512, 16),
-    Limit(resource.RLIMIT_AS, "address space", "ulimit -v", KIBIBYTE, 24 * GIBIBYTE),
-    Limit(resource.RLIMIT_FSIZE, "a file's size", "ulimit -f", KIBIBYTE, 256 * MEBIBYTE),
+    Limit(resource.RLIMIT_AS, "address space", "ulimit -v", KIBIBYTE, 8 * GIBIBYTE, store=True),
+    Limit(resource.RLIMIT_FSIZE, "a file's size", "ulimit -f", KIBIBYTE, 256 * MEBIBYTE, store=True),
 )
+
+
+def _object_store() -> int:
+    """Bytes of the store, as Ray chooses them: 30 % of the memory that is free, if shared memory has the room."""
+    shared = shutil.disk_usage(SHARED).total if SHARED.is_dir() else 0
+    return int(min(0.3 * psutil.virtual_memory().available, max(0.95 * shared, 10**10), 2 * 10**11))
 
 
 def check_limits(cpus: int) -> None:

@@ -45,6 +45,23 @@ def test_what_is_no_address_is_refused_with_what_one_is(address: str) -> None:
         check_cluster(address)
 
 
+def test_an_address_that_ray_finds_and_where_nobody_answers_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    from ray._private import services
+
+    # Of heads that other programs have on this machine Ray would find one.
+    monkeypatch.setattr(services, "find_gcs_addresses", lambda: set())
+    with pytest.raises(InputError, match="no Ray is found on this machine"):
+        check_cluster("auto")
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1", encoding="ascii")
+    with pytest.raises(InputError, match=r"'127\.0\.0\.1:1', and no Ray answers there"):
+        check_cluster("auto")
+
+
 def test_a_name_that_does_not_resolve_is_told() -> None:
     with pytest.raises(InputError, match=r"'no\.such\.host\.invalid' can't be resolved"):
         check_cluster("no.such.host.invalid:6379")
