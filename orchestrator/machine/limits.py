@@ -56,7 +56,9 @@ class Limit:
 
     def told(self, amount: int) -> str:
         """An amount as a person says it."""
-        return str(amount) if self.unit == 1 else f"{amount / GIBIBYTE:.3g} GiB"
+        if self.unit == 1:
+            return str(amount)
+        return f"{amount / GIBIBYTE:.1f} GiB" if amount >= GIBIBYTE else f"{amount / MEBIBYTE:.3g} MiB"
 
 
 LIMITS = (

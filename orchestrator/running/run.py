@@ -156,13 +156,13 @@ def working(
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
+    engine.check()  # before torch is imported, which the families' checks need
     settled = settle(
         experiment,
         ablation=ablation,
         resources=None if engine.remote else local,
         claim=lambda known: check_folder(known, folder, resume),
     )
-    engine.check()
     reporter.say("Ray starts, which takes some seconds …")
     with (
         storage_told(folder),

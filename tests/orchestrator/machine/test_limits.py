@@ -34,9 +34,9 @@ def told(number: int, soft: int, hard: int) -> list[str]:
     [
         (resource.RLIMIT_NOFILE, 64, ["open files is 64", "ulimit -n"]),
         (resource.RLIMIT_NOFILE, 200, ["open files is 200", "ulimit -n"]),
-        (resource.RLIMIT_AS, 4 * 2**30, ["address space is 4 GiB", "ulimit -v"]),
+        (resource.RLIMIT_AS, 4 * 2**30, ["address space is 4.0 GiB", "ulimit -v"]),
         (resource.RLIMIT_FSIZE, 10**6, ["a file's size is", "ulimit -f"]),
-        (resource.RLIMIT_FSIZE, 0, ["a file's size is 0 GiB", "ulimit -f"]),
+        (resource.RLIMIT_FSIZE, 0, ["a file's size is 0 MiB", "ulimit -f"]),
     ],
 )
 def test_a_limit_that_is_too_low_is_told(number: int, value: int, words: list[str]) -> None:
