@@ -15,7 +15,7 @@ MEBIBYTE, GIBIBYTE = 2**20, 2**30
 KIBIBYTE = 1024
 SHARED = Path("/dev/shm")
 
-THREADS, THREADS_A_CPU = 300, 60
+THREADS, THREADS_A_CPU = 200, 40
 """What Ray begins, of processes and threads."""
 
 
@@ -62,7 +62,7 @@ class Limit:
 
 
 LIMITS = (
-    Limit(resource.RLIMIT_NOFILE, "open files", "ulimit -n", 1, 512, 16),
+    Limit(resource.RLIMIT_NOFILE, "open files", "ulimit -n", 1, 192, 16),
     Limit(resource.RLIMIT_AS, "address space", "ulimit -v", KIBIBYTE, 8 * GIBIBYTE, store=True),
     Limit(resource.RLIMIT_FSIZE, "a file's size", "ulimit -f", KIBIBYTE, 256 * MEBIBYTE, store=True),
 )
