@@ -2,12 +2,17 @@
 
 import errno
 
+from trainables.credentials import masked
+
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EFBIG)
 """What a disk says that is full, over its quota, read-only, broken or gone."""
 
 
 class InputError(ValueError):
-    """Bad input. The message names the rule, the value, what is allowed and what to do next."""
+    """Bad input. The message names the rule, the value, what is allowed and what to do next; no credentials."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(message))
 
 
 def storage_error(error: BaseException | None, *also: int) -> OSError | None:

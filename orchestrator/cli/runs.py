@@ -96,19 +96,19 @@ def report(
         bool, typer.Option("--figures/--no-figures", help="Write every figure as PDF, PNG and SVG, too; takes longer.")
     ] = True,
     columns: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="METRIC,…",
             help="The metrics in the LaTeX, Markdown and HTML tables of tables/, in this order; unset: all.",
         ),
-    ] = "",
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report of a run as it stands."""
     from orchestrator.running.claim import open_run
     from orchestrator.running.run import write_report
 
-    chosen = [name.strip() for name in columns.split(",") if name.strip()]
+    chosen = [name.strip() for name in (columns or "").split(",") if name.strip()]
     write_report(run_folder, figures=figures, columns=chosen)
     _print_result(open_run(run_folder), as_json)
 

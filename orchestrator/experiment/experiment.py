@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
@@ -30,6 +31,7 @@ from orchestrator.experiment.yaml_text import file_text, read_yaml, write_yaml
 from orchestrator.families import FAMILIES, code_of, family_name, is_cheap, variant_name
 from orchestrator.scoring.metric_table import metric_code
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
+from trainables.credentials import HOLDS_CREDENTIALS, holds_credentials
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Mode
@@ -253,7 +255,18 @@ class Experiment(Section):
     heat_maps: StrictBool = Field(
         default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
     )
-    mirror: str | None = Field(default=None, description="A URI to which finished records and models are copied.")
+    mirror: str | None = Field(
+        default=None,
+        description="A URI to which finished records and models are copied. Its credentials belong in the environment "
+        "(AWS_ACCESS_KEY_ID, …).",
+    )
+
+    @field_validator("mirror")
+    @classmethod
+    def _without_credentials(cls, mirror: str | None) -> str | None:
+        if mirror is not None and holds_credentials(mirror):
+            raise PydanticCustomError("secret", HOLDS_CREDENTIALS)
+        return mirror
 
     @field_validator("families", mode="before")
     @classmethod

@@ -37,7 +37,8 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
         elif fault["type"] == "missing":
             lines.append(f"{key} is missing: it must be given.")
         else:
-            value = "" if isinstance(fault["input"], dict) else f" (got {shown(fault['input'])})"
+            unsaid = isinstance(fault["input"], dict) or fault["type"] == "secret"
+            value = "" if unsaid else f" (got {shown(fault['input'])})"
             lines.append(f"{key}: {said(fault)}{value}.")
     lines = list(dict.fromkeys(lines))
     if len(lines) > MOST_LINES:

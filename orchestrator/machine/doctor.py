@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from orchestrator.artifacts.provenance import device_name, package_version, package_versions
 from orchestrator.machine.engine import Engine, available
-from orchestrator.machine.resources import local_resources
+from orchestrator.machine.resources import gpu_hint, local_resources
+from trainables.errors import InputError
 from trainables.parts.pretrained import checkpoint_folder, find_weights
 
 GIBIBYTE = 2**30
@@ -65,11 +65,14 @@ def doctor() -> Findings:
             offered = available()
         ray = f"starts in {seconds:.1f} s with {offered['cpus']:g} CPUs and {offered['gpus']:g} GPUs"
     except Exception as error:  # whatever keeps Ray from starting is what the doctor is for
-        works, ray = False, f"does not start: {type(error).__name__}: {error}"
-        problems.append(f"Ray {ray}. Its logs lie in {Path(tempfile.gettempdir()) / 'ray'}.")
+        kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+        works, ray = False, f"does not start: {kind}{error}"
+        problems.append(f"Ray {ray}")
     if not gpus:
         build = "this torch has no CUDA" if torch.version.cuda is None else "no driver or no device answers"
         problems.append(f"No GPU ({build}): resources.gpus must be 0; large backbones at 224 pixels will be slow.")
+    else:
+        problems.append(gpu_hint(len(gpus)))
     if not weights:
         problems.append(
             f"No ImageNet weights in {checkpoint_folder()}: `weights: auto` starts from random initialisation. "

@@ -16,7 +16,10 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from orchestrator.machine.cluster import check_cluster, cluster_address
 from orchestrator.machine.engine_watch import EngineWatch
+from orchestrator.machine.limits import check_limits, limits_text
+from orchestrator.machine.session_folder import SessionFolder
 from orchestrator.machine.worker_path import job_of_this_path
 from trainables.errors import InputError
 
@@ -48,11 +51,25 @@ class Engine:
         self._started = False
         self._printing: Any = None
         self._watch: EngineWatch | None = None
+        self._checked = False
+        self._folder: SessionFolder | None = None
 
     @property
     def remote(self) -> bool:
         """True where a cluster is named, whose resources are known only once it answers."""
-        return bool(os.environ.get("RAY_ADDRESS"))
+        return cluster_address() is not None
+
+    def check(self) -> None:
+        """InputError, within half a minute, where Ray can't be started here or the cluster not be joined. Once."""
+        ray = sys.modules.get("ray")  # importing it takes a second
+        if self._checked or (ray is not None and ray.is_initialized()):
+            return
+        address = cluster_address()
+        if address is None:
+            check_limits(self._cpus or 1)
+        else:
+            check_cluster(address)
+        self._checked = True
 
     def start(self) -> None:
         """Start a local Ray, or join the cluster that RAY_ADDRESS names, unless Ray runs in this process already."""
@@ -62,8 +79,9 @@ class Engine:
 
         if ray.is_initialized():
             return
+        self.check()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-        address = os.environ.get("RAY_ADDRESS")
+        address = cluster_address()
         if address:
             # So that the workers import these packages, and not a stranger's of the same name.
             modules = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
@@ -83,27 +101,19 @@ class Engine:
         if token_folder is None and not address:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         on_termination = signal.getsignal(signal.SIGTERM)
+        self._folder = None if address else SessionFolder()
         try:
             with warnings.catch_warnings(), _silent_stderr():
                 warnings.simplefilter("ignore")
                 ray.init(**options, job_config=job_of_this_path())
-        except ConnectionError as error:
-            raise InputError(
-                f"RAY_ADDRESS is {address!r}, and no Ray answers there. Start the cluster first, "
-                "or unset RAY_ADDRESS to run on this machine."
-            ) from error
-        except OSError as error:
-            raise InputError(
-                f"Ray could not start: {error}. It keeps its sockets and logs in a folder for temporary files: set "
-                "RAY_TMPDIR to one where you may write, of a short path."
-            ) from error
-        except Exception as error:
-            if address or "timed out" not in str(error):
-                raise
-            raise InputError(
-                "Ray did not start in time: this machine is too busy or short of memory. Nothing was begun; try again "
-                "with less running beside it."
-            ) from error
+        except BaseException as error:
+            said = "" if self._folder is None else self._folder.last_words()
+            with suppress(Exception):
+                ray.shutdown()
+            self._remove_folder()
+            if isinstance(error, Exception):
+                _tell(error, address, said)
+            raise
         if address and _open_cluster():
             ray.shutdown()
             raise InputError(
@@ -125,7 +135,7 @@ class Engine:
         self._printing = worker.print_to_stdstream
         worker.print_to_stdstream = lambda *ignored, **also_ignored: None
         self._started = True
-        self._watch = EngineWatch(address).start()
+        self._watch = EngineWatch(address, self._folder).start()
 
     def stop(self) -> None:
         """Stop what `start` started."""
@@ -137,7 +147,13 @@ class Engine:
                 self._watch.stop()
             ray.shutdown()
             worker.print_to_stdstream = self._printing
+            self._remove_folder()
             self._started = False
+
+    def _remove_folder(self) -> None:
+        if self._folder is not None:
+            self._folder.remove()
+            self._folder = None
 
     def renew(self) -> bool:
         """Stop and start again, which frees what a search that broke off still holds; False where Ray is not ours."""
@@ -155,6 +171,30 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _tell(error: Exception, address: str | None, said: str) -> None:
+    """Raise an InputError for what keeps Ray from starting, where it can be told; `said`: its servers' last words."""
+    text = " ".join(str(error).split())[:500]
+    if address:
+        raise InputError(
+            f"The cluster at {address} answers, and can't be joined: {text or type(error).__name__}. See that its "
+            "nodes are up (`ray status` there), or unset RAY_ADDRESS to run on this machine."
+        ) from error
+    words = f"\nIts servers said last:\n{said}" if said else ""
+    limits = limits_text()
+    if isinstance(error, OSError) and not isinstance(error, ConnectionError) and not said:
+        raise InputError(
+            f"Ray could not start: {error}. It keeps its sockets and logs in a folder for temporary files: set "
+            "RAY_TMPDIR to one where you may write, of a short path."
+        ) from error
+    if said or limits:
+        raise InputError(f"Ray ended as it started: {text}.{limits and ' ' + limits}{words}") from error
+    if "timed out" in text:
+        raise InputError(
+            "Ray did not start in time: this machine is too busy or short of memory. Nothing was begun; try again "
+            "with less running beside it."
+        ) from error
 
 
 @contextmanager

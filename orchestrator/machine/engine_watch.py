@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import psutil
 
+from orchestrator.machine.session_folder import SessionFolder
+
 EVERY = 2.0
 """Seconds between two looks."""
 SERVERS = {"gcs_server", "raylet"}
@@ -19,9 +21,10 @@ GO_ON = "What was written is safe: give the same command again, a run's with --r
 class EngineWatch:
     """Looks after the servers of a Ray that this process started, or after the head of the cluster that it joined."""
 
-    def __init__(self, cluster: str | None) -> None:
-        """`cluster`: the address that was joined; None where Ray was started here."""
+    def __init__(self, cluster: str | None, folder: SessionFolder | None = None) -> None:
+        """`cluster`: the address that was joined; None where Ray was started here, with its files in `folder`."""
         self._cluster = cluster
+        self._folder = folder
         self._over = threading.Event()
         self._processes: set[psutil.Process] = set()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -44,10 +47,14 @@ class EngineWatch:
                 dead = _dead_servers()
                 if dead:
                     # Ray would end this process too, up to a minute later; with what had died there is no way on.
-                    _say(f"Ray's {dead[0]} died, which ends this run. {GO_ON}")
+                    words = "" if self._folder is None else self._folder.last_words()
+                    said = f" What it said last:\n{words}\n" if words else " "
+                    _say(f"Ray's {dead[0]} died, which ends this run.{said}{GO_ON}")
                     for process in self._processes | _processes():
                         with suppress(psutil.Error):
                             process.kill()
+                    if self._folder is not None:
+                        self._folder.remove()
                     os._exit(1)
             elif not _head_answers():
                 _say(

@@ -2,6 +2,7 @@
 
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.machine.progress import Reporter
+from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.files import is_draft
 
@@ -46,4 +47,6 @@ class Mirror:
                         stream.write(block)
                 self._copied[name] = stamp
         except OSError as error:
-            self._reporter.say(f"The mirror could not be written ({error}); the run itself is whole and goes on.")
+            self._reporter.say(
+                f"The mirror could not be written ({masked(str(error))}); the run itself is whole and goes on."
+            )

@@ -4,64 +4,118 @@ import math
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
 
 from trainables.printing import printable, printable_lines
 
 PLAIN_INTERVAL = 30.0
 """Seconds between lines where the output is no terminal (a log file, a batch job)."""
+RECENT = 20
+"""The last units that the time left is reckoned by: a scheduler cuts later trials shorter than the first ones."""
 
 
 class Line:
     """One stage's line: how much is done, a note, and the time left."""
 
-    def __init__(self, title: str, total: int, unit: str, progress: Progress | None, console: Console | None) -> None:
+    def __init__(
+        self,
+        title: str,
+        total: int,
+        unit: str,
+        progress: Progress | None,
+        console: Console | None,
+        *,
+        at_once: int = 1,
+        seconds: float | None = None,
+    ) -> None:
+        """`at_once`: how many units run beside each other; `seconds`: after which the stage ends, done or not."""
         title = printable(title)
         self._title = title
         self._total = total
         self._unit = unit
         self._progress = progress
         self._console = console
-        self._task: TaskID | None = None if progress is None else progress.add_task(title, total=total, note="")
+        self._at_once = at_once
         self._started = self._said = time.monotonic()
-        self._first = 0
+        self._last_moment = math.inf if seconds is None else self._started + seconds
         self._done: int | None = None
-        self._text = ""
+        self._note = ""
+        self._ends: float | None = None
+        """The moment at which the stage is expected to end."""
+        self._ended: deque[tuple[float, int]] = deque(maxlen=max(RECENT, 4 * at_once))
+        """When so many were done, of late."""
+        self._task: TaskID | None = None
+        if progress is not None:
+            self._task = progress.add_task(title, total=total, note="", line=self)
 
     def update(self, done: int, note: str = "", total: int | None = None, seconds_left: float | None = None) -> None:
         """Show that `done` of the total are done; `total` and `seconds_left` where the caller knows better."""
-        self._total = total or self._total
+        now = time.monotonic()
+        self._total = max(total or self._total, done)
         if self._done is None:
-            self._first = done
-        self._done = done
-        left = self._time_left(done, seconds_left)
-        self._text = printable("  ".join(part for part in (note, left) if part))
+            self._ended.append((self._started, done))
+        elif done > self._done:
+            self._ended.append((now, done))
+        self._done, self._note = done, printable(note)
+        self._ends = self._expected_end(done, seconds_left, now)
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, total=self._total, note=self._text)
-        elif self._console is not None and time.monotonic() - self._said >= PLAIN_INTERVAL:
-            self._said = time.monotonic()
-            self._console.print(f"{self._title}: {done}/{self._total} {self._unit}  {self._text}", markup=False)
+            self._progress.update(self._task, completed=done, total=self._total, note=self._note)
+        elif self._console is not None and now - self._said >= PLAIN_INTERVAL:
+            self._said = now
+            text = "  ".join(part for part in (self._note, self.time_left) if part)
+            self._console.print(f"{self._title}: {done}/{self._total} {self._unit}  {text}", markup=False)
 
     def end(self) -> None:
         """The line that stays."""
+        self._ends = None
         if self._progress is None and self._console is not None and self._total:
             seconds = time.monotonic() - self._started
-            note = self._text.split("  left ")[0]
             done = f"{self._done or 0}/{self._total} {self._unit} in {seconds:.0f} s"
-            self._console.print(f"{self._title}: {done}  {note}".rstrip(), markup=False)
+            self._console.print(f"{self._title}: {done}  {self._note}".rstrip(), markup=False)
 
-    def _time_left(self, done: int, seconds: float | None) -> str:
-        new = done - self._first
-        if done >= self._total or new <= 0:
-            return ""
+    @property
+    def time_left(self) -> str:
+        """What is left at this moment, of what was expected when the last unit ended; empty where nothing is known."""
+        left = 0.0 if self._ends is None else self._ends - time.monotonic()
+        return f"left {duration(left)}" if left > 0 else ""
+
+    def _expected_end(self, done: int, seconds: float | None, now: float) -> float | None:
+        since, before = self._ended[0]
+        if done >= self._total or done <= before:
+            return None
         if seconds is None:
-            seconds = (time.monotonic() - self._started) / new * (self._total - done)
-        return f"left {duration(seconds)}" if math.isfinite(seconds) else ""
+            # Those that run are half done, all but the one that ended just now; so they were as the count began, or,
+            # at the stage's own beginning, not begun.
+            begun = self._ended[0][0] == self._started
+            rate = (done - before + (begun and (self._at_once - 1) / 2)) / max(now - since, 1e-9)
+            left = self._total - done
+            seconds = (left - (min(self._at_once, left) - 1) / 2) / rate
+        return min(now + seconds, self._last_moment) if math.isfinite(seconds) else None
+
+
+class _TimeLeft(ProgressColumn):
+    """What is left, counted down between two updates."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["line"].time_left)
 
 
 class _Screen:
@@ -97,10 +151,12 @@ class Reporter:
             self._console.print(printable_lines(text), markup=False, soft_wrap=True)
 
     @contextmanager
-    def line(self, title: str, total: int, unit: str) -> Iterator[Line]:
-        """A live line for the time of a stage."""
+    def line(
+        self, title: str, total: int, unit: str, *, at_once: int = 1, seconds: float | None = None
+    ) -> Iterator[Line]:
+        """A live line for the time of a stage, of whose units `at_once` run together; it ends after `seconds`."""
         if self._console is None or not sys.stderr.isatty():
-            line = Line(title, total, unit, None, self._console)
+            line = Line(title, total, unit, None, self._console, at_once=at_once, seconds=seconds)
             yield line
             line.end()
             return
@@ -109,10 +165,11 @@ class Reporter:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
+            _TimeLeft(),
             TimeElapsedColumn(),
         )
         with Progress(*columns, console=self._console) as progress:
-            line = Line(title, total, unit, progress, self._console)
+            line = Line(title, total, unit, progress, self._console, at_once=at_once, seconds=seconds)
             yield line
             line.end()
 

@@ -16,6 +16,7 @@ from orchestrator.experiment.experiment import PLACE_KEYS, Experiment, flat, is_
 from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.families import FAMILIES
 from orchestrator.running.moved import known_prints, place_of, prove_same
+from trainables.credentials import without_credentials
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
@@ -49,6 +50,9 @@ def experiment_of(folder: RunFolder) -> Experiment:
         raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
     if not isinstance(values, dict):
         raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")
+    if isinstance(mirror := values.get("mirror"), str):
+        # Runs begun before credentials were refused may hold some; the environment has to hold them now.
+        values = {**values, "mirror": without_credentials(mirror)}
     return Experiment.from_mapping(values, str(folder.experiment))
 
 

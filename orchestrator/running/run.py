@@ -19,7 +19,7 @@ from orchestrator.experiment.preflight import settle
 from orchestrator.machine.engine import Engine, available
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
-from orchestrator.machine.resources import local_resources
+from orchestrator.machine.resources import idle_gpus, local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, experiment_of, locked, open_run, run_at, storage_told
@@ -176,6 +176,7 @@ def working(
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
+    engine.check()  # before torch is imported, which the families' checks need
     settled = settle(
         experiment,
         ablation=ablation,
@@ -198,7 +199,10 @@ def working(
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        concurrent = trials_at_once(settled.experiment, **available())
+        offered = available()
+        concurrent = trials_at_once(settled.experiment, **offered)
+        if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
+            reporter.say(idle)
         yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.endings import ENDED_WELL, RUN_AGAIN
-from orchestrator.artifacts.heartbeat import read_beat
+from orchestrator.artifacts.heartbeat import Beat, read_beat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
@@ -66,14 +66,15 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         for one in experiment.families
     }
     evaluated: set[tuple[str, int]] = set()
-    ended: list[float] = []
+    ended: dict[bool, list[float]] = {True: [], False: []}  # trials, cells
     records = 0
     errors: list[dict[str, Any]] = []
     for record in read_records(folder.records):
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
             evaluated.add((record.cell, record.seed))
         with suppress(ValueError, OverflowError):  # a moment that is none has no part in the rate
-            ended.append(datetime.fromisoformat(record.provenance.finished).timestamp())
+            moment = datetime.fromisoformat(record.provenance.finished).timestamp()
+            ended[record.stage in ("search", "tuning")].append(moment)
         records += 1
         variant = variants.get(record.variant)
         if variant is not None and record.stage == "search":
@@ -89,17 +90,18 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     beat = read_beat(folder.heartbeat)
     alive = beat is not None and beat.alive
     ablation = _ablation(folder, experiment, evaluated)
-    missing = sum(max(0, one.wanted - one.searched) + one.cells - len(one.evaluated) for one in variants.values())
+    trials = sum(max(0, one.wanted - one.searched) for one in variants.values())
+    missing = trials + sum(max(0, one.cells - len(one.evaluated)) for one in variants.values())
     command = "sweep"
     if ablation is not None:
         # Where no other variant was begun, the sweep was not asked for.
         begun = [one.name for one in variants.values() if one.trials or one.evaluated]
-        missing = missing if set(begun) - {ablation["baseline"]} else 0
+        if not set(begun) - {ablation["baseline"]}:
+            missing = trials = 0
         command = "sweep" if missing else "ablate"
         missing += ablation["of"] - ablation["done"]
     broken = ablation is not None and ablation["fault"] is not None
     whole = missing == 0 and not broken and folder.report.is_dir()
-    rate = _rate(ended) if alive else None
     return {
         "run": str(folder.root),
         "state": "running" if alive else "finished" if whole else "stopped",
@@ -109,13 +111,12 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "seconds": time.time() - beat.started if beat is not None and alive else None,
         "objective": {"metric": metric, "mode": mode},
         "records": records,
-        "per_minute": None if rate is None else 60 * rate,
-        "seconds_left": None if not rate else missing / rate,
+        **_pace(beat if alive else None, ended, trials, missing - trials),
         "variants": [
             {
                 "name": one.name,
                 "trials": dict(one.trials),
-                "of": one.wanted,
+                "of": max(one.wanted, one.searched),  # a resume may ask for fewer than there are
                 "best": one.best,
                 "evaluated": len(one.evaluated),
                 "seeds": one.cells,
@@ -126,6 +127,19 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "command": command,
         "errors": errors[-ERRORS:],
     }
+
+
+def _pace(beat: Beat | None, ended: dict[bool, list[float]], trials: int, cells: int) -> dict[str, float | None]:
+    """Records a minute, and the seconds that so many missing trials and cells take; None where nobody works."""
+    if beat is None:
+        return {"per_minute": None, "seconds_left": None}
+    # Of this process: the pause before a resume is no work.
+    here = {kind: [moment for moment in moments if moment >= beat.started] for kind, moments in ended.items()}
+    rate = _rate([*here[True], *here[False]])
+    if beat.stage not in ("starting", "render", "search"):
+        trials = 0  # a search that ended short of its trials, for want of time, has ended
+    left = _seconds_left(here, {True: trials, False: cells})
+    return {"per_minute": None if rate is None else 60 * rate, "seconds_left": left}
 
 
 def _ablation(folder: RunFolder, experiment: Experiment, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
@@ -181,3 +195,17 @@ def _rate(ended: list[float]) -> float | None:
         return None
     span = max(time.time(), last[-1]) - last[0]
     return (len(last) - 1) / span if span > 0 else None
+
+
+def _seconds_left(ended: dict[bool, list[float]], missing: dict[bool, int]) -> float | None:
+    """What is missing, trials and cells each at their own pace, less what has gone since the last one ended; None where
+    too few ended to tell, or more time has gone than was expected."""
+    together = sorted([*ended[True], *ended[False]])
+    if len(together) < 2 or not any(missing.values()):
+        return None
+    left = 0.0
+    for kind, count in missing.items():
+        times = (sorted(ended[kind]) if len(ended[kind]) > 1 else together)[-RECENT:]
+        left += count * (times[-1] - times[0]) / (len(times) - 1)
+    left -= max(0.0, time.time() - together[-1])
+    return left if left > 0 else None

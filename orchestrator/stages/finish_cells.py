@@ -40,7 +40,7 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
             later.append(cell)
         else:
             first[model] = cell
-    with context.reporter.line(title, total, "models") as line:
+    with context.reporter.line(title, total, "models", at_once=context.concurrent) as line:
         done = _Done(context, line, total - len(waiting))
         train_cells(context, prepared, list(first.values()), done)
         known = Known(context, apart)

@@ -50,7 +50,8 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
         begun = time.monotonic()
-        with context.reporter.line(f"{one.stage} {one.title or variant.name}", one.trials, "trials") as line:
+        title = f"{one.stage} {one.title or variant.name}"
+        with context.reporter.line(title, one.trials, "trials", at_once=context.concurrent, seconds=share) as line:
             trials = EndedTrials(judging, prepared, variant, ended, line)
             first_epoch = run_study(
                 Study(

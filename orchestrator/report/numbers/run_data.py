@@ -17,6 +17,7 @@ from orchestrator.experiment.experiment import read_experiment
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
+from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import short
@@ -242,6 +243,8 @@ def read_run(run: RunFolder) -> RunData:
             "The last line of records.jsonl is unfinished and left out: a run is being written or was cut off."
         )
     experiment = _mapping(run.experiment, remarks)
+    if isinstance(mirror := experiment.get("mirror"), str):
+        experiment["mirror"] = masked(mirror)  # runs begun before credentials were refused may hold some
     split = _mapping(run.split, remarks)
     ablation, own = _ablation(run.ablation, remarks), _own_metrics(run.own_metrics, remarks)
     return RunData(run, experiment, split, tuple(records), remarks, ablation, own)

@@ -304,3 +304,32 @@ def test_the_starter_file_is_valid_and_names_every_section() -> None:
     assert experiment.families[1].fixed["weights"] == "auto"
     for section in Experiment.model_fields:
         assert f"{section}:" in starter_text()
+
+
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "s3://KEY:HIDDEN@bucket/x", "s3://bucket/x?secret_key=HIDDEN", "KEY:HIDDEN@bucket/x", "s3://KEY:HID/DEN@bucket",
+        "abfss://box:HIDDEN@account.dfs.core.windows.net/x", "https://x.example/run?sig=HIDDEN",
+    ],
+)  # fmt: skip
+def test_a_mirror_that_holds_credentials_is_refused_and_not_repeated(tmp_path: Path, mirror: str) -> None:
+    path = write(tmp_path / "e.yaml", SMALL)
+    for load in (
+        lambda: Experiment.from_mapping(changed(mirror=mirror)),
+        lambda: Experiment.load(path, (f"mirror={mirror}",)),
+    ):
+        with pytest.raises(InputError, match="let the environment hold it") as caught:
+            load()
+        assert "HID" not in str(caught.value)
+        assert "KEY:" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "override", ["mirror s3://KEY:HIDDEN@b", "mirror=[s3://KEY:HIDDEN@b]", "mirror=[s3://K:HIDDEN@b"]
+)
+def test_other_errors_do_not_repeat_credentials_either(tmp_path: Path, override: str) -> None:
+    path = write(tmp_path / "e.yaml", SMALL)
+    with pytest.raises(InputError) as caught:
+        Experiment.load(path, (override,))
+    assert "HIDDEN" not in str(caught.value)

@@ -58,7 +58,7 @@ def test_a_folder_that_ray_cannot_work_in_is_an_error_that_says_so(tmp_path: Pat
         timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "set RAY_TMPDIR to one where you may write" in ended.stdout
+    assert "Set RAY_TMPDIR to one where you may write" in ended.stdout
 
 
 JOIN = """

@@ -1,12 +1,14 @@
 """The progress line: what it says, and when it says nothing."""
 
+import heapq
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
 from orchestrator.machine import progress
-from orchestrator.machine.progress import Reporter, duration
+from orchestrator.machine.progress import Line, Reporter, duration
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,79 @@ def test_a_log_gets_a_line_a_while_and_one_at_the_end(
     assert said[0] == "search [x]: 3/10 trials  best 0.5  left 70 s"
     assert said[-1] == "search [x]: 10/10 trials in 110 s  best 0.5"
     assert len(said) == 4
+
+
+class Clock:
+    """A monotonic clock that tests set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+
+
+def seconds_left(line: Line) -> float:
+    text = line.time_left
+    number, unit = text.removeprefix("left ").split() if text else ("0", "s")
+    return float(number) * (60 if unit == "min" else 1)
+
+
+def test_what_is_left_runs_down_between_two_updates_and_is_never_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    line = Line("search", 3, "trials", None, None)
+    line.update(0)
+    assert line.time_left == ""
+    clock.now += 600
+    line.update(1)
+    assert line.time_left == "left 20 min"
+    clock.now += 1197
+    assert line.time_left == "left 3 s"
+    clock.now += 600
+    assert line.time_left == ""
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 8, 16])
+@pytest.mark.parametrize("earlier", [0, 7])
+def test_trials_beside_each_other_are_not_reckoned_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, at_once: int, earlier: int
+) -> None:
+    """Trials of 60 to 120 s, a scheduler's cut ones of 20 s among the later: the estimate is of the truth's size."""
+    random = Random(at_once)
+    lengths = [random.uniform(60, 120) if number < 16 else 20.0 for number in range(48)]
+    free, ends = [0.0] * at_once, []
+    for length in lengths:
+        start = heapq.heappop(free)
+        heapq.heappush(free, start + length)
+        ends.append(start + length)
+    clock = Clock(monkeypatch)
+    line = Line("search", earlier + len(ends), "trials", None, None, at_once=at_once)
+    line.update(earlier)
+    for count, end in enumerate(sorted(ends), 1):
+        clock.now = 100.0 + end
+        line.update(earlier + count)
+        left = max(ends) - end
+        # Nobody knows beforehand that later trials are cut short; once some were, or near the end, it shows.
+        assert seconds_left(line) <= 4.5 * left + 90
+        if count > 40:
+            assert seconds_left(line) <= 2 * left + 60
+        if count < 16:
+            assert seconds_left(line) >= left / 3
+
+
+def test_the_time_that_a_stage_may_take_is_the_most_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    line = Line("search", 1000, "trials", None, None, seconds=80)
+    line.update(0)
+    clock.now += 60
+    line.update(1)
+    assert line.time_left == "left 20 s"
+
+
+def test_no_more_is_done_than_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Clock(monkeypatch)
+    with Reporter().line("search", 2, "trials") as line:
+        line.update(3)
+        assert line.time_left == ""
+    assert "3/3 trials" in capsys.readouterr().err
 
 
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ from orchestrator import (
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.data.store.store import open_store
 from orchestrator.machine.progress import Reporter
-from orchestrator.running.claim import experiment_of
+from orchestrator.running.claim import experiment_of, open_run
 from orchestrator.running.moved import known_prints
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
@@ -166,3 +166,24 @@ def test_it_goes_on_where_run_and_data_were_moved_twice(
     page = (found.report / "index.html").read_text(encoding="utf-8")
     assert "elsewhere 1" in page
     assert load_model(found.model("pca_logistic" if "pca_logistic" in page else "pca", 1))
+
+
+def test_credentials_that_a_run_holds_are_shown_nowhere(old: Path, orchestrate: Any) -> None:
+    run = old / "detection"
+    file = run / "experiment.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert "mirror: null" in text
+    file.write_text(text.replace("mirror: null", "mirror: s3://KEY:HIDDEN@bucket/x?region=eu"), encoding="utf-8")
+    said = []
+    for command in (["status", run], ["status", run, "--json"], ["report", run]):
+        ended = orchestrate(*command)
+        assert ended.code == 0, ended.err
+        said += [ended.out, ended.err]
+    pages = [path.read_text(encoding="utf-8") for path in (run / "report").glob("*.*") if path.is_file()]
+    assert any("s3://***@bucket/x?region=eu" in page for page in pages)
+    assert not any("HIDDEN" in one for one in (*said, *pages))
+    assert experiment_of(open_run(run)).mirror == "s3://bucket/x?region=eu"
+    refused = orchestrate("sweep", file, "--out", run, "--resume")
+    assert refused.code == 2
+    assert "let the environment hold it" in refused.err
+    assert "HIDDEN" not in refused.err

@@ -75,7 +75,8 @@ def test_while_it_works(folder: RunFolder) -> None:
     (error,) = found["errors"]
     assert (error["trial"], error["status"], error["reason"]) == (4, "failed", "ValueError: no")
     assert found["per_minute"] == pytest.approx(5, rel=0.2)
-    assert found["seconds_left"] == pytest.approx(6 / found["per_minute"] * 60)
+    # Five trials more at one in 10 s and one model, at the pace of all: 11 s; the last record is 5 s old.
+    assert found["seconds_left"] == pytest.approx(5 * 10 + 11 - 5, abs=3)
     text = status_text(found)
     assert "running (search)" in text
     assert "ValueError: no" in text
@@ -184,3 +185,34 @@ def test_a_record_of_no_moment_and_one_nested_too_deep_are_no_tracebacks(tmp_pat
         assert exchanged(moment, other) == 1
     with pytest.raises(InputError, match=r"Record 1 of .* can't be read"):
         exchanged('"reason": ""', '"reason": ' + "[" * 20_000)
+
+
+def test_the_time_left_runs_down_and_ends_as_the_last_trial_goes_on(folder: RunFolder) -> None:
+    folder.records.unlink()
+    for number in range(9):
+        append_record(folder.records, record(number, 900 - 60 * number))
+    # The last of ten trials is seven minutes old, where each took one: nobody knows what is left.
+    beat(folder, started=time.time() - 1000)
+    changed = EXPERIMENT.model_copy(update={"seeds": (0,)})
+    assert status_of(folder, changed)["seconds_left"] is None
+    folder.records.unlink()
+    for number in range(9):
+        append_record(folder.records, record(number, 500 - 60 * number))
+    assert status_of(folder, changed)["seconds_left"] == pytest.approx(60 + 60 - 20, abs=5)
+
+
+def test_a_pause_before_a_resume_and_a_search_that_is_over_are_no_work(folder: RunFolder) -> None:
+    folder.records.unlink()
+    for number, ago in enumerate((90_000, 80_000, 20, 10)):
+        append_record(folder.records, record(number, ago))
+    beat(folder, started=time.time() - 30)
+    assert status_of(folder, EXPERIMENT)["seconds_left"] == pytest.approx(10 * (6 + 2) - 10, abs=10)
+    beat(folder, started=time.time() - 30, stage="evaluate")
+    assert status_of(folder, EXPERIMENT)["seconds_left"] == pytest.approx(10 * 2 - 10, abs=5)
+
+
+def test_no_more_is_done_than_there_is(folder: RunFolder) -> None:
+    fewer = EXPERIMENT.model_copy(update={"budget": EXPERIMENT.budget.model_copy(update={"trials": 2})})
+    (variant,) = status_of(folder, fewer)["variants"]
+    assert variant["of"] == 5
+    assert "trials 4 completed, 1 failed of 5" in status_text(status_of(folder, fewer))
