@@ -104,6 +104,9 @@ class TrialRecord(BaseModel):
     reason: str = ""
     seconds: float
     """Wall time of this trial or cell, training and scoring."""
+    seconds_a_picture: float | None = None
+    """Evaluation only: wall time of scoring the test part by its number of pictures, maps included, with what the
+    machine did beside it."""
     gpus: float = 0.0
     """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
     parameters: int | None = None

@@ -92,7 +92,9 @@ def evaluate_cell(
     )
     digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
     samples = test.open(cell, digest)
+    begun = time.perf_counter()
     prediction = model.predict(samples)
+    took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
     facts = model.facts()
     if choice is None:
@@ -119,6 +121,7 @@ def evaluate_cell(
         history=history,
         status="completed",
         seconds=time.perf_counter() - started,
+        seconds_a_picture=took / len(samples),
         gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,

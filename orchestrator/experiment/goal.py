@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass, replace
 
 from orchestrator.data.layouts.listing import Listing
+from orchestrator.data.layouts.names import same_name
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.messages import unknown_key
 from orchestrator.families import FAMILIES, family_row
@@ -195,9 +196,10 @@ def _normal_class(experiment: Experiment, listing: Listing) -> str:
         )
     normal = given or listing.normal
     assert normal is not None, "check_task has refused it"
-    if normal not in classes:
+    known = same_name(normal, classes)
+    if known is None:
         raise InputError(f"data.normal: {unknown_key(normal, classes, noun=('class', 'classes'))}")
-    return normal
+    return known
 
 
 def _strategies(experiment: Experiment, anomalies: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from orchestrator.data.files.content_hashes import read_sources
+from orchestrator.data.files.links import leads_out, without_quotes
 from orchestrator.data.files.series import Reading
 from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
 from orchestrator.data.fill.worker_results import Drawn
@@ -61,12 +62,16 @@ class DrawBatch:
                 result["failed"].append((path, None, "too large for this machine's memory", False))
             except DrawingError as error:
                 lasting = None if isinstance(error, Mishap) else content
-                result["failed"].append((path, lasting, str(error), isinstance(error, ShapeError)))
+                reason = without_quotes(str(error)) if leads_out(self._root, path) else str(error)
+                result["failed"].append((path, lasting, reason, isinstance(error, ShapeError)))
             else:
                 result["drawn"].append(entry)
                 keys.append(self._recipe.key(*entry[1:]))
                 sizes.append(size)
-                readings.append(self._draw.reading)
+                reading = self._draw.reading
+                if reading is not None and (reading.example or reading.line) and leads_out(self._root, path):
+                    reading = reading._replace(example="…" if reading.example else "", line="…" if reading.line else "")
+                readings.append(reading)
         result["remark"] = self._draw.remark
         if keys:
             try:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from orchestrator.data.files.content_hashes import Sources, read_sources
 from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError, opened_picture, picture_size
+from orchestrator.data.files.links import leads_out, without_quotes
 from orchestrator.data.files.mask_reading import MaskState, settled_states
 from orchestrator.data.files.mask_remarks import mask_remarks
 from orchestrator.data.files.picture_facts import Facts, bits_for, facts_of, picture_remarks
@@ -18,6 +19,7 @@ from orchestrator.data.files.picture_layers import is_upright, mask_state, plane
 from orchestrator.data.files.series import Reading, parse_series
 from orchestrator.data.files.series_remarks import series_remarks
 from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
+from orchestrator.data.layouts.names import same_name
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
 from orchestrator.data.split.grouped_division import content_numbers, mixed
 from orchestrator.data.split.make_split import SplitSettings, make_split
@@ -178,7 +180,8 @@ class _Look:
             except OSError as error:
                 self.skipped.append(Skipped(file.path, f"can't be read: {error.strerror}"))
             except (ImageError, SeriesError) as error:
-                self.skipped.append(Skipped(file.path, str(error)))
+                out = leads_out(str(listing.root), file.path)
+                self.skipped.append(Skipped(file.path, without_quotes(str(error)) if out else str(error)))
             else:
                 self.files.append(file)
                 self.content.append(sources.content)
@@ -211,6 +214,7 @@ def _normal(listing: Listing, given: str | None) -> str | None:
             f"--normal is {given!r}, and in the layout {listing.layout.name} the normal class is {listing.normal!r}. "
             "Leave it out."
         )
-    if given not in classes:
+    known = same_name(given, classes)
+    if known is None:
         raise InputError(f"--normal is {given!r}; it must be one of the classes: {', '.join(classes[:20])}.")
-    return given
+    return known

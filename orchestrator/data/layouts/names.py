@@ -23,6 +23,14 @@ def normal_form(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def same_name(name: str, among: Iterable[str]) -> str | None:
+    """The one of `among` that is the name: as it is written, else in normal form; None where there is none."""
+    names = list(among)
+    if name in names:
+        return name
+    return next((one for one in names if normal_form(one) == normal_form(name)), None)
+
+
 def folded(name: str) -> str:
     """The same without capitals, by which the names that a layout gives to folders are compared."""
     return normal_form(name).casefold()

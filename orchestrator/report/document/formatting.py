@@ -62,6 +62,17 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def time_a_picture(seconds: float) -> str:
+    """Milliseconds with two digits, or seconds from one on."""
+    return (
+        f"{1000 * seconds:.2g} ms"
+        if seconds < 0.0995
+        else f"{1000 * seconds:.0f} ms"
+        if seconds < 1
+        else duration(seconds)
+    )
+
+
 def byte_size(size: float | None) -> str:
     """Binary units."""
     if size is None or not math.isfinite(size):

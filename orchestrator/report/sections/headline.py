@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from orchestrator.report.document.document import Card, Headline
-from orchestrator.report.document.formatting import count, duration, label, plural, printable
+from orchestrator.report.document.formatting import count, duration, label, plural, printable, time_a_picture
 from orchestrator.report.figures.standing_figure import standing_chart
 from orchestrator.report.numbers.leaderboard import Lineup, Standing
 from orchestrator.report.numbers.plain_counts import Found, PlainCounts, plain_counts
@@ -52,7 +52,9 @@ def _card_lines(data: RunData, best: Standing, counts: PlainCounts) -> list[str]
     else:
         lines.append(f"The counts are of the one seed that was evaluated, {counts.record.seed}")
     took, where = duration(best.seconds), printable(counts.record.provenance.device)
-    lines.append(f"Time a picture: not measured; one training with its evaluation took {took} ({where})")
+    each = counts.record.seconds_a_picture
+    told = "Time a picture: not measured" if each is None else f"{time_a_picture(each)} a picture, scored in batches"
+    lines.append(f"{told}; one training with its evaluation took {took} ({where})")
     return lines
 
 

@@ -365,3 +365,21 @@ def test_gaps_are_dropped_break_the_line_or_are_filled(tmp_path: Path, odd: Path
         assert len(drawn) == 10
     with pytest.raises(InputError, match="gaps drop, not break"):
         fill(odd, tmp_path / "drop", gaps="break")
+
+
+def test_nothing_is_quoted_from_a_file_that_a_link_out_of_the_tree_leads_to(tmp_path: Path, odd: Path) -> None:
+    secrets = tmp_path / "passwd"
+    secrets.write_text("root:x:0:0:root:/root:/bin/bash\nuser:x:1:1:it's me:/home:/bin/sh\n")
+    (odd / "a/link.csv").symlink_to(secrets)
+    (odd / "a/inside.csv").symlink_to(odd / "a/cells.csv")
+    (tmp_path / "log").write_text("# made by root\nvalue\n1\nsecret\n2\n3\n")
+    (odd / "b/linked.csv").symlink_to(tmp_path / "log")
+    (odd / "b/bad.csv").write_text("told:x\nas:y\n")
+    store, _ = fill(odd, tmp_path / "store")
+    text = (tmp_path / "store/index.json").read_text() + " ".join(store.remarks)
+    assert not [word for word in ("x:0:0", "bash", "made by", "secret", "it's me") if word in text]
+    reasons = {one.path: one.reason for one in store.skipped}
+    assert reasons["a/link.csv"].startswith("no numbers in column '…'")
+    assert "'told:x'" in reasons["b/bad.csv"]
+    assert store.readings["b/linked.csv"].unread == 1
+    assert store.readings["a/inside.csv"].example == "ERR"

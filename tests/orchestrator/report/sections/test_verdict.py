@@ -69,6 +69,14 @@ def test_a_detector_in_plain_counts(make_detection_run: MakeRun) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "told"), [(0.0274, "27 ms"), (0.00042, "0.42 ms"), (0.27, "270 ms"), (2.5, "2.5 s")]
+)
+def test_the_time_a_picture_took_is_told(make_detection_run: MakeRun, seconds: float, told: str) -> None:
+    run = make_detection_run(seeds=(0,), search=0, then=with_lines(3.0, seconds_a_picture=seconds))
+    assert f"{told} a picture, scored in batches; one training with its evaluation took" in lines(headline(run))
+
+
+@pytest.mark.parametrize(
     ("value", "warning"),
     [
         (1e9, "It misses most anomalies: 60 of 60."),
