@@ -1,5 +1,6 @@
 """What was asked, what came out and what to beware of, in sentences."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -231,5 +232,10 @@ def _coverage(data: RunData) -> list[str]:
             noun = "seed" if len(missing) == 1 else "seeds"
             lines.append(f"{printable(variant)}: no completed evaluation with {noun} {words(missing)}.")
     if data.baseline is not None and not evaluated.get(data.baseline):
-        lines.append(f"The baseline {printable(data.baseline)} was not evaluated: nothing is compared.")
+        name = printable(data.run.root.resolve().name)
+        command = shlex.join(["orchestrate", "sweep", f"{name}/experiment.yaml", "--out", name, "--resume"])
+        lines.append(
+            f"The baseline {printable(data.baseline)} was not evaluated: nothing is compared. A sweep in the run's folder "
+            f"does that, from the folder that holds it: {command}"
+        )
     return lines
