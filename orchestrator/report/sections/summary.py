@@ -235,7 +235,7 @@ def _coverage(data: RunData) -> list[str]:
         name = printable(data.run.root.resolve().name)
         command = shlex.join(["orchestrate", "sweep", f"{name}/experiment.yaml", "--out", name, "--resume"])
         lines.append(
-            f"The baseline {printable(data.baseline)} was not evaluated: nothing is compared. A sweep in the run's folder "
-            f"does that, from the folder that holds it: {command}"
+            f"The baseline {printable(data.baseline)} was not evaluated: nothing is compared. A sweep in the run's "
+            f"folder does that, from the folder that holds it: {command}"
         )
     return lines
