@@ -119,8 +119,8 @@ ADDITIONS = {
         ),
         Edit(
             "orchestrator/experiment/experiment.py",
-            "VARIANT_NAME =",
-            'LATER_KEYS["remark"] = ""\n',
+            "class Experiment(Section):",
+            'LATER_KEYS["remark"] = ""\n\n\n',
         ),
     ),
     "a section of the report": (

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord, best_record
-from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.own_parts import refuse_other_code
+from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting, digest, full_config
 from orchestrator.families import code_of
 from trainables.interface import Mode

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from orchestrator.experiment.ablation_settings import RUN_KEYS, Ablation, setting_text
-from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting, digest, full_config, set_config
 from orchestrator.families import family_row
 from orchestrator.scoring.thresholds import parse_strategy

@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
 
-from orchestrator.data.layouts.listing import PARTS, Listing, Part
-from orchestrator.data.split.make_split import make_split
-from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.data.layouts.listing import PARTS, Listing
+from orchestrator.data.split.make_split import UndrawnFiles, make_split
+from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import VALIDATION_LOSS, Goal
 from orchestrator.experiment.messages import said, shown, unknown_key
+from orchestrator.experiment.sections import Variant
 from orchestrator.families import family_row
 from search_spaces.overrides import example_configs
 from trainables.errors import InputError
@@ -47,26 +46,9 @@ def frame_of(experiment: Experiment, goal: Goal, listing: Listing) -> Frame:
     return Frame(goal, classes_of(listing, goal), device, listing.layout.depth)
 
 
-@dataclass(frozen=True, eq=False)
-class _Names:
-    """The listed files as far as their names tell, for `make_split`: each as if its content were its own."""
-
-    paths: tuple[str, ...]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    parts: tuple[Part | None, ...]
-    content: tuple[str, ...]
-    fingerprint: str = ""
-
-
 def check_division(experiment: Experiment, goal: Goal, listing: Listing) -> None:
     """InputError where the files can't be divided as asked, whatever they hold: seen before any is drawn."""
-    classes = tuple(sorted({file.class_name for file in listing.files}, key=os.fsencode))
-    numbers = {name: number for number, name in enumerate(classes)}
-    paths = tuple(file.path for file in listing.files)
-    labels = np.array([numbers[file.class_name] for file in listing.files], dtype=np.int64)
-    named = _Names(paths, labels, classes, tuple(file.part for file in listing.files), paths)
-    make_split(named, experiment.data.split, goal.normal)
+    make_split(UndrawnFiles.of(listing.files), experiment.data.split, goal.normal)
 
 
 def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: Frame) -> list[str]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.records import Provenance, TrialRecord
-from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.sections import Variant
 
 
 @dataclass(frozen=True)

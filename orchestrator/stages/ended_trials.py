@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from orchestrator.artifacts.endings import FAILED, Status
 from orchestrator.artifacts.records import TrialRecord, best_record, keep_record
 from orchestrator.artifacts.validation_scores import append_scores
-from orchestrator.experiment.experiment import Variant
+from orchestrator.experiment.sections import Variant
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
 

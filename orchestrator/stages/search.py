@@ -8,7 +8,8 @@ from typing import Literal
 
 from orchestrator.artifacts.endings import RUN_AGAIN, all_failed
 from orchestrator.artifacts.records import read_records
-from orchestrator.experiment.experiment import Experiment, Variant
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.sections import Variant
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
 from orchestrator.stages.context import Context, Prepared

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from orchestrator.data.files.content_hashes import Sources, read_sources
@@ -18,11 +17,11 @@ from orchestrator.data.files.picture_facts import Facts, bits_for, facts_of, pic
 from orchestrator.data.files.picture_layers import is_upright, mask_state, planes_of
 from orchestrator.data.files.series import Reading, parse_series
 from orchestrator.data.files.series_remarks import series_remarks
-from orchestrator.data.layouts.listing import ListedFile, Listing, Part, Skipped
+from orchestrator.data.layouts.listing import ListedFile, Listing, Skipped
 from orchestrator.data.layouts.names import same_name
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
 from orchestrator.data.split.grouped_division import content_numbers, mixed
-from orchestrator.data.split.make_split import SplitSettings, make_split
+from orchestrator.data.split.make_split import SplitSettings, UndrawnFiles, make_split
 from orchestrator.data.split.split import Split
 from trainables.errors import InputError
 
@@ -39,18 +38,6 @@ MODES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """The files that can be used as far as their headers tell; `make_split` takes it for a store."""
-
-    paths: tuple[str, ...]
-    labels: NDArray[np.int64]
-    classes: tuple[str, ...]
-    parts: tuple[Part | None, ...]
-    content: tuple[str, ...]
-    fingerprint: str = ""
-
-
-@dataclass(frozen=True, eq=False)
 class Inspection:
     """What was understood of a folder."""
 
@@ -58,7 +45,7 @@ class Inspection:
     why: str
     """What says that this is the layout."""
     normal: str | None
-    found: Found
+    found: UndrawnFiles
     sizes: Counter[tuple[int, int]]
     """How many pictures have each (height, width)."""
     modes: Counter[str]
@@ -106,14 +93,7 @@ def inspect(
     listing = find_files(root, guessed)
     normal = _normal(listing, normal)
     look = _Look(listing, normal)
-    classes = tuple(sorted({file.class_name for file in look.files}))
-    found = Found(
-        paths=tuple(file.path for file in look.files),
-        labels=np.array([classes.index(file.class_name) for file in look.files], dtype=np.int64),
-        classes=classes,
-        parts=tuple(file.part for file in look.files),
-        content=tuple(look.content),
-    )
+    found = UndrawnFiles.of(look.files, look.content)
     if not look.files:
         what = "read as a series" if listing.layout.plots else "opened as a picture"
         first = f" The first, {look.skipped[0].path!r}: {look.skipped[0].reason}." if look.skipped else ""
@@ -124,7 +104,7 @@ def inspect(
     except InputError as error:
         refusal = str(error)
     contents = content_numbers(found.content)
-    sides = found.labels if normal is None else (found.labels != classes.index(normal)).astype(np.int64)
+    sides = found.labels if normal is None else (found.labels != found.classes.index(normal)).astype(np.int64)
     parts = np.array([str(part) for part in found.parts])
     if sheet is not None:
         from orchestrator.data.inspect.contact_sheet import write_contact_sheet  # it draws, which takes long to import

@@ -1,12 +1,14 @@
 """Which picture trains, which validates, which tests: stratified, seeded, exact duplicates and patches together."""
 
+import os
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.layouts.listing import PARTS, Part
+from orchestrator.data.layouts.listing import PARTS, ListedFile, Part
 from orchestrator.data.split.detection_division import DetectionDivision
 from orchestrator.data.split.grouped_division import (
     content_numbers,
@@ -21,7 +23,7 @@ from orchestrator.data.split.settings import SplitSettings
 from orchestrator.data.split.split import LEFT_OUT, Split, fingerprint, rows_of
 from trainables.errors import InputError
 
-__all__ = ["Divisible", "Split", "SplitSettings", "make_split"]
+__all__ = ["Divisible", "Split", "SplitSettings", "UndrawnFiles", "make_split"]
 
 
 class Divisible(Protocol):
@@ -39,6 +41,29 @@ class Divisible(Protocol):
     def content(self) -> Sequence[str]: ...
     @property
     def fingerprint(self) -> str: ...
+
+
+@dataclass(frozen=True, eq=False)
+class UndrawnFiles:
+    """Files of which there are no pictures yet, in the place of a store."""
+
+    paths: tuple[str, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    parts: tuple[Part | None, ...]
+    content: tuple[str, ...]
+    fingerprint: str = ""
+
+    @classmethod
+    def of(cls, files: Sequence[ListedFile], content: Sequence[str] | None = None) -> Self:
+        """`content`: the hash of each file's; None: each counts as if it were its own."""
+        classes = tuple(sorted({file.class_name for file in files}, key=os.fsencode))
+        numbers = {name: number for number, name in enumerate(classes)}
+        paths = tuple(file.path for file in files)
+        labels = np.array([numbers[file.class_name] for file in files], dtype=np.int64)
+        return cls(
+            paths, labels, classes, tuple(file.part for file in files), paths if content is None else tuple(content)
+        )
 
 
 def make_split(store: Divisible, settings: SplitSettings, normal: str | None = None) -> Split:

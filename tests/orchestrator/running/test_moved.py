@@ -1,7 +1,6 @@
 """A run whose data lie elsewhere than when it was begun: proven the same, or refused before anything is written."""
 
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,23 +10,6 @@ from orchestrator import Experiment, InputError, RunFolder, evaluate
 from orchestrator.artifacts.places import places_before, where_they_lay
 from orchestrator.running.claim import check_folder, experiment_of, locked
 from orchestrator.running.moved import known_prints
-
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
-
-
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(FIXTURE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
-
-
-@pytest.fixture
-def old(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copytree(unpacked, tmp_path / "old")
-    monkeypatch.chdir(tmp_path / "old")
-    return tmp_path / "old"
 
 
 def moved(folder: RunFolder, to: Path) -> Experiment:

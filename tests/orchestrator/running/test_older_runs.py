@@ -7,7 +7,6 @@ known anomalies and an ablation (`detection`).
 
 import csv
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +30,8 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.running.claim import experiment_of, open_run
 from orchestrator.running.moved import known_prints
 
-FIXTURE = Path(__file__).parents[2] / "fixtures" / "before_rooms.tar.xz"
 QUIET = Reporter(quiet=True)
 RUNS = ("whole", "searched", "detection")
-
-
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(FIXTURE) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
-
-
-@pytest.fixture
-def old(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to work on, as the current folder."""
-    shutil.copytree(unpacked, tmp_path / "old")
-    monkeypatch.chdir(tmp_path / "old")
-    return tmp_path / "old"
 
 
 def told(record: TrialRecord) -> dict[str, Any]:

@@ -1,0 +1,201 @@
+"""The sections of the experiment file: data, variants, objective, threshold, budget, resources."""
+
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    field_validator,
+    model_validator,
+)
+
+from orchestrator.data.files.series import DecimalMark, Gaps
+from orchestrator.data.layouts.table import LAYOUTS, LayoutName
+from orchestrator.data.picture_size import Size, checked_size
+from orchestrator.data.plotting.plot_style import STYLES, style_name
+from orchestrator.data.split.settings import SplitSettings
+from orchestrator.experiment.value_types import Cpus, FilePath, Gpus, Minutes, Number, Work
+from orchestrator.families import FAMILIES, family_name, variant_name
+from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
+from trainables.interface import Mode
+from trainables.own_code import absolute_callable, is_own
+
+VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are errors, and nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the data lie and how they become pictures."""
+
+    path: FilePath = Field(description="The folder of CSVs or pictures.")
+    layout: LayoutName = Field(
+        default="series",
+        description=f"{'; '.join(f'{row.name}: {row.summary}' for row in LAYOUTS.values())}. See what is understood: "
+        "orchestrate inspect.",
+    )
+    normal: str | None = Field(
+        default=None,
+        description="Detection on class folders "
+        f"({', '.join(name for name, row in LAYOUTS.items() if row.normal is None)}): "
+        "the class that is normal; all others are anomalies.",
+    )
+    column: str | None = Field(
+        default=None, description="The CSV column to plot. Unset: `data`, else `value`, else the first."
+    )
+    gaps: Gaps = Field(
+        default="drop",
+        description="Rows of a CSV without a number: drop (the rest moves left), break (the line has a gap there), "
+        "interpolate (between their neighbours).",
+    )
+    decimal: DecimalMark = Field(
+        default="auto",
+        description="The decimal mark of CSVs: auto (what all numbers of a file together say), or point or comma, "
+        "where numbers such as 1.234 or 1,234 leave it in doubt.",
+    )
+    style: str = Field(
+        default="seed",
+        description=f"How a series is drawn. {'; '.join(f'{row.name}: {row.summary}' for row in STYLES.values())}; or "
+        "one of your own: path/to/file.py:STYLE.",
+    )
+    size: Size = Field(default=224, description="The pictures' size in pixels: N or [height, width].")
+    bits: StrictInt | None = Field(
+        default=None,
+        ge=8,
+        le=16,
+        description="Of pictures of more than 8 bits a channel: how many they use, 12 say, so that 4095 is white. "
+        "Unset: chosen from the largest value of all, and said.",
+    )
+    store: FilePath | None = Field(
+        default=None, description="Where the pictures are kept, to be shared by several runs; unset: in the run."
+    )
+    split: SplitSettings = Field(default_factory=SplitSettings, description="The shares of the three parts.")
+
+    @field_validator("size")
+    @classmethod
+    def _size_in_range(cls, size: Size) -> Size:
+        return checked_size(size)
+
+    @model_validator(mode="after")
+    def _bits_of_pictures(self) -> Self:
+        if self.bits is not None and LAYOUTS[self.layout].plots:
+            raise ValueError("bits is for pictures, and plots of series have 8; leave it out")
+        return self
+
+    @field_validator("style")
+    @classmethod
+    def _known_style(cls, style: str) -> str:
+        return style_name(style)
+
+
+class Variant(Section):
+    """One entry of the comparison: a family, possibly with some of its keys fixed or searched elsewhere."""
+
+    family: str = Field(
+        description=f"One of: {', '.join(FAMILIES)}; or one of your own: path/to/file.py:FAMILY, module:FAMILY, or the "
+        "name that an installed package gives it."
+    )
+    name: str = Field(default="", pattern=r"^$|" + VARIANT_NAME, description="Its name in tables; unset: the family's.")
+    fixed: dict[str, Any] = Field(
+        default_factory=dict, description="Configuration keys with one value, not searched (backbone: resnet50)."
+    )
+    space: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Searched keys with other ranges: {low, high, log, step}, or a list of choices.",
+    )
+    size: Size | None = Field(default=None, description="This variant's own picture size; unset: data.size.")
+    epochs: Work | None = Field(default=None, description="This variant's own most epochs; unset: budget.epochs.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        value = {"family": value} if isinstance(value, str) else value
+        if not isinstance(value, dict | Variant):
+            raise ValueError("must be a family's name, or keys with values of which one is `family`")
+        if isinstance(value, dict) and not value.get("name"):
+            value = {**value, "name": variant_name(str(value.get("family", "")))}
+        return value
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        return family_name(family)
+
+    @field_validator("size")
+    @classmethod
+    def _size_in_range(cls, size: Size | None) -> Size | None:
+        return None if size is None else checked_size(size)
+
+
+class Objective(Section):
+    """What the search seeks on the validation part, and what tables rank by on the test part."""
+
+    metric: str | None = Field(
+        default=None,
+        description="A metric's name, such as accuracy or average_precision (orchestrate metrics lists them), one of "
+        "your own (path/to/file.py:METRIC), or validation_loss. Unset: macro_f1; for detection roc_auc, or "
+        "validation_loss where validation holds normals only.",
+    )
+    mode: Mode | None = Field(default=None, description="Unset: as the metric is better.")
+    test_metric: str | None = Field(
+        default=None, description="What tables rank by. Unset: the metric, or roc_auc where that is validation_loss."
+    )
+
+    @field_validator("metric", "test_metric")
+    @classmethod
+    def _absolute(cls, name: str | None) -> str | None:
+        return absolute_callable(name, elsewhere=True) if name is not None and is_own(name) else name
+
+
+class Threshold(Section):
+    """Detection: how a score becomes a verdict. All of it is chosen on validation scores."""
+
+    strategies: tuple[str, ...] = Field(
+        default=(),
+        description="The strategies that are compared, such as [percentile(95), youden, tpr_at_least(0.95)]; one fixes "
+        "it. Unset: all that validation allows.",
+    )
+    metric: ThresholdMetric = Field(
+        default="balanced_accuracy", description="By which the best strategy is chosen, cross-fitted on validation."
+    )
+    search: StrictBool = Field(
+        default=False, description="Let Optuna draw the strategy as a hyperparameter instead of choosing the best."
+    )
+    pixel_percentile: Number = Field(
+        default=99.0, gt=0, lt=100, description="Masks: the percentile of the pixels of normal validation pictures."
+    )
+
+    @field_validator("strategies")
+    @classmethod
+    def _known(cls, strategies: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_strategy(text).text for text in strategies)
+
+
+class Budget(Section):
+    """How much work the search may do."""
+
+    trials: Work = Field(default=20, description="Trials a family.")
+    epochs: Work = Field(default=30, description="The most epochs a trial.")
+    minutes: Minutes | None = Field(default=None, description="Wall time of the whole search; unset: no limit.")
+    epoch_minutes: Minutes | None = Field(
+        default=120,
+        description="A training that gives no epoch for so long hangs, and is ended; null: no limit.",
+    )
+    concurrent: StrictInt | None = Field(default=None, ge=1, description="Trials at a time; unset: as many as fit.")
+    patience: StrictInt | None = Field(
+        default=10, ge=1, description="Stop a training after so many epochs without a better validation metric."
+    )
+
+
+class Resources(Section):
+    """What one trial reserves."""
+
+    cpus: Cpus = Field(default=1, description="CPUs a trial; torch uses as many threads.")
+    gpus: Gpus = Field(default=0, description="GPUs a trial; fractions share one.")
