@@ -184,6 +184,8 @@ def _head(chosen: Fit) -> list[str]:
     if data.layout.plots:
         lines += [
             "  # column: value         # the CSV column to plot; unset: `data`, else `value`, else the first",
+            "  # gaps: drop            # rows without a number: drop (the rest moves left), break the line, or interpolate",
+            "  # decimal: auto         # point or comma, where numbers such as 1,234 leave it in doubt",
             "  style: seed             # seed: labelled axes and a pale grid; plain: matplotlib's default",
         ]
     lines += [f"  size: {chosen.side}  # pixels: N or [height, width]; 224 for pretrained backbones", "  split:"]

@@ -31,19 +31,21 @@ def series_remarks(readings: Mapping[str, Reading], column: str | None, gaps: Ga
     rows = WITHOUT[gaps]
     remarks = [
         *column_remarks(readings.values(), column),
-        _counted(readings, lambda one: one.missing, "rows without a value", f"They are {rows}."),
+        _counted(readings, lambda one: one.missing, ("row", "rows"), "without a value", f"Such rows are {rows}."),
         _counted(
             readings,
             lambda one: one.unread,
-            "rows whose cell is neither empty nor a number that can be read without doubt",
-            f"They are {rows}. Asked to be strict, such files are refused (--strict).",
+            ("cell", "cells"),
+            "neither empty nor a number that can be read without doubt",
+            f"Such rows are {rows}; --strict refuses such files.",
             lambda one: f", such as {one.example!r}",
         ),
         _counted(
             readings,
             lambda one: one.above,
-            "lines that are no part of the table",
-            "They are left out.",
+            ("line", "lines"),
+            "outside of a table",
+            "Such lines are left out.",
             lambda one: f", such as {one.line!r}",
         ),
     ]
@@ -51,16 +53,16 @@ def series_remarks(readings: Mapping[str, Reading], column: str | None, gaps: Ga
     if notations:
         counts = Counter(notation for one in notations.values() for notation in one.notations)
         ways = "; ".join(f"{notation} ({count})" for notation, count in counts.most_common())
-        remarks.append(f"Numbers or letters of another notation were read in {len(notations)} files: {ways}.")
+        remarks.append(f"Another notation than plain numbers was read, by how many files have it: {ways}.")
     return [remark for remark in remarks if remark]
 
 
 def reading_line(reading: Reading) -> str:
     """What a reading left out or took for granted, for one file; empty: nothing."""
     parts = [
-        f"{reading.missing} rows without a value" if reading.missing else "",
-        f"{reading.unread} cells that can't be read, such as {reading.example!r}" if reading.unread else "",
-        f"{reading.above} lines that are no part of the table, such as {reading.line!r}" if reading.above else "",
+        f"rows without a value: {reading.missing}" if reading.missing else "",
+        f"cells that can't be read: {reading.unread}, such as {reading.example!r}" if reading.unread else "",
+        f"lines outside of the table: {reading.above}, such as {reading.line!r}" if reading.above else "",
         f"read: {', '.join(reading.notations)}" if reading.notations else "",
     ]
     return "; ".join(part for part in parts if part)
@@ -105,7 +107,8 @@ def early_remarks(listing: Listing, column: str | None, decimal: DecimalMark = "
 def _counted(
     readings: Mapping[str, Reading],
     count: Callable[[Reading], int],
-    what: str,
+    nouns: tuple[str, str],
+    which: str,
     then: str,
     such: Callable[[Reading], str] = lambda one: "",
 ) -> str:
@@ -116,5 +119,6 @@ def _counted(
     total = sum(map(count, found.values()))
     worst = sorted(found.items(), key=lambda item: -count(item[1]))[:NAMED]
     named = ", ".join(f"{path!r} {count(one)}{such(one)}" for path, one in worst)
-    more = f", and {len(found) - NAMED} more files" if len(found) > NAMED else ""
-    return f"{len(found)} of {len(readings)} files hold {what}, {total} in all: {named}{more}. {then}"
+    more = f", and more in {len(found) - NAMED} others" if len(found) > NAMED else ""
+    what = f"{total} {nouns[total != 1]} {which}"
+    return f"{what}, in {len(found)} of {len(readings)} files: {named}{more}. {then}"

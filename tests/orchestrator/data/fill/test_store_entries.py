@@ -315,11 +315,11 @@ def odd(tree: Path) -> Path:
 def test_what_a_reading_left_out_is_said_and_stays_known(tmp_path: Path, odd: Path) -> None:
     store, _ = fill(odd, tmp_path / "store")
     gaps, cells, above, notations = store.remarks
-    assert "1 of 11 files hold rows without a value, 3 in all: 'a/gaps.csv' 3. They are dropped" in gaps
-    assert "1 of 11 files hold rows whose cell is neither empty nor a number" in cells
+    assert "3 rows without a value, in 1 of 11 files: 'a/gaps.csv' 3. Such rows are dropped" in gaps
+    assert "2 cells neither empty nor a number that can be read without doubt, in 1 of 11 files" in cells
     assert "'a/cells.csv' 2, such as 'ERR'" in cells
     assert "'b/above.csv' 1, such as '# logger 7'" in above
-    assert "in 1 files: decimal commas (1)" in notations
+    assert "by how many files have it: decimal commas (1)" in notations
     assert fill(odd, tmp_path / "store")[0].remarks == store.remarks
     # Another run, after this one was cut off before its index: the shards know it too.
     (tmp_path / "store/index.json").unlink()

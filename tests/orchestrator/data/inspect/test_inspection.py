@@ -189,7 +189,7 @@ def test_of_series_it_says_what_a_rendering_would_leave_out(series_tree: Path) -
     assert [one.reason.partition(",")[0] for one in seen.skipped] == ["no numbers in column 'value'", "empty"]
     said = inspection_text(seen)
     assert "Plotting column 'time', the first of 2 ('time', 'temp'), in 1 of 40 files" in said
-    assert "1 of 40 files hold lines that are no part of the table" in said
+    assert "1 line outside of a table, in 1 of 40 files" in said
     for path in tree.rglob("*.csv"):
         path.write_text("\n")
     with pytest.raises(InputError, match=r"None of the .* can be read as a series\. The first, .*: empty"):
