@@ -184,7 +184,7 @@ def _head(chosen: Fit) -> list[str]:
     if data.layout.plots:
         lines += [
             "  # column: value         # the CSV column to plot; unset: `data`, else `value`, else the first",
-            "  # gaps: drop            # rows without a number: drop (the rest moves left), break the line, interpolate",
+            "  # gaps: drop            # rows without a number: drop (the rest moves left), break, interpolate",
             "  # decimal: auto         # point or comma, where numbers such as 1,234 leave it in doubt",
             "  style: seed             # seed: labelled axes and a pale grid; plain: matplotlib's default",
         ]
