@@ -183,9 +183,20 @@ def _header(rows: list[list[str]], column: str | None) -> tuple[list[str] | None
         while begin < first and rows[begin] in heads:
             begin += 1
         return chosen, begin, [*chosen]
+    divided = _otherwise_divided(rows[:first], width)
+    if divided is not None:
+        return rows[first - 1], first, divided
     while first > 0 and _width(rows[first - 1]) == width and any(map(is_number, rows[first - 1])):
         first -= 1  # a row with a broken cell
     return None, first, [f"column {number}" for number in range(1, max(width, 1) + 1)]
+
+
+def _otherwise_divided(above: list[list[str]], width: int) -> list[str] | None:
+    """The names in the line right above the values, where another delimiter than theirs divides it as often."""
+    if not above or _width(above[-1]) != 1 or width < 2:
+        return None
+    divided = [[name.strip(" \"'#") for name in above[-1][0].split(delimiter)] for delimiter in DELIMITERS]
+    return next((names for names in divided if len(names) == width and not any(map(is_number, names))), None)
 
 
 def _nearest(heads: list[list[str]]) -> list[str] | None:
@@ -259,18 +270,21 @@ def _width(row: list[str]) -> int:
 
 
 def _delimiter(text: str) -> str:
-    """The delimiter that stands equally often in most lines of the file's second half; of several, in most above."""
+    """The delimiter that stands equally often in most lines of the file's second half; of several the one whose cells
+    hold the fewest others beside numbers, then the one that does so in most lines above."""
     lines = [line for line in re.split(r"[\r\n]+", text[:100_000]) if line.strip()][:LOOKED_AT]
     unquoted = [re.sub(r'"[^"]*"', "", line) for line in lines]
     half = len(unquoted) // 2
-    found: dict[str, tuple[int, int]] = {}
+    found: dict[str, tuple[int, float, int]] = {}
     for delimiter in DELIMITERS:
         counts = [line.count(delimiter) for line in unquoted]
         usual, share = (
             Counter(count for count in counts[half:] if count).most_common(1)[0] if any(counts[half:]) else (0, 0)
         )
         above = next((row for row in range(half) if counts[half - 1 - row] != usual), half)
-        found[delimiter] = share, above
+        cells = [cell for line in unquoted[half:] for cell in line.split(delimiter)]
+        whole = [is_number(cell) or not any(mark in cell for mark in DELIMITERS) for cell in cells]
+        found[delimiter] = share, sum(whole) / max(1, len(whole)), above
     best = max(DELIMITERS, key=lambda delimiter: found[delimiter])
     # One column by its header: commas below it belong to the numbers, unless the rows are longer than the header.
     first = next((index for index, line in enumerate(unquoted) if "," in line and is_number(line)), 0)

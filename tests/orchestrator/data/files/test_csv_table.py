@@ -82,6 +82,9 @@ def test_a_row_of_units_below_the_names_holds_no_value(units: str) -> None:
         ("time,value,\n0,5,\n1,4,\n", [5, 4], "value"),
         (",value\n0,5\n1,4\n", [5, 4], "value"),
         ("time,value\n0,5\n# a pause\n1,4\n", [5, 4], "value"),
+        ("time;value\n0,20.1\n1,20.4\n", [20.1, 20.4], "value"),
+        ("# time, value\n0;20,1\n1;20,4\n", [20.1, 20.4], "value"),
+        ("time\tVALUE\n0,20.1\n1,20.4\n", [20.1, 20.4], "VALUE"),
         ("start,5\n2024-01-02 00:00,6\n2024-01-03 00:00,4\n2024-01-04 00:00,4\n", None, "column 1"),
     ],
 )
