@@ -119,6 +119,7 @@ def _counted(
     total = sum(map(count, found.values()))
     worst = sorted(found.items(), key=lambda item: -count(item[1]))[:NAMED]
     named = ", ".join(f"{path!r} {count(one)}{such(one)}" for path, one in worst)
-    more = f", and more in {len(found) - NAMED} others" if len(found) > NAMED else ""
+    rest = len(found) - NAMED
+    more = f", and {rest} more {'file' if rest == 1 else 'files'}" if rest > 0 else ""
     what = f"{total} {nouns[total != 1]} {which}"
     return f"{what}, in {len(found)} of {len(readings)} files: {named}{more}. {then}"
