@@ -43,6 +43,8 @@ class Table:
     """True for a matrix: the columns are headed by class names, too."""
     stacked: bool = False
     """True where details stand below their texts, so that many columns find room."""
+    drawn: str = ""
+    """What the caption adds on the page, which draws intervals."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,8 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         "Time a seed",
     ]
     numeric = frozenset(columns.index(name) for name in (label(metric), "Seeds", "Time a seed"))
-    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric)
+    drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
+    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
 
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
@@ -86,7 +87,6 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
     text = f"Mean {label(data.metric)} over {over} on {part}, best first, with 95 % intervals."
     if data.baseline is not None:
         text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
-        text += " Where intervals are drawn, the dashed line is the baseline."
     if any(row.comparisons for row in rows):
         text += " The tests behind each verdict are in tables/pairwise.csv."
     return " ".join([text, conclusion(rows, data.baseline, data.metric, [data.metric])]) + (data.caveat)
