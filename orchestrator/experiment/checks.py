@@ -55,8 +55,10 @@ def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: F
     """Remarks to say aloud; InputError where a variant's keys or values can't be used."""
     remarks = []
     incomparable: dict[str, dict[str, Any]] = {}
-    # All keys and values first: what builds and trains them imports torch, which costs seconds.
+    # All keys, values and named files first: what builds and trains them imports torch, which costs seconds.
     checked = [(variant, checked_configs(variant)) for variant in variants]
+    for variant, configs in checked:
+        check_named_files(family_row(variant.family).config, configs, f"families.{variant.name}")
     for variant, configs in checked:
         family = family_row(variant.family).family
         problem = frame.problem(experiment.size_of(variant), experiment.epochs_of(variant))
@@ -78,6 +80,15 @@ def check_configs(family: Family, configs: list[dict[str, Any]], problem: Proble
         except InputError as error:
             raise InputError(f"{place}: {error}") from None
     return remarks
+
+
+def check_named_files(config: type[FamilyConfig], configs: list[dict[str, Any]], place: str) -> None:
+    """InputError, beginning with `place`, where one names a file that is not there; without importing torch."""
+    for each in configs:
+        try:
+            config(**each).check_files()
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
 
 
 def incomparable_keys(family: Family, configs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from trainables.configurations.backbones import BackboneName, WeightsName
+from trainables.configurations.backbones import BackboneName, WeightsName, check_weights_name
 from trainables.errors import InputError
 from trainables.interface import FamilyConfig
 
@@ -42,3 +42,6 @@ class FrozenFeaturesConfig(FamilyConfig):
     def stages(self) -> tuple[int, ...]:
         """The chosen stages, from 0."""
         return tuple(int(layer) - 1 for layer in self.layers.split("+"))
+
+    def check_files(self) -> None:
+        check_weights_name(self.backbone, self.weights)

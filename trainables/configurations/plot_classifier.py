@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainables.configurations.backbones import BackboneName, WeightsName
+from trainables.configurations.backbones import BackboneName, WeightsName, check_weights_name
 from trainables.configurations.training import TrainingConfig
 
 
@@ -25,6 +25,9 @@ class PlotClassifierConfig(TrainingConfig):
     flip_left_right: bool = False
     """Mirror half of the pictures. On a plot it turns time round."""
     normalisation: Literal["imagenet", "none"] = "imagenet"
+
+    def check_files(self) -> None:
+        check_weights_name(self.backbone, self.weights)
 
 
 CONFIG = PlotClassifierConfig

@@ -1,6 +1,5 @@
 """Files of pretrained backbone weights: found on this machine, read without running code, checked name by name."""
 
-import difflib
 import functools
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
 
+from trainables.configurations.backbones import unknown_weights
 from trainables.errors import InputError
 from trainables.files import file_sha256, is_file
 from trainables.own_code import call, described, expanded, is_own
@@ -69,15 +69,7 @@ def find_weights(backbone: str, weights: str) -> WeightsFile | None:
     path = expanded(weights)
     if is_file(path):
         return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
-    if path.suffix or "/" in weights:
-        raise InputError(
-            f"There is no file of weights at {weights!r} (looked from {Path.cwd()}). Give the path of a file with the "
-            f"weights of {backbone}, or one of: {', '.join(['auto', 'none', *listed])}."
-        )
-    near = difflib.get_close_matches(weights, ["auto", "none", *listed], n=1, cutoff=0.4)
-    nearest = f"Did you mean {near[0]}? " if near else ""
-    allowed = f"Allowed: {', '.join(['auto', 'none', *listed])}, or a path."
-    raise InputError(f"Unknown weights {weights!r} for {backbone}. {nearest}{allowed}")
+    raise unknown_weights(backbone, weights, listed)
 
 
 def _named_by(weights: str) -> WeightsFile:

@@ -90,12 +90,24 @@ def test_a_size_that_is_none_is_refused(orchestrate: Orchestrate, series_tree: P
     assert not (tmp_path / "s").exists()
 
 
-def test_a_bad_key_ends_before_torch_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"bugdet": 1}, "Did you mean 'budget'?"),
+        ({"families": [{"family": "plot_classifier", "fixed": {"weights": "/no/such.pth"}}]}, "no file of weights at"),
+        ({"families": [{"family": "plot_classifier", "space": {"weights": ["none", "best"]}}]}, "Unknown weights"),
+        ({"families": ["pca_logistic", {"family": "plot_classifier", "fixed": {"weights": "gone/x"}}]}, "gone/x"),
+    ],
+)
+def test_a_bad_key_or_file_ends_before_torch_is_imported(
+    series_tree: Path, tmp_path: Path, keys: dict[str, Any], said: str
+) -> None:
     import subprocess
     import sys
 
     file = tmp_path / "e.yaml"
-    file.write_text(yaml.safe_dump({"data": {"path": "x"}, "families": ["pca_logistic"], "bugdet": 1}), "utf-8")
+    values = {"data": {"path": str(series_tree)}, "families": ["pca_logistic"], **keys}
+    file.write_text(yaml.safe_dump(values), "utf-8")
     code = (
         "import sys\nfrom orchestrator.cli.main import main\n"
         f"sys.argv = ['orchestrate', 'sweep', {str(file)!r}, '--out', {str(tmp_path / 'r')!r}]\n"
@@ -103,7 +115,7 @@ def test_a_bad_key_ends_before_torch_is_imported(tmp_path: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 2
-    assert "Did you mean 'budget'?" in ended.stderr
+    assert said in ended.stderr
     assert ended.stdout.strip() == "[]"
 
 

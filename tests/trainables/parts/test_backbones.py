@@ -1,8 +1,9 @@
 import pytest
 import torch
 from torch import nn
+from torchvision.models import get_model_weights
 
-from trainables.configurations.backbones import backbone_names, check_backbone
+from trainables.configurations.backbones import backbone_names, check_backbone, check_weights_name, weights_names
 from trainables.errors import InputError
 from trainables.parts.backbones import (
     build_backbone,
@@ -103,6 +104,23 @@ def test_the_tested_names_are_torchvisions() -> None:
     assert check_backbone("vit_b_16") == "vit_b_16"
     with pytest.raises(InputError, match="The nearest: vit_b_16"):
         check_backbone("vit_b16")
+
+
+def test_the_names_of_weights_that_its_source_gives_are_torchvisions() -> None:
+    for name in backbone_names():
+        assert set(weights_names(name)) == set(get_model_weights(name).__members__), name
+
+
+@pytest.mark.parametrize("weights", ["auto", "none", "DEFAULT", "IMAGENET1K_V2", "ResNet50_Weights.IMAGENET1K_V1"])
+def test_a_known_name_of_weights_is_no_missing_file(weights: str) -> None:
+    check_weights_name("resnet50", weights)
+
+
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V3", "ResNet50_Weights.V9", "best.pth", "~/gone", "resnet50", ""])
+def test_unknown_weights_are_refused_unread(weights: str) -> None:
+    for backbone in ("resnet50", "mine:backbone"):
+        with pytest.raises(InputError, match=r"Unknown weights|no file of weights"):
+            check_weights_name(backbone, weights)
 
 
 def test_the_last_layer_is_the_classifier() -> None:
