@@ -48,6 +48,8 @@ class AblationPlan(BaseModel):
     """Trials that each variant but the baseline was tuned again with; None: they inherit the baseline's values."""
     seeds: tuple[int, ...]
     variants: tuple[AblatedVariant, ...]
+    removed: tuple[AblatedVariant, ...] = ()
+    """What earlier ablations of this run compared and this one leaves out: they were looked at, and count as tests."""
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""

@@ -11,7 +11,7 @@ from orchestrator.comparing.data_sets import BoardRow, DataSet
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, read_usable
 from orchestrator.report.document.formatting import printable, words
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.scoring.metric_table import default_metric
 from trainables.errors import InputError
 from trainables.interface import Task

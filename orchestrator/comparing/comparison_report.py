@@ -8,7 +8,7 @@ import pandas as pd
 
 from orchestrator.comparing.changes import Change, Scope
 from orchestrator.comparing.comparison import Against, RunComparison, move_values
-from orchestrator.comparing.differences import Move, needed_ratio
+from orchestrator.comparing.differences import Move
 from orchestrator.comparing.reading import NamedRun, letter
 from orchestrator.report.document.document import Block, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.formatting import (
@@ -24,6 +24,7 @@ from orchestrator.report.document.formatting import (
     shorten,
     words,
 )
+from orchestrator.report.numbers.conclusions import power
 
 MOST_SAID = 4
 """More figures than these are counted instead of named in a sentence."""
@@ -95,13 +96,15 @@ def _moved(move: Move) -> str:
 
 def _may_be_concluded(found: RunComparison, tested: Sequence[Move]) -> str:
     seeds = [move.comparison.difference.seeds for move in tested if move.comparison and move.comparison.p is not None]
+    if tested and all(move.outcome == "unchanged" for move in tested):
+        return "Nothing differs, so nothing is tested."
     if not seeds:
-        return "No test could be made: it takes at least two seeds in common whose differences are not all the same."
-    ratio = needed_ratio(min(seeds), found.tests)
+        return "No test could be made: it takes two seeds in common and the test scores of both runs."
+    by_objective = [move.comparison for move in tested if move.comparison and move.metric == found.metric]
+    said = power(by_objective, None)
+    detected = f" By {label(found.metric)}, {said}" if said else ""
     return (
-        f"No significant change is not equality: with {plural(min(seeds), 'paired seed')} and "
-        f"{plural(found.tests, 'test')}, a difference must be {ratio:.1f} times its standard error over seeds to be "
-        "the first to count. More seeds, or fewer metrics (--metric), show smaller ones."
+        f"No significant change is not equality.{detected} More seeds, or fewer metrics (--metric), show smaller ones."
     )
 
 
@@ -155,7 +158,7 @@ def _changes_table(title: str, rows: Sequence[Change], name: str, winner: bool) 
 def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
     printed = [_row(move, one.check.same, name) for move in one.moves]
     paired = [move.comparison.difference for move in one.moves if move.comparison]
-    same_pictures = any(difference.picture_half_width is not None for difference in paired)
+    same_pictures = any(difference.with_pictures for difference in paired)
     seeds = {difference.seeds for difference in paired}
     caption = f"Every metric on the test part, mean over seeds, in A and {name}."
     if one.check.same:
@@ -163,14 +166,17 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
         caption += f" {name} − A: paired by seed{over}, with its 95 % interval over seeds"
         caption += " and test pictures" if same_pictures else ""
         if found.tests:
-            caption += f". p: paired t-test over seeds, Holm-corrected over all {plural(found.tests, 'test')}"
+            caption += (
+                f". p: the level whose interval just reaches 0, Holm-corrected over all {plural(found.tests, 'test')}"
+            )
             caption += " of this comparison." if len(found.others) == 1 else " of all runs here."
         else:
             caption += ". No test could be made."
         if any(_seeds_differ(move) for move in one.moves):
             caption += " Means are over all seeds of a run and differences over those in common: they need not agree."
-        if any(difference.seeds and difference.picture_half_width is None for difference in paired):
-            caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone."
+        if any(difference.seeds and not difference.with_pictures for difference in paired):
+            caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone "
+            caption += " and no test is made."
     else:
         caption += " Other split: not comparable. No difference is formed and no test is made."
     columns = ["Variant", "Metric", "A", name, f"{name} − A", "p (Holm)", "Outcome"]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orchestrator.scoring.statistics import Estimate
+from orchestrator.scoring.intervals import Estimate
 from trainables.interface import Mode, Task
 
 

@@ -1,23 +1,16 @@
 """What moved from one run to another: paired differences by variant and metric, tested together."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from scipy import stats
-
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.comparing.reading import NamedRun
-from orchestrator.report.numbers.leaderboard import (
-    Drawn,
-    difference_draws,
-    drawn,
-    known_draws,
-    metric_by_seed,
-)
+from orchestrator.report.numbers.measured import Drawn, compared, drawn, evidence
 from orchestrator.report.numbers.run_data import metrics_of_cells
-from orchestrator.scoring.statistics import SIGNIFICANCE, Comparison, Estimate, compare, estimate, holm
+from orchestrator.scoring.comparisons import Comparison
+from orchestrator.scoring.comparisons import corrected as after_holm
+from orchestrator.scoring.intervals import Estimate, estimate
 from trainables.interface import Mode
 
 Outcome = Literal[
@@ -95,27 +88,15 @@ def moves(
 def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
     """The moves of every pair of runs after Holm's correction over all of them, and over how many tests that was.
 
-    A figure moved significantly where the corrected p is below .05 and the interval of the difference, which includes
-    the choice of test pictures, leaves out 0.
+    A figure moved significantly where the corrected p is below .05, and by nothing else.
     """
     lists = [list(moves_of) for moves_of in found]
-    raw = [p for moves_of in lists for move in moves_of if move.comparison and (p := move.comparison.p) is not None]
-    p_values = iter(holm(raw))
-
-    def judged(move: Move) -> Move:
-        if move.comparison is None or move.comparison.p is None:
-            return move
-        return _judged(move, move.comparison, next(p_values), len(raw))
-
-    return [[judged(move) for move in moves_of] for moves_of in lists], len(raw)
-
-
-def needed_ratio(seeds: int, comparisons: int) -> float:
-    """How many standard errors a paired difference over S seeds must have to be the first that Holm lets count.
-
-    Student's t quantile at 1 − .05 / (2 m) with S − 1 degrees of freedom, for m comparisons. NaN below two seeds.
-    """
-    return float(stats.t.ppf(1 - SIGNIFICANCE / (2 * comparisons), seeds - 1)) if seeds > 1 else math.nan
+    every = [move for moves_of in lists for move in moves_of]
+    tested = {str(place): move.comparison for place, move in enumerate(every) if move.comparison is not None}
+    judged = after_holm(tested, {place: every[int(place)].mode for place in tested})
+    moved = iter(_judged(move, judged.get(str(place))) for place, move in enumerate(every))
+    tests = sum(one.p is not None for one in tested.values())
+    return [[next(moved) for _ in moves_of] for moves_of in lists], tests
 
 
 def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool) -> Move:
@@ -129,33 +110,25 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
     if not comparable:
         return Move(mine, its, metric, *values, "not comparable", "other split")
     mode = first.run.data.mode_of(metric)
-    pair = {"": (metric_by_seed(theirs.cells, metric), difference_draws(theirs, ours, metric))}
-    comparison = compare(pair, metric_by_seed(ours.cells, metric), mode)[""]
-    seeds = comparison.difference.seeds
-    every = "every seed" if {len(ours.cells), len(theirs.cells)} == {seeds} else "every seed in common"
-    same = f"the same with {every}"
-    if seeds and comparison.p is None and comparison.difference.mean == 0:
-        return Move(mine, its, metric, *values, "unchanged", same, mode, comparison)
+    comparison = compared(first.run.data, theirs, ours, metric)
+    seeds = 0 if comparison is None else comparison.difference.seeds
+    if comparison is not None and comparison.p is None and seeds and comparison.difference.mean == 0:
+        every = "every seed" if {len(ours.cells), len(theirs.cells)} == {seeds} else "every seed in common"
+        return Move(mine, its, metric, *values, "unchanged", f"the same with {every}", mode, comparison)
     few = ("no seed in common", "one seed in common")
-    reason = few[seeds] if seeds < 2 else "the same difference with every seed"
-    return Move(mine, its, metric, *values, "no test", reason, mode, comparison)
+    why = "" if comparison is None else few[seeds] if seeds < 2 else comparison.why
+    return Move(mine, its, metric, *values, "no test", why, mode, comparison)
 
 
-def _judged(move: Move, comparison: Comparison, p: float, comparisons: int) -> Move:
-    comparison = replace(comparison, p_corrected=p, comparisons=comparisons)
-    low, high = comparison.difference.low, comparison.difference.high
-    if p >= SIGNIFICANCE:
-        return replace(move, comparison=comparison, outcome="no significant change", explanation="")
-    if low <= 0 <= high:
-        words = "steady over seeds, but other test pictures could turn it round"
+def _judged(move: Move, comparison: Comparison | None) -> Move:
+    if comparison is None or comparison.p is None:
+        return move
+    if comparison.outcome == "not significant":
+        words = comparison.explanation.removeprefix("not significant").lstrip()
         return replace(move, comparison=comparison, outcome="no significant change", explanation=words)
-    better = (comparison.difference.mean > 0) == (move.mode == "max")
-    words = "better" if better else "worse"
-    return replace(move, comparison=comparison, outcome="moved significantly", explanation=words)
+    return replace(move, comparison=comparison, outcome="moved significantly", explanation=comparison.outcome)
 
 
 def _estimate(cells: Cells, variant: str, metric: str) -> Estimate | None:
-    drawn = cells.of(variant)
-    values = list(metric_by_seed(drawn.cells, metric).values())
-    resampled = known_draws(drawn.draws[metric].mean(axis=1)) if metric in drawn.draws else None
-    return estimate(values, resampled, cells.run.data.bounds_of(metric)) if values else None
+    known = evidence(cells.run.data, cells.of(variant), metric)
+    return None if known is None else estimate(known)

@@ -10,17 +10,19 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import label, labelled, printable, shorten
 from orchestrator.report.document.spreadsheet import as_named
-from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text, standings
+from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.sections.verdict import verdict_of_run
 from orchestrator.running.claim import open_run
 from orchestrator.scoring.own_metrics import read_own
 
 COLUMNS = {
-    "variant": "variant", "seeds": "seeds", "mean": "mean", "half_width": "± (95 %)", "delta": "Δ to baseline",
-    "p": "p (Holm)", "significant": "significantly",
+    "variant": "variant", "seeds": "seeds", "mean": "mean", "low": "from", "high": "to (95 %)",
+    "half_width": "± (95 %)",
+    "delta": "Δ to baseline", "p": "p (Holm)", "significant": "significantly",
 }  # fmt: skip
-"""Of the ablation's table, and what the terminal calls them."""
+"""Of the ablation's table, and what the terminal calls them; reports of before 0.2 have a half-width."""
 
 
 def results(run_folder: str | Path) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def _text(folder: RunFolder) -> str:
     if result["ablation"]:
         frame = _ablation(folder)
         metric = frame["metric"].iloc[0]
-        rows = frame.loc[frame["metric"] == metric, list(COLUMNS)].rename(columns=COLUMNS)
+        kept = [name for name in COLUMNS if name in frame]
+        rows = frame.loc[frame["metric"] == metric, kept].rename(columns=COLUMNS)
         rows["variant"] = [shorten(printable(name), 40) for name in rows["variant"]]
         baseline = rows["variant"].iloc[0]
         parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from orchestrator.scoring.confusion_counts import check_detection
-from orchestrator.scoring.draws import DRAWS, FEW_DRAWS, picture_weights
+from orchestrator.scoring.draws import DRAWS, FEW_DRAWS, Sources, picture_counts, picture_weights
 from orchestrator.scoring.judged import Classified, Detected, DrawnAnomalies, DrawnClasses
 from orchestrator.scoring.metric_table import Metric, metrics_of
 from orchestrator.scoring.metrics import check_scores
+from orchestrator.scoring.resampled import Accumulated, Resampled
 from trainables.interface import Task
 
-Draws = dict[str, NDArray[np.float64]]
+Draws = dict[str, Resampled]
 
 
 def resample_metrics(
@@ -27,9 +28,9 @@ def resample_metrics(
     """Every classification metric on bootstrap draws of the pictures: (draws, S) by name.
 
     `scores` (S, N, C) are the S seeds' class probabilities of the same N pictures, `labels` (N,) their classes,
-    `groups` (N,) numbers from 0 without gaps: the source picture of each (see `picture_weights`). A draw is the same
-    for all S seeds, and for every call with the same groups, draws and seed: so differences between models are paired.
-    A class that a draw misses counts 0, as it does in `grade`.
+    `groups` (N,) numbers from 0 without gaps: the source picture of each (see `Sources`). A draw is the same for all S
+    seeds, and for every call with the same labels, groups, draws and seed: so differences between models are paired.
+    A draw that misses a class which the pictures have is drawn again.
     """
     seeds, count, _ = scores.shape
     probabilities = np.stack([check_scores(one, labels, classes) for one in scores])
@@ -43,12 +44,14 @@ def resample_metrics(
     rows = np.repeat(np.arange(count), seeds)
     indicator = sparse.csr_array((np.ones(count * seeds), (rows, columns)), shape=(count, seeds * size)).T.tocsr()
 
-    parts: list[Draws] = []
-    for weights in picture_weights(groups, draws, seed):
+    sources = Sources.of(groups, labels)
+    present = [labels == label for label in np.unique(labels)]
+    found = Accumulated(sources)
+    for weights in picture_weights(sources, draws, seed, present):
         confusions = (indicator @ weights.T).T.reshape(len(weights), seeds, len(classes), len(classes))
         drawn = DrawnClasses(confusions, (weights @ losses) / weights.sum(axis=1, keepdims=True))
-        parts.append(_of_rows("classification", drawn))
-    return joined(parts)
+        found.add(weights, _of_rows("classification", drawn))
+    return found.resampled()
 
 
 def resample_detection(
@@ -75,11 +78,11 @@ def resample_detection(
         if thresholds.shape != (len(checked),) or not np.isfinite(thresholds).all():
             raise ValueError(f"There must be one finite threshold a seed, {len(checked)}; got {thresholds.tolist()}.")
         above = checked > thresholds[:, None]
-    parts = [
-        _of_rows("detection", DrawnAnomalies(checked, anomalous, weights, above))
-        for weights in picture_weights(groups, draws, seed, present)
-    ]
-    return joined(parts)
+    sources = Sources.of(groups, labels)
+    found = Accumulated(sources)
+    for weights in picture_weights(sources, draws, seed, present):
+        found.add(weights, _of_rows("detection", DrawnAnomalies(checked, anomalous, weights, above)))
+    return found.resampled()
 
 
 def resample_value(
@@ -92,24 +95,18 @@ def resample_value(
     """
     if metric.value is None or metric.pixel:
         return np.empty(0)
-    present = []
-    if isinstance(judged, Detected):
-        present = [rows for rows in (judged.labels == 1, judged.labels == 0) if rows.any()]
+    sources = Sources.of(groups, judged.labels)
+    present = [judged.labels == label for label in np.unique(judged.labels)]
     found = []
-    for weights in picture_weights(groups, draws, seed, present):
-        for counts in weights.astype(np.int64):
+    for chunk in picture_counts(sources, draws, seed, present):
+        for counts in chunk:
             value = metric.value(judged.at(np.repeat(np.arange(len(counts)), counts)))
             found.append(np.nan if value is None else float(value))
     return np.array(found)
 
 
-def _of_rows(task: Task, drawn: DrawnClasses | DrawnAnomalies) -> Draws:
+def _of_rows(task: Task, drawn: DrawnClasses | DrawnAnomalies) -> dict[str, NDArray[np.float64]]:
     """Every metric of a task whose row says how it is resampled, as far as it is defined."""
     rows = {row.name: row.resampled for row in metrics_of(task) if not row.pixel and row.resampled is not None}
     found = {name: resampled(drawn) for name, resampled in rows.items()}
     return {name: values for name, values in found.items() if values is not None}
-
-
-def joined(parts: Sequence[Draws]) -> Draws:
-    """The chunks of draws as one, by name."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.scoring.confusion_counts import check_detection
-from orchestrator.scoring.draws import picture_weights
+from orchestrator.scoring.draws import Sources, picture_weights
 
 DRAWS = 500
 """Enough for the 2.5th and 97.5th percentiles of a drawn band."""
 RATES = np.linspace(0.0, 1.0, 201)
 """False-positive rates of ROC curves; recalls of precision-recall curves, but for 0, where precision is undefined."""
 _EDGES = (2.5, 97.5)
-# Weights are whole numbers; the grid's recalls times their sum are off by less than this.
+# Sums of weights, and the grid's recalls times them, are off by less than this.
 _ROUNDING = 1e-6
 
 
@@ -47,7 +47,7 @@ def curve_bands(
     """Of each model, its ROC curve over `RATES` and its precision-recall curve over `RATES[1:]`.
 
     `models`: scores (S, N) each, of the same N pictures, S of each model's own; `labels` (N,) 0 or 1, both of them
-    there; `groups` as in `picture_weights`. A draw of the band is one training with one of the seeds, drawn with equal
+    there; `groups` as in `Sources`. A draw of the band is one training with one of the seeds, drawn with equal
     chance, tested on a bootstrap draw of whole source pictures; the band is between the 2.5th and 97.5th percentile at
     each rate (Macskassy and Provost 2004, vertical averaging). Draws are the same for all models.
     Between two thresholds a true-positive rate is interpolated, which mixing them reaches; precision is that of the
@@ -60,7 +60,7 @@ def curve_bands(
     means = [np.mean([_curves(one, anomalous, once)[0] for one in seeds], axis=0) for seeds in sorted_]
     drawn: list[list[NDArray[np.float64]]] = [[] for _ in models]
     generator = np.random.default_rng((seed, 1))
-    for weights in picture_weights(groups, draws, seed, [anomalous, ~anomalous]):
+    for weights in picture_weights(Sources.of(groups, labels), draws, seed, [anomalous, ~anomalous]):
         place = generator.random(len(weights))
         for seeds, parts in zip(sorted_, drawn, strict=True):
             chosen = (place * len(seeds)).astype(np.int64)

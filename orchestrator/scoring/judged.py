@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from trainables.interface import Pictures
 
 Floats = NDArray[np.float64]
-# Halves of whole numbers up to this are exact in single precision, and so are their sums.
+# Up to this, single precision holds sums of weights to 1e-6 of themselves.
 _EXACT = 1 << 23
 # Rows that are summed up at a time.
 _BLOCK = 32
@@ -93,7 +93,7 @@ class DrawnClasses:
     """The predictions of S seeds on many draws of the pictures."""
 
     confusions: NDArray[np.float64]
-    """(draws, S, C, C) counts, true classes in rows."""
+    """(draws, S, C, C) weighted counts, true classes in rows."""
     losses: NDArray[np.float64]
     """(draws, S): the mean negative log probability of the true class."""
 
@@ -129,7 +129,7 @@ class DrawnAnomalies:
     anomalous: NDArray[np.bool_]
     """(N,)."""
     weights: NDArray[np.float64]
-    """(draws, N): how often each picture stands in each draw."""
+    """(draws, N): what each picture weighs in each draw."""
     above: NDArray[np.bool_] | None
     """(S, N): which scores lie above their seed's threshold; None: there is none."""
 
@@ -166,7 +166,7 @@ def _ranked(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """ROC-AUC and average precision (scikit-learn's definition of both), (draws, S); equal scores are one step.
 
-    Average precision to 1e-6: single precision holds every count, but not every share.
+    To some 1e-6, as single precision holds the weights.
     """
     exact = float((anomalies * normals).max()) < _EXACT
     columns: NDArray[np.floating] = np.ascontiguousarray(weights.T, dtype=np.float32 if exact else np.float64)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Needs = Literal["scores", "threshold", "masks"]
+Worth = Literal["pictures", "classes", "anomalies", "normals"]
 GROUP = "anomaly_orchestrator.metrics"
 """The entry points by which an installed package offers metrics."""
 
@@ -55,6 +56,11 @@ class Metric(OwnRow):
     """Whether guessing among C classes gives about 1 / C."""
     quoted: bool = True
     """Whether tables that have room for few columns show it."""
+    worth: Worth | None = None
+    """What the figure counts rights and wrongs of: all pictures; the pictures of each class, averaged over classes; the
+    anomalies; or the normal pictures. None: it does not count them, as losses and figures of pixels don't."""
+    proportion: bool = False
+    """Whether it is plainly the share of those that were right."""
 
     @property
     def thresholded(self) -> bool:
@@ -97,7 +103,7 @@ def _average_precision_drawn(drawn: DrawnAnomalies) -> Floats | None:
     return None if drawn.ranked is None else drawn.ranked[1]
 
 
-def _rate(name: str, label: str, meaning: str, quoted: bool = True) -> Metric:
+def _rate(name: str, label: str, meaning: str, worth: Worth, proportion: bool = False, quoted: bool = True) -> Metric:
     """A figure at a threshold, as `confusion_counts.rates` has it."""
 
     def value(one: Detected) -> float | None:
@@ -106,7 +112,19 @@ def _rate(name: str, label: str, meaning: str, quoted: bool = True) -> Metric:
     def resampled(drawn: DrawnAnomalies) -> Floats | None:
         return drawn.rates.get(name)
 
-    return Metric(name, label, "detection", "max", meaning, value, resampled, needs="threshold", quoted=quoted)
+    return Metric(
+        name,
+        label,
+        "detection",
+        "max",
+        meaning,
+        value,
+        resampled,
+        needs="threshold",
+        quoted=quoted,
+        worth=worth,
+        proportion=proportion,
+    )
 
 
 def _macro_precision_drawn(drawn: DrawnClasses) -> Floats:
@@ -151,22 +169,22 @@ METRICS: dict[str, Metric] = {
         Metric(
             "macro_f1", "macro F1", "classification", "max",
             "F1 of each class, averaged with equal weight",
-            lambda one: one.macro[2], _macro_f1_drawn, guessed=True,
+            lambda one: one.macro[2], _macro_f1_drawn, guessed=True, worth="pictures",
         ),
         Metric(
             "accuracy", "accuracy", "classification", "max",
             "share of samples whose most probable class is the true one",
-            _accuracy, _accuracy_drawn, guessed=True,
+            _accuracy, _accuracy_drawn, guessed=True, worth="pictures", proportion=True,
         ),
         Metric(
             "macro_precision", "macro precision", "classification", "max",
             "precision of each class, averaged with equal weight",
-            lambda one: one.macro[0], _macro_precision_drawn,
+            lambda one: one.macro[0], _macro_precision_drawn, worth="pictures",
         ),
         Metric(
             "macro_recall", "macro recall", "classification", "max",
             "recall of each class, averaged with equal weight",
-            lambda one: one.macro[1], _macro_recall_drawn, guessed=True,
+            lambda one: one.macro[1], _macro_recall_drawn, guessed=True, worth="classes",
         ),
         Metric(
             "log_loss", "log loss", "classification", "min",
@@ -176,17 +194,17 @@ METRICS: dict[str, Metric] = {
         Metric(
             "roc_auc", "ROC-AUC", "detection", "max",
             "chance that an anomaly scores higher than a normal sample",
-            _roc_auc, _roc_auc_drawn,
+            _roc_auc, _roc_auc_drawn, worth="classes",
         ),
         Metric(
             "average_precision", "average precision", "detection", "max",
             "precision averaged over the anomalies, from the highest score down",
-            _average_precision, _average_precision_drawn, quoted=False,
+            _average_precision, _average_precision_drawn, quoted=False, worth="classes",
         ),
-        _rate("balanced_accuracy", "balanced accuracy", "mean of TPR and TNR at the threshold"),
-        _rate("f1", "F1", "F1 of the anomalies at the threshold", quoted=False),
-        _rate("tpr", "TPR", "share of anomalies above the threshold"),
-        _rate("tnr", "TNR", "share of normal samples not above the threshold"),
+        _rate("balanced_accuracy", "balanced accuracy", "mean of TPR and TNR at the threshold", "classes"),
+        _rate("f1", "F1", "F1 of the anomalies at the threshold", "pictures", quoted=False),
+        _rate("tpr", "TPR", "share of anomalies above the threshold", "anomalies", True),
+        _rate("tnr", "TNR", "share of normal samples not above the threshold", "normals", True),
         Metric(
             "pixel_roc_auc", "pixel ROC-AUC", "detection", "max",
             "chance that a defect pixel scores higher than a normal one",

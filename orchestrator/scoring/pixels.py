@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.scoring.defects import LIMIT, BinnedRanks, countable, label_regions, pixels
-from orchestrator.scoring.draws import PIXEL_DRAWS, picture_weights
+from orchestrator.scoring.draws import PIXEL_DRAWS, Sources, picture_weights
 from orchestrator.scoring.metric_table import metrics_of
+from orchestrator.scoring.resampled import Accumulated, Resampled
 from trainables.files import whole
 
 if TYPE_CHECKING:
@@ -158,11 +159,12 @@ def binned_ranks(kept: PixelHistograms, weights: NDArray[np.float64]) -> BinnedR
 
 def resample_pixels(
     kept: PixelHistograms, groups: NDArray[np.int64], draws: int = PIXEL_DRAWS, seed: int = 0
-) -> dict[str, NDArray[np.float64]]:
-    """The pixel metrics on bootstrap draws of the pictures: (draws,) by name; {} without defects or normal pixels.
+) -> dict[str, Resampled]:
+    """The pixel metrics on bootstrap draws of the pictures: (draws, 1) by name; {} without defects or normal pixels.
 
-    `groups` (N,) numbers from 0 without gaps: the source picture of each (see `picture_weights`). A draw without
-    defects or without normal pixels is drawn again. Draws are the same for every model judged on the same masks.
+    `groups` (N,) numbers from 0 without gaps: the source picture of each (see `Sources`); those with a defect are drawn
+    apart from those without. A draw without defects or without normal pixels is drawn again. Draws are the same for
+    every model judged on the same masks.
     Neighbouring bins are added up to RESAMPLED_BINS, which moves all draws alike, and their spread hardly at all.
     """
     if len(groups) != len(kept.normal):
@@ -174,13 +176,13 @@ def resample_pixels(
     kept = _coarser(kept, RESAMPLED_BINS)
     width = max(kept.normal.shape[1], len(kept.regions))
     rows = {row.name: row.resampled for row in metrics_of("detection") if row.pixel and row.resampled is not None}
-    parts: dict[str, list[NDArray[np.float64]]] = {name: [] for name in rows}
-    for weights in picture_weights(groups, draws, seed, (with_region, with_normal), width):
+    sources = Sources.of(groups, with_region.astype(np.int64))
+    found = Accumulated(sources)
+    for weights in picture_weights(sources, draws, seed, (with_region, with_normal), width):
         ranks = binned_ranks(kept, weights)
-        for name, resampled in rows.items():
-            found = None if ranks is None else resampled(ranks)
-            parts[name] += [] if found is None else [found]
-    return {name: np.concatenate(found) for name, found in parts.items() if found}
+        drawn = {} if ranks is None else {name: resampled(ranks) for name, resampled in rows.items()}
+        found.add(weights, {name: values[:, None] for name, values in drawn.items() if values is not None})
+    return found.resampled()
 
 
 def _coarser(kept: PixelHistograms, bins: int) -> PixelHistograms:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.scoring.statistics import SIGNIFICANCE
+from orchestrator.scoring.comparisons import SIGNIFICANCE
 from trainables.interface import Mode
 
 LEAST = 3

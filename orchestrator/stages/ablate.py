@@ -1,5 +1,6 @@
 """The stages of an ablation: its configurations are found, then just the cells are run that no record has."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.finish_cells import finish_cells
 from orchestrator.stages.handed_to_workers import cell_of
 from orchestrator.stages.search import Search, search
+from trainables.errors import InputError
 
 Row = tuple[Change, Setting | None]
 """A row and its setting; None where no trial of its tuning gave a result."""
@@ -65,16 +67,18 @@ def ablate(context: Context, prepared: Prepared, asked: AskedAblation, found: Se
         for seed in seeds
     ]
     by_row = iter(cells[0])
+    variants = tuple(
+        _fruitless(context, asked, change) if setting is None else _row(change, setting, next(by_row))
+        for change, setting in found
+    )
     AblationPlan(
         baseline=asked.variant.name,
         design=asked.ablation.design,
         factors=asked.ablation.factors,
         tuned=asked.ablation.tune,
         seeds=seeds,
-        variants=tuple(
-            _fruitless(context, asked, change) if setting is None else _row(change, setting, next(by_row))
-            for change, setting in found
-        ),
+        variants=variants,
+        removed=_removed(context, variants),
     ).save(context.folder.ablation)
     every = [cell for of_seed in cells for cell in of_seed]
     records = read_records(context.folder.records)
@@ -116,6 +120,28 @@ def _cell(context: Context, prepared: Prepared, asked: AskedAblation, setting: S
         return cell_of(context, prepared, setting, variant=variant.name, seed=seed)  # what a sweep evaluates, too
     cell = cell_of(context, prepared, setting, variant="", seed=seed, stage="ablation")
     return replace(cell, variant=f"{variant.name}~{cell.key[:8]}")
+
+
+def _removed(context: Context, variants: Sequence[AblatedVariant]) -> tuple[AblatedVariant, ...]:
+    """What the run's ablation compared before and compares no more, each named otherwise than all that it has now."""
+    path = context.folder.ablation
+    if not path.exists():
+        return ()
+    try:
+        before = AblationPlan.load(path)
+    except InputError as error:
+        context.reporter.say(f"{error} Which variants it had compared is not known, so p is not corrected for them.")
+        return ()
+    cells, names = {one.cell for one in variants}, {one.name for one in variants}
+    gone = []
+    for one in (*before.removed, *before.variants[1:]):
+        if one.cell not in cells:
+            cells.add(one.cell)
+            number = next(k for k in itertools.count(1) if f"{one.name} (removed {k})" not in names)
+            name = one.name if one.name not in names else f"{one.name} (removed {number})"
+            names.add(name)
+            gone.append(one.model_copy(update={"name": name}))
+    return tuple(gone)
 
 
 def _row(change: Change, setting: Setting, cell: Cell) -> AblatedVariant:

@@ -43,11 +43,21 @@ def interval(low: float | None, high: float | None, digits: int = 3, signed: boo
     return f"[{number(low, digits, signed)}, {number(high, digits, signed)}]"
 
 
+def bare(text: str) -> str:
+    """A printed number without the 0 before its point, where there is little room."""
+    return text.replace("0.", ".", 1) if text.lstrip("+−").startswith("0.") else text
+
+
 def p_value(p: float | None) -> str:
     """Three decimals; below that, the bound."""
     if p is None or not math.isfinite(p):
         return NONE
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def share(value: float) -> str:
+    """A probability in per cent, never none or all of it."""
+    return "> 99 %" if value >= 0.995 else "< 1 %" if value < 0.005 else f"{value:.0%}".replace("%", " %")
 
 
 def duration(seconds: float | None) -> str:

@@ -179,11 +179,23 @@ def _width(table: Table, column: int) -> float:
     cells = [row[column] for row in table.rows]
     points = max(
         _points(table.columns[column]),
-        *(_points(_first_line(one)) * (_BOLD if one.tone == "strong" else 1) for one in cells),
+        *(_first_points(one) for one in cells),
         *(_points(_second_line(one)) for one in cells),
         0.0,
     )
     return points if column in table.numeric else min(points, _NAME)
+
+
+def _first_points(cell: TableCell) -> float:
+    text = _first_line(cell)
+    bold, plain = _parted(text) if cell.tone == "strong" else ("", text)
+    return _points(bold) * _BOLD + _points(plain)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """What is bold of a strong cell, and what is not: of a figure with its interval the figure alone."""
+    figure, bracket, interval = text.partition(" [")
+    return figure, bracket + interval
 
 
 def _points(text: str) -> float:
@@ -222,7 +234,8 @@ def _text(cell: TableCell, breaks: bool) -> str:
     found = _breaking(text) if breaks else escape(text)
     match cell.tone:
         case "strong":
-            found = rf"\textbf{{{found}}}"
+            bold, plain = _parted(found)
+            found = rf"\textbf{{{bold}}}{plain}"
         case "quiet":
             found = rf"\quiet{{{found}}}"
     # A column of words is justified unless told otherwise, and breaks no first word.

@@ -7,7 +7,7 @@ from orchestrator.report.document.document import Chart
 from orchestrator.report.document.formatting import interval, label, number, printable, sentence
 from orchestrator.report.figures.standing_figure import MARKS, draw_row, keep_apart, rows_panel
 from orchestrator.report.figures.svg import FAINT, chart
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 40

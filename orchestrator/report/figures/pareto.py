@@ -7,7 +7,7 @@ from orchestrator.report.document.document import Chart
 from orchestrator.report.document.formatting import label, number, printable, sentence, words
 from orchestrator.report.figures.panel_layout import log_if_wide, name_points
 from orchestrator.report.figures.svg import BLUE, CARD, FAINT, ORANGE, chart, panel
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData
 from trainables.interface import Mode
 

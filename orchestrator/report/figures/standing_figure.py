@@ -11,9 +11,9 @@ from orchestrator.report.document.document import Chart
 from orchestrator.report.document.formatting import interval, label, number, printable, sentence, shorten
 from orchestrator.report.figures.svg import BLUE, CARD, FAINT, GRID, INK, ORANGE, chart
 from orchestrator.report.numbers.chance import chance_of
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.scoring.statistics import Comparison
+from orchestrator.scoring.comparisons import Comparison
 
 MOST_ROWS = 16
 _WIDTH = 4.0

@@ -1,21 +1,67 @@
 """What a table of comparisons allows to conclude, and what not, in plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from orchestrator.report.document.formatting import label, number, plural, printable, words
-from orchestrator.report.numbers.leaderboard import Standing
-from orchestrator.scoring.statistics import SIGNIFICANCE, sign_test_floor
+import numpy as np
+
+from orchestrator.report.document.formatting import label, number, plural, printable, sentence, words
+from orchestrator.report.numbers.measured import Standing
+from orchestrator.scoring.comparisons import POWER, Comparison, detectable
 
 
-def tests_made(rows: Sequence[Standing], metrics: Sequence[str]) -> str:
-    """The test, the correction, and over how many comparisons it ran; empty where nothing was tested."""
+def what_was_tested(rows: Sequence[Standing], metrics: Sequence[str], removed: int = 0) -> str:
+    """What p asks, the correction, and over how many comparisons it ran; empty where nothing was tested.
+
+    `removed`: how many of these are of variants that the run's ablation no longer has.
+    """
     found = [row.comparisons[metric] for metric in metrics for row in rows if metric in row.comparisons]
     counts = sorted({one.comparisons for one in found if one.p is not None})
     if not counts:
         return ""
     over = plural(counts[-1], "comparison") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} comparisons"
     of_each = " of each metric" if len(metrics) > 1 else ""
-    return f"p: paired t-test over seeds, Holm-corrected for the {over}{of_each}."
+    gone = f", {plural(removed, 'variant')} that earlier ablations compared among them" if removed else ""
+    return f"{WHAT_P_ASKS} Holm-corrected for the {over}{of_each} that this run has made on its test part{gone}."
+
+
+WHAT_P_ASKS = (
+    "p: the level at which the interval of Δ would just reach 0, that is, whether other seeds and other pictures like "
+    "these, together, could have made this difference;"
+)
+
+
+def one_split(repeated: bool = False) -> str:
+    """What no interval of one split covers."""
+    return "" if repeated else "One training set, one search: intervals and p leave out what others would give."
+
+
+def remarks_of(rows: Sequence[Standing], metric: str) -> list[str]:
+    """What the intervals leave out, a sentence each with the variants that it is of."""
+    said: dict[str, list[str]] = {}
+    known = [row for row in rows if metric in row.estimates]
+    for row in known:
+        if row.estimates[metric].remark:
+            said.setdefault(row.estimates[metric].remark, []).append(printable(row.variant))
+    whose = {one: "" if len(names) == len(known) else f"{words(names)}: " for one, names in said.items()}
+    return [sentence(f"{whose[one]}{printable(one)}.") for one in said]
+
+
+def power(found: Iterable[Comparison], pictures: int | None, sources: int | None = None) -> str:
+    """What difference comparisons like these would find; empty where none was tested."""
+    tested = [one for one in found if one.p is not None]
+    sizes = [detectable(one.spread, one.comparisons) for one in tested]
+    sizes = [size for size in sizes if np.isfinite(size)]
+    if not sizes:
+        return ""
+    seeds = min(one.difference.seeds for one in tested)
+    part = f" and {plural(pictures, 'test picture')}" if pictures else ""
+    part += f" of {plural(sources, 'source')}" if sources and pictures and sources < pictures else ""
+    median = " (the median of them)" if len(sizes) > 1 else ""
+    first = f" as the first to count of {tested[0].comparisons}" if tested[0].comparisons > 1 else ""
+    return (
+        f"{plural(seeds, 'seed')}{part} show{'s' if seeds == 1 else ''} a difference of {number(np.median(sizes))} or "
+        f"more{median} in {POWER:.0%} of such comparisons{first}."
+    ).replace("%", " %")
 
 
 def conclusion(rows: Sequence[Standing], baseline: str | None, metric: str, metrics: Sequence[str]) -> str:
@@ -34,8 +80,8 @@ def conclusion(rows: Sequence[Standing], baseline: str | None, metric: str, metr
             f"of the variant. {_pictures(others, metric)}"
         ).rstrip()
     if not tested:
-        return f"No difference to {name} varies from seed to seed, so none can be tested."
-    seeds = min(one.difference.seeds for one in tested)
+        reasons = dict.fromkeys(one.why for one in found.values())
+        return f"No difference to {name} could be tested: {words([printable(one) for one in reasons])}."
     better, worse = (
         [printable(variant) for variant, one in found.items() if one.outcome == way] for way in ("better", "worse")
     )
@@ -45,12 +91,8 @@ def conclusion(rows: Sequence[Standing], baseline: str | None, metric: str, metr
     else:
         text = f"By {label(metric)} no difference to {name} may be concluded."
     text += " A difference that is not significant is not shown to exist, which does not make the two equal."
-    floor = sign_test_floor(seeds)
-    can = "even were all to agree" if floor >= SIGNIFICANCE else "were all to agree"
-    text += f" With {plural(seeds, 'seed')} a sign test could give no p below {number(floor)} {can}"
-    if floor >= SIGNIFICANCE:
-        text += ", so a smaller p here rests on the t-test's assumption that differences between seeds are normal"
-    text += "."
+    largest = max((row for row in others), key=lambda row: row.pictures or 0)
+    text += f" {power(found.values(), largest.pictures, largest.sources)}"
     if len(metrics) > 1:
         text += " The correction runs within a metric, not across metrics."
     return text
@@ -61,5 +103,5 @@ def _verb(names: Sequence[str]) -> str:
 
 
 def _pictures(rows: Sequence[Standing], metric: str) -> str:
-    known = any(row.estimates[metric].picture_half_width is not None for row in rows if metric in row.estimates)
+    known = any(row.estimates[metric].with_pictures for row in rows if metric in row.estimates)
     return "The intervals are of the test pictures alone." if known else ""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import ENDED_WELL
 from orchestrator.artifacts.records import TrialRecord
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData
 
 
@@ -19,15 +19,16 @@ def comparison_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
 
 
 def comparison_rows(rows: Sequence[Standing], baseline: str | None) -> pd.DataFrame:
-    """Every metric of every row against the baseline; the correction is Holm's within a metric."""
+    """Every metric of every row against the baseline; Holm's correction is within a metric, over all of the run."""
     columns = [
         "variant", "baseline", "metric", "paired_seeds", "difference", "difference_low", "difference_high",
-        "p", "p_holm", "comparisons", "outcome", "explanation",
+        "probability_better", "p", "p_holm", "comparisons", "outcome", "explanation",
     ]  # fmt: skip
     table = [
         [
             row.variant, baseline, metric, found.difference.seeds, found.difference.mean, found.difference.low,
-            found.difference.high, found.p, found.p_corrected, found.comparisons, found.outcome, found.explanation,
+            found.difference.high, found.probability, found.p, found.p_corrected, found.comparisons, found.outcome,
+            found.explanation,
         ]
         for row in rows
         for metric, found in row.comparisons.items()

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.scoring.bootstrap import resample_detection, resample_metrics
+from orchestrator.scoring.bootstrap import Draws, resample_detection, resample_metrics
+from orchestrator.scoring.draws import Sources
 from orchestrator.scoring.metric_table import METRICS
 from orchestrator.scoring.pixels import PixelHistograms, resample_pixels
+from orchestrator.scoring.resampled import Resampled, side_by_side
 from trainables.files import file_sha256
 
 UNREADABLE = (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile)
-Draws = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,11 @@ def resample(data: RunData, records: Sequence[TrialRecord], kept: VariantScores)
             draws |= pixels
     except ValueError as error:
         return {}, f"the test scores break a rule: {error}"
-    own, wrong = _own_draws(data, records)
+    own, wrong = _own_draws(data, records, Sources.of(kept.groups, kept.labels))
     return draws | own, reason or wrong
 
 
-def _own_draws(data: RunData, records: Sequence[TrialRecord]) -> tuple[Draws, str]:
+def _own_draws(data: RunData, records: Sequence[TrialRecord], sources: Sources) -> tuple[Draws, str]:
     """Metrics of the user's own on draws, as the evaluation kept them; and what is wrong, in words."""
     parts: list[Draws] = []
     for record in records if data.own_metrics else ():
@@ -171,16 +172,17 @@ def _own_draws(data: RunData, records: Sequence[TrialRecord]) -> tuple[Draws, st
         try:
             check_file(record, path)
             with np.load(path, allow_pickle=False) as kept:
-                parts.append({name: np.asarray(kept[name], dtype=np.float64) for name in kept.files})
+                drawn = {name: np.asarray(kept[name], dtype=np.float64) for name in kept.files}
+            parts.append({name: Resampled(values[:, None], sources) for name, values in drawn.items() if values.size})
         except UNREADABLE as error:
             return {}, f"the draws of seed {record.seed} can't be read ({error})"
     return _by_seed(parts), ""
 
 
 def _by_seed(parts: Sequence[Draws]) -> Draws:
-    """The draws (draws,) of each seed, of the metrics that all have, side by side: (draws, S)."""
+    """The draws of each seed, of the metrics that all have, side by side."""
     names = set.intersection(*(set(part) for part in parts)) if parts else set()
-    return {name: np.stack([part[name] for part in parts], axis=1) for name in sorted(names)}
+    return {name: side_by_side([part[name] for part in parts]) for name in sorted(names)}
 
 
 def pixel_histograms(data: RunData, records: Sequence[TrialRecord]) -> tuple[list[PixelHistograms], str]:

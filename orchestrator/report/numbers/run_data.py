@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import read_experiment
@@ -23,7 +23,7 @@ from trainables.interface import Mode, Task
 from trainables.own_code import short
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RunData:
     """One run as its files tell it. Missing files are empty, and `remarks` says so."""
 
@@ -178,14 +178,20 @@ class RunData:
     @cached_property
     def ablated(self) -> dict[str, list[TrialRecord]]:
         """Variant of the ablation -> its cells by seed, whoever evaluated them; as in `evaluation`, one a seed."""
-        if self.ablation is None:
-            return {}
+        return {} if self.ablation is None else self._cells_of(self.ablation.variants)
+
+    @cached_property
+    def taken_out(self) -> dict[str, list[TrialRecord]]:
+        """The same of the variants that only an earlier ablation of the run had."""
+        return {} if self.ablation is None else self._cells_of(self.ablation.removed)
+
+    def _cells_of(self, variants: Iterable[AblatedVariant]) -> dict[str, list[TrialRecord]]:
+        assert self.ablation is not None
+        seeds = set(self.ablation.seeds)
         evaluated = [one for one in self.counted if one.stage in ("evaluation", "ablation") and one.cell]
         return {
-            variant.name: standing_cells(
-                one for one in evaluated if one.cell == variant.cell and one.seed in self.ablation.seeds
-            )
-            for variant in self.ablation.variants
+            variant.name: standing_cells(one for one in evaluated if one.cell == variant.cell and one.seed in seeds)
+            for variant in variants
         }
 
     @cached_property

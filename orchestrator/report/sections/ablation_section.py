@@ -11,9 +11,9 @@ from orchestrator.report.document.document import Block, Charts, Fold, Section, 
 from orchestrator.report.document.formatting import plural, printable, words
 from orchestrator.report.figures.ablation_figure import ablation_chart
 from orchestrator.report.numbers.frames import comparison_rows, flat
-from orchestrator.report.numbers.leaderboard import Standing, measure
+from orchestrator.report.numbers.measured import Standing, ablated, measured
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.report.sections.ablation_table import ablation_frame, ablation_table, lineup
+from orchestrator.report.sections.ablation_table import ablation_frame, ablation_table
 from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame, pairwise_table
 
 _DESIGNS = {
@@ -31,8 +31,8 @@ class Ablation:
 
     def __init__(self, data: RunData, plan: AblationPlan) -> None:
         self.data, self.plan = data, plan
-        self.lineup = lineup(data, plan)
-        self.rows: list[Standing] = measure(data, self.lineup)
+        self.lineup = ablated(data)
+        self.rows: list[Standing] = measured(data).ablated
 
     @cached_property
     def table(self) -> Table:

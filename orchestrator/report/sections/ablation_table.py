@@ -8,12 +8,21 @@ import pandas as pd
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.report.document.document import Table, TableCell
-from orchestrator.report.document.formatting import label, number, p_value, plural, printable, sentence, setting, words
-from orchestrator.report.numbers.conclusions import conclusion, tests_made
-from orchestrator.report.numbers.leaderboard import Lineup, Standing
-from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
-from orchestrator.report.numbers.verdicts import name_of_test
-from orchestrator.scoring.metric_table import METRICS, metrics_of
+from orchestrator.report.document.formatting import (
+    bare,
+    label,
+    number,
+    p_value,
+    plural,
+    printable,
+    sentence,
+    setting,
+    words,
+)
+from orchestrator.report.numbers.conclusions import conclusion, one_split, remarks_of, what_was_tested
+from orchestrator.report.numbers.measured import Standing, measured
+from orchestrator.report.numbers.run_data import RunData
+from orchestrator.scoring.metric_table import metrics_of
 
 MOST_FACTORS = 4
 
@@ -23,23 +32,13 @@ class PrintedCell:
     """One variant's figures by one metric, as every format prints them; empty where there is none."""
 
     mean: str
-    half_width: str
+    low: str
+    high: str
     delta: str
     p: str
     significant: str
     """`better` or `worse`; else empty."""
     seeds: int
-
-
-def lineup(data: RunData, plan: AblationPlan) -> Lineup:
-    """The ablation's variants with their completed cells; the first is the baseline."""
-    cells = {
-        name: [one for one in records if one.status == "completed" and one.metrics]
-        for name, records in data.ablated.items()
-    }
-    metrics = metrics_of_cells(data.metric, (one for records in cells.values() for one in records))
-    families = {variant.name: variant.family for variant in plan.variants}
-    return Lineup(cells, families, plan.variants[0].name, metrics)
 
 
 def shown_metrics(data: RunData, found: Sequence[str]) -> list[str]:
@@ -53,12 +52,13 @@ def printed_cell(row: Standing, metric: str) -> PrintedCell:
     """The figures of one cell of the table: three decimals, a true minus sign."""
     found, comparison = row.estimates.get(metric), row.comparisons.get(metric)
     if found is None:
-        return PrintedCell("", "", "", "", "", 0)
+        return PrintedCell("", "", "", "", "", "", 0)
     difference = comparison.difference.mean if comparison and comparison.difference.seeds else None
     significant = comparison.outcome if comparison and comparison.outcome in ("better", "worse") else ""
     return PrintedCell(
         number(found.mean),
-        number(found.half_width),
+        number(found.low),
+        number(found.high),
         "" if difference is None else number(difference, signed=True),
         "" if comparison is None or comparison.p_corrected is None else p_value(comparison.p_corrected),
         significant,
@@ -93,7 +93,7 @@ def ablation_table(data: RunData, plan: AblationPlan, rows: Sequence[Standing], 
 def _cell(one: PrintedCell, best: bool, remark: str) -> TableCell:
     if not one.seeds:
         return TableCell(number(None))
-    text = one.mean if one.half_width == number(None) else f"{one.mean} ± {one.half_width}"
+    text = one.mean if one.low == number(None) else f"{one.mean} [{bare(one.low)}, {bare(one.high)}]"
     star = "*" if one.significant else ""
     parts = [f"({one.delta}{star}, {one.p or 'no test'})"] if one.delta else []
     tone: Any = {"better": "good", "worse": "bad"}.get(one.significant, "")
@@ -176,24 +176,17 @@ def _caption(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metric
     pictures = sorted({row.pictures for row in rows if row.pictures is not None})
     part = f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
     text = [
-        f"Ablation: mean over {plural(len(plan.seeds), 'seed')} ± half-width of its 95 % interval, on {part}.",
+        f"Ablation: mean over {plural(len(plan.seeds), 'seed')} with its 95 % interval, on {part}.",
         f"In brackets (Δ, p): Δ is the difference to {printable(base)}, paired by seed.",
-        tests_made(rows, metrics),
-        "Bold: best of a column. *: significant, that is, the corrected p is below .05 and the 95 % interval of the "
-        f"difference leaves out 0{_stricter(data, rows)}; differences without one are not.",
+        what_was_tested(rows, metrics, measured(data).removed),
+        "Bold: best of a column. *: significant, that is, p is below .05; differences without one are not.",
         _budget(data, plan),
         _missing(data, plan, rows),
+        *remarks_of(rows, data.metric),
+        one_split(),
         conclusion(rows, base, data.metric, metrics),
     ]
     return " ".join(part for part in text if part) + data.caveat
-
-
-def _stricter(data: RunData, rows: Sequence[Standing]) -> str:
-    """What the objective's star needs more."""
-    row = METRICS.get(data.metric)
-    if not any(one.pictures_test is not None and one.pictures_test.tests for one in rows) or (row and row.pixel):
-        return ""
-    return f", and for {label(data.metric)} {name_of_test(data.task)}'s test on the same pictures shows it, too"
 
 
 def _budget(data: RunData, plan: AblationPlan) -> str:
@@ -215,21 +208,13 @@ def _budget(data: RunData, plan: AblationPlan) -> str:
 
 
 def _missing(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) -> str:
-    """What is missing of the cells, and what intervals leave out."""
+    """What is missing of the cells."""
     done = sum(len(row.seeds) for row in rows)
     whole = len(plan.seeds) * len(plan.variants)
     text = []
     if done < whole:
         failed = sum(one.status != "completed" for records in data.ablated.values() for one in records)
         text.append(f"Partial: {done} of {whole} cells are complete" + (f", {failed} failed." if failed else "."))
-    remarks: dict[str, list[str]] = {}
-    for row in rows:
-        found = row.estimates.get(data.metric)
-        if found is not None and found.remark:
-            remarks.setdefault(found.remark, []).append(printable(row.variant))
-    for remark, names in remarks.items():
-        who = "" if len(names) == sum(data.metric in row.estimates for row in rows) else f"{words(names)}: "
-        text.append(sentence(f"{who}{printable(remark)}."))
     return " ".join(text)
 
 
@@ -244,10 +229,10 @@ def ablation_frame(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) 
     for row in rows:
         for metric in metrics:
             one = printed_cell(row, metric)
-            numbers = [_plain(text) for text in (one.mean, one.half_width, one.delta, one.p)]
+            numbers = [_plain(text) for text in (one.mean, one.low, one.high, one.delta, one.p)]
             levels = [values[row.variant] for values in factors.values()]
             table.append([row.variant, *levels, metric, one.seeds, *numbers, one.significant])
-    columns = ["variant", *factors, "metric", "seeds", "mean", "half_width", "delta", "p", "significant"]
+    columns = ["variant", *factors, "metric", "seeds", "mean", "low", "high", "delta", "p", "significant"]
     return pd.DataFrame(table, columns=columns)
 
 

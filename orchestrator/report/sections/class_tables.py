@@ -8,7 +8,7 @@ import pandas as pd
 from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import count, number, plural, printable
 from orchestrator.report.numbers.frames import confusion_counts
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_CLASSES = 30

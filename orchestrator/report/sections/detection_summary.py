@@ -6,7 +6,7 @@ import numpy as np
 
 from orchestrator.families import FAMILIES
 from orchestrator.report.document.formatting import number, printable, words
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.predictions import VariantScores
 from orchestrator.report.numbers.run_data import RunData
 

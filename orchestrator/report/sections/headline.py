@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from orchestrator.report.document.document import Card, Headline
 from orchestrator.report.document.formatting import count, duration, label, plural, printable, time_a_picture
 from orchestrator.report.figures.standing_figure import standing_chart
-from orchestrator.report.numbers.leaderboard import Lineup, Standing
+from orchestrator.report.numbers.measured import Lineup, Standing
 from orchestrator.report.numbers.plain_counts import Found, PlainCounts, plain_counts
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.sections.headline_pictures import headline_tiles

@@ -26,8 +26,9 @@ from orchestrator.report.figures.pareto import trade_off_charts
 from orchestrator.report.figures.search_figures import history_chart
 from orchestrator.report.numbers import frames
 from orchestrator.report.numbers.hyperparameters import effect_frame, effects
-from orchestrator.report.numbers.leaderboard import Standing, leaderboard_frame, standings
-from orchestrator.report.numbers.leaderboard import evaluated as lineup
+from orchestrator.report.numbers.leaderboard import leaderboard_frame
+from orchestrator.report.numbers.measured import Standing, standings
+from orchestrator.report.numbers.measured import evaluated as lineup
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation

@@ -16,7 +16,7 @@ from orchestrator.report.document.formatting import (
     printable,
     words,
 )
-from orchestrator.report.numbers.leaderboard import Standing
+from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData, superseded
 from orchestrator.report.sections.detection_summary import losing_sentences, threshold_sentence
 

@@ -14,16 +14,22 @@ from orchestrator.report.document.formatting import (
     interval,
     label,
     number,
+    p_value,
     plural,
     printable,
     setting,
+    share,
     watt_hours,
 )
-from orchestrator.report.numbers.conclusions import conclusion
-from orchestrator.report.numbers.leaderboard import Standing, outcome
+from orchestrator.report.numbers.conclusions import conclusion, one_split, remarks_of, what_was_tested
+from orchestrator.report.numbers.leaderboard import outcome
+from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 60
+WHAT_P_BETTER = (
+    "P(better): the chance that one more training of the variant beats one more of the baseline on other test pictures."
+)
 
 
 def leaderboard_tables(data: RunData, rows: Sequence[Standing], metrics: Sequence[str] = ()) -> list[Table]:
@@ -50,6 +56,9 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         words = comparison.outcome if comparison else outcome(data, row)
         tone: Any = {"better": "good", "worse": "bad"}.get(comparison.outcome if comparison else "", "quiet")
         difference = comparison.difference if comparison else None
+        chance = "" if comparison is None or comparison.probability is None else share(comparison.probability)
+        chance = chance and f"P(better) {chance}"
+        p = comparison.p_corrected if comparison else None
         change = "" if difference is None else number(difference.mean, signed=True)
         span = "" if difference is None else interval(difference.low, difference.high, signed=True)
         printed.append(
@@ -59,6 +68,7 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
                 TableCell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
                 TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
                 TableCell(change, span),
+                TableCell("" if p is None else p_value(p), chance),
                 TableCell(words, tone=tone),
                 TableCell(str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
@@ -70,11 +80,12 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         label(metric),
         "95 % interval",
         "Δ to baseline",
+        "p (Holm)",
         "Verdict",
         "Seeds",
         "Time a seed",
     ]
-    numeric = frozenset(columns.index(name) for name in (label(metric), "Seeds", "Time a seed"))
+    numeric = frozenset(columns.index(name) for name in (label(metric), "p (Holm)", "Seeds", "Time a seed"))
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
     return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
 
@@ -87,9 +98,16 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
     text = f"Mean {label(data.metric)} over {over} on {part}, best first, with 95 % intervals."
     if data.baseline is not None:
         text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
+    said = [text]
     if any(row.comparisons for row in rows):
-        text += " The tests behind each verdict are in tables/pairwise.csv."
-    return " ".join([text, conclusion(rows, data.baseline, data.metric, [data.metric])]) + (data.caveat)
+        said += [
+            WHAT_P_BETTER,
+            what_was_tested(rows, [data.metric], measured(data).removed),
+            "The verdict is p below .05, and nothing else.",
+        ]
+    said += remarks_of([row for row in rows if row.estimates], data.metric)
+    said += [one_split(), conclusion(rows, data.baseline, data.metric, [data.metric])]
+    return " ".join(one for one in said if one) + data.caveat
 
 
 def _bars(data: RunData, rows: Sequence[Standing]) -> dict[str, tuple[float, float, float, float]]:

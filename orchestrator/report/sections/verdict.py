@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from orchestrator.report.document.formatting import count, number, plural, printable, sentence, words
 from orchestrator.report.numbers.chance import chance_of
-from orchestrator.report.numbers.leaderboard import Lineup, Standing, evaluated, measure, standings
+from orchestrator.report.numbers.measured import Lineup, Standing, ablated, evaluated, measured, standings
 from orchestrator.report.numbers.plain_counts import PlainCounts, plain_counts
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.report.sections.ablation_table import lineup as ablated
 from orchestrator.report.sections.summary import first_line, only_ablation
 
 
@@ -24,8 +23,8 @@ def verdict_of_run(data: RunData) -> tuple[str, list[Standing]]:
     rows = standings(data)
     lined = evaluated(data)
     if data.ablation is not None and only_ablation(data):
-        lined = ablated(data, data.ablation)
-        ranked = ranking(data, measure(data, lined))
+        lined = ablated(data)
+        ranked = ranking(data, measured(data).ablated)
     else:
         ranked = ranking(data, rows)
     if not ranked:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from orchestrator.artifacts.records import append_record, read_records
@@ -17,9 +16,9 @@ from orchestrator.comparing.changes import ABSENT
 from orchestrator.comparing.compared import compare_runs
 from orchestrator.comparing.comparison import comparison_json, read_comparison
 from orchestrator.comparing.comparison_report import comparison_report
-from orchestrator.comparing.differences import Move, needed_ratio
+from orchestrator.comparing.differences import Move
 from orchestrator.report.document.plain_text import to_text
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from trainables.errors import InputError
 
@@ -39,15 +38,17 @@ def test_differences_are_paired_tested_and_corrected(make_run: MakeRun) -> None:
     b = make_run("b", {"pca": RISEN, "vae": NOISY})
     found = read_comparison([a, b])
     moves = by_name(found.others[0].moves)
-    raw = [float(stats.ttest_rel(list(new.values()), list(BEFORE.values())).pvalue) for new in (RISEN, NOISY)]
     risen, noisy = moves["pca", "roc_auc"], moves["vae", "roc_auc"]
     assert found.tests == 2
     assert risen.comparison is not None
     assert noisy.comparison is not None
-    assert [risen.comparison.p, noisy.comparison.p] == pytest.approx(raw)
+    raw = [one.p for one in (risen.comparison, noisy.comparison)]
+    assert raw[0] is not None
+    assert raw[1] is not None
+    assert raw[0] < 1e-4 < 0.3 < raw[1]
     # Holm: the smaller p times two, the larger one as it is.
-    assert risen.comparison.p_corrected == pytest.approx(2 * min(raw))
-    assert noisy.comparison.p_corrected == pytest.approx(max(raw))
+    assert risen.comparison.p_corrected == pytest.approx(2 * raw[0])
+    assert noisy.comparison.p_corrected == pytest.approx(raw[1])
     assert (risen.outcome, risen.explanation) == ("moved significantly", "better")
     assert noisy.outcome == "no significant change"
     assert risen.comparison.difference.mean == pytest.approx(
@@ -57,14 +58,11 @@ def test_differences_are_paired_tested_and_corrected(make_run: MakeRun) -> None:
 
 def test_a_metric_that_should_fall_is_worse_when_it_rises(make_run: MakeRun) -> None:
     a, b = (
-        make_run(name, {"vae": {seed: {"roc_auc": 0.9, "log_loss": value} for seed, value in values.items()}})
+        make_run(name, {"vae": values}, objective={"metric": "roc_auc", "mode": "min", "test_metric": "roc_auc"})
         for name, values in (("a", BEFORE), ("b", RISEN))
     )
     moves = by_name(read_comparison([a, b]).others[0].moves)
-    assert moves["vae", "log_loss"].explanation == "worse"
-    assert (moves["vae", "roc_auc"].outcome, moves["vae", "roc_auc"].explanation) == (
-        "unchanged", "the same with every seed",
-    )  # fmt: skip
+    assert moves["vae", "roc_auc"].explanation == "worse"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,6 @@ def test_a_metric_that_should_fall_is_worse_when_it_rises(make_run: MakeRun) -> 
     [
         ({0: 0.8}, {0: 0.9}, "no test", "one seed in common"),
         ({0: 0.8, 1: 0.8}, {2: 0.9, 3: 0.9}, "no test", "no seed in common"),
-        ({0: 0.8, 1: 0.7}, {0: 0.9, 1: 0.8}, "no test", "the same difference with every seed"),
         ({0: 0.8, 1: 0.7}, {0: 0.8, 1: 0.7}, "unchanged", "the same with every seed"),
         ({0: 0.8}, {0: 0.8}, "unchanged", "the same with every seed"),
         ({0: 0.8, 1: 0.7}, {0: 0.8}, "unchanged", "the same with every seed in common"),
@@ -117,7 +114,7 @@ def test_the_interval_is_that_of_two_variants_of_one_run(make_run: MakeRun) -> N
     rows = {row.variant: row for row in standings(read_run(RunFolder(one)))}
     assert move.comparison is not None
     assert move.comparison.difference == rows["new"].comparisons["roc_auc"].difference
-    assert move.comparison.difference.picture_half_width is not None
+    assert move.comparison.difference.with_pictures
     assert (move.first, move.second) == (rows["old"].estimates["roc_auc"], rows["new"].estimates["roc_auc"])
 
 
@@ -136,9 +133,17 @@ def test_a_steady_difference_that_other_pictures_could_turn_round_is_not_called_
     (move,) = read_comparison([a, b]).others[0].moves
     assert move.comparison is not None
     assert move.comparison.p_corrected is not None
-    assert move.comparison.p_corrected < 0.001
-    assert move.outcome == "no significant change"
-    assert "other test pictures" in move.explanation
+    assert move.comparison.p_corrected > 0.3
+    assert (move.outcome, move.explanation) == ("no significant change", "")
+
+
+def test_without_scores_nothing_is_claimed(make_run: MakeRun) -> None:
+    a, b = make_run("a", {"m": BEFORE}, scores={}), make_run("b", {"m": RISEN}, scores={})
+    found = read_comparison([a, b])
+    (move,) = found.others[0].moves
+    assert (found.tests, move.outcome) == (0, "no test")
+    assert move.explanation.startswith("the test scores of both on the same pictures are not there")
+    assert "the interval covers seeds alone and no test is made" in " ".join(to_text(comparison_report(found)).split())
 
 
 def test_every_run_stands_against_the_first_and_the_correction_counts_all(make_run: MakeRun) -> None:
@@ -233,19 +238,15 @@ def test_a_variant_of_one_run_alone_is_one_change(make_run: MakeRun) -> None:
     assert (row.key, row.before, row.after) == ("families.new", ABSENT, "patch_knn")
 
 
-def test_needed_ratio_is_where_holm_begins_to_count() -> None:
-    ratio = needed_ratio(5, 8)
-    assert float(stats.t.sf(ratio, 4) * 2 * 8) == pytest.approx(0.05)
-    assert np.isnan(needed_ratio(1, 8))
-
-
 def test_metrics_can_be_chosen_so_that_fewer_tests_are_corrected_for(make_run: MakeRun) -> None:
     a, b = (
-        make_run(name, {"vae": {seed: {"roc_auc": value, "f1": value**2} for seed, value in values.items()}})
+        make_run(
+            name, {"vae": {seed: {"roc_auc": value, "average_precision": value**2} for seed, value in values.items()}}
+        )
         for name, values in (("a", BEFORE), ("b", NOISY))
     )
     assert read_comparison([a, b]).tests == 2
-    assert read_comparison([a, b], metrics=["f1"]).tests == 1
+    assert read_comparison([a, b], metrics=["average_precision"]).tests == 1
     with pytest.raises(InputError, match="No run has the metric nope"):
         read_comparison([a, b], metrics=["nope"])
 
@@ -362,7 +363,7 @@ def test_json_keeps_its_keys_and_holds_no_nan(make_run: MakeRun) -> None:
     assert set(one["moves"][0]) == {
         "variant", "variant_second", "metric", "first", "first_low", "first_high", "first_seeds", "second",
         "second_low", "second_high", "second_seeds", "difference", "difference_low", "difference_high", "paired_seeds",
-        "with_pictures", "p", "p_holm", "outcome", "explanation",
+        "with_pictures", "probability_better", "p", "p_holm", "outcome", "explanation",
     }  # fmt: skip
     assert one["moves"][0]["difference"] is None
 

@@ -8,7 +8,8 @@ import pytest
 from builders.pages import Page
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import leaderboard_text, standings
+from orchestrator.report.numbers.leaderboard import leaderboard_text
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.page import write_report
 

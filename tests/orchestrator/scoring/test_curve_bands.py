@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import precision_recall_curve, roc_auc_score, roc_curve
 
 from orchestrator.scoring.curve_bands import RATES, curve_bands
-from orchestrator.scoring.draws import picture_weights
+from orchestrator.scoring.draws import Sources, picture_weights
 
 
 def example(seeds: int = 3, count: int = 80, ties: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -35,9 +35,9 @@ def test_the_band_is_that_of_resampled_pictures() -> None:
     scores, labels, groups = example(seeds=1)
     ((roc, _),) = curve_bands([scores], labels, groups, draws=200, seed=7)
     curves = []
-    for weights in picture_weights(groups, 200, 7, [labels == 1, labels == 0]):
-        for row in weights.astype(int):
-            x, y, _ = roc_curve(np.repeat(labels, row), np.repeat(scores[0], row))
+    for weights in picture_weights(Sources.of(groups, labels), 200, 7, [labels == 1, labels == 0]):
+        for row in weights:
+            x, y, _ = roc_curve(labels, scores[0], sample_weight=row)
             curves.append(np.interp(RATES, x, y))
     low, high = np.percentile(curves, (2.5, 97.5), axis=0)
     np.testing.assert_allclose(roc.low, low, atol=1e-9)

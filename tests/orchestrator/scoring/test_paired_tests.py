@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from orchestrator.scoring.comparisons import holm
 from orchestrator.scoring.paired_tests import delong, mcnemar, merged_p
-from orchestrator.scoring.statistics import holm, sign_test_floor
 
 
 def brute_force(scores: list[np.ndarray], labels: np.ndarray) -> tuple[float, float]:
@@ -149,8 +149,3 @@ def test_holm_by_hand() -> None:
     # Holm 1979: .01 · 4, .02 · 3, .03 · 2, .04 · 1, then made not to fall.
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([]) == []
-
-
-def test_sign_test_floor_is_what_scipy_finds() -> None:
-    for pairs in range(1, 9):
-        assert sign_test_floor(pairs) == pytest.approx(stats.binomtest(pairs, pairs).pvalue)

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from orchestrator.scoring import draws
 from orchestrator.scoring import pixels as pixel_module
 from orchestrator.scoring.defects import PixelRanks, countable, pixel_ranks, pixels, ramp_areas
+from orchestrator.scoring.draws import Sources
 from orchestrator.scoring.pixels import PixelHistograms, binned_ranks, histograms, resample_pixels
 
 
@@ -249,17 +250,17 @@ def test_each_draw_is_the_metric_of_the_drawn_pictures(levels: int | None, monke
     monkeypatch.setattr(draws, "_CHUNK_CELLS", 5_000)  # several chunks
     monkeypatch.setattr(pixel_module, "RESAMPLED_BINS", 10_000)  # all of them
     resampled = resample_pixels(histograms(maps, masks, masked), groups, draws=30, seed=4)
-    assert {values.shape for values in resampled.values()} == {(30,)}
+    assert {one.values.shape for one in resampled.values()} == {(30, 1)}
 
-    generator = np.random.default_rng(4)
-    every = [
-        np.concatenate([np.flatnonzero((groups == group) & masked) for group in chosen])
-        for chosen in generator.integers(4, size=(200, 4))
-    ]
-    kept = [rows for rows in every if (masks[rows] > 0).any()]
-    for draw, rows in enumerate(kept[:30]):
+    with_region = np.array([(one > 0).any() for one in masks]) & masked
+    sources = Sources.of(groups, with_region.astype(np.int64))
+    drawn = np.concatenate(list(draws.picture_weights(sources, 30, 4, (with_region, masked))))
+    assert set(np.unique(drawn * 2 % 1)) == {0}, "twice each weight is whole, so that pictures can be repeated"
+    for draw, weights in enumerate(drawn):
+        rows = np.repeat(np.arange(6), (2 * weights * masked).astype(int))
         for name, value in exact(maps[rows], masks[rows]).items():
-            assert resampled[name][draw] == pytest.approx(value, abs=1e-3 if levels is None else 1e-12), name
+            found = resampled[name].values[draw, 0]
+            assert found == pytest.approx(value, abs=1e-3 if levels is None else 1e-12), name
 
 
 def test_groups_that_do_not_fit() -> None:
@@ -282,5 +283,5 @@ def test_the_bootstraps_few_bins_spread_as_all_bins_do(monkeypatch: pytest.Monke
     every = resample_pixels(kept, np.arange(20))
     assert kept.normal.shape[1] > 1_000
     for name in ("pixel_roc_auc", "pro_auc"):
-        assert few[name].std() == pytest.approx(every[name].std(), rel=0.01), name
-        np.testing.assert_allclose(few[name], every[name], atol=0.004)
+        assert few[name].values.std() == pytest.approx(every[name].values.std(), rel=0.01), name
+        np.testing.assert_allclose(few[name].values, every[name].values, atol=0.004)

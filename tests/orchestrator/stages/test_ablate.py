@@ -18,6 +18,9 @@ from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.machine.progress import Reporter
+from orchestrator.report.numbers.measured import measured
+from orchestrator.report.numbers.run_data import read_run
+from orchestrator.report.sections.ablation_table import ablation_table
 from orchestrator.running.run import ablate, run
 from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.thresholds import parse_strategy
@@ -99,6 +102,20 @@ def test_more_levels_and_seeds_cost_their_own_cells_and_a_threshold_costs_no_tra
     assert len(list(read_records(folder.records))) == reads(folder) == 8
     said = [line for line in told.lines if line.startswith("ablation:")]
     assert said[-1] == "ablation: 4 variants x 2 seeds = 8 cells, 8 of them done"
+
+    # What was looked at stays counted, through whatever is asked next; what comes back is no more gone.
+    for kept, gone in (
+        (["youden", "max_normal"], ["threshold: percentile(95)"]),
+        (["youden", "percentile(95)"], ["threshold: max_normal"]),
+        ([], ["threshold: max_normal", "threshold: percentile(95)"]),
+    ):
+        asked = {"grey": [False, True], **({"threshold": kept} if kept else {})}
+        fewer = experiment(tile_tree, {**given, "factors": asked}, seeds=[0, 1])
+        ablate(fewer, tmp_path / "run", reporter=told)
+        assert [one.name for one in AblationPlan.load(folder.ablation).removed] == gone
+    assert reads(folder) == 8
+    caption = ablation_table(read_run(folder), AblationPlan.load(folder.ablation), measured(read_run(folder)).ablated)
+    assert "2 variants that earlier ablations compared among them" in caption.caption
 
 
 def _check_judged_again(folder: RunFolder, record: TrialRecord, source: TrialRecord, strategy: str) -> None:

@@ -18,10 +18,11 @@ from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.records import append_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.document import Report, Table, TableCell
-from orchestrator.report.document.formatting import number
+from orchestrator.report.document.formatting import bare, number, p_value, share
 from orchestrator.report.document.table_files import table_files
 from orchestrator.report.folder import to_csv
-from orchestrator.report.numbers.leaderboard import leaderboard_frame, standings
+from orchestrator.report.numbers.leaderboard import leaderboard_frame
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.sections import tables
 from orchestrator.report.sections.ablation_section import Ablation
@@ -220,11 +221,11 @@ def _ablation_csv_agrees(grid: Grid, text: str) -> None:
         for column, metric in enumerate(metrics):
             row = next(one for one in rows if one["variant"] == line[0] and one["metric"] == metric)
             star = "*" if row["significant"] else ""
-            whole = f"{row['mean']} ± {row['half_width']}"
+            whole = f"{row['mean']} [{bare(row['low'])}, {bare(row['high'])}]"
             if place:
                 whole += f" ({row['delta'].replace('-', '−')}{star}, {row['p']})"
             assert line[first + column] == whole
-    assert any(row["significant"] for row in rows)
+    assert any(row["p"] for row in rows)
 
 
 def _leaderboard_csv_agrees(grids: list[Grid], text: str) -> None:
@@ -245,7 +246,10 @@ def _leaderboard_csv_agrees(grids: list[Grid], text: str) -> None:
         assert line[3] == f"[{between(row, first)}]"
         if row["difference"]:
             assert line[4] == f"{number(value(row, 'difference'), signed=True)} [{between(row, 'difference', True)}]"
-            assert line[5] == row["outcome"].removeprefix("significantly ").partition(":")[0]
+            better = f"P(better) {share(value(row, 'probability_better'))}"
+            assert line[5] == (f"{p_value(value(row, 'p_holm'))} {better}" if row["p_holm"] else better)
+            words = row["outcome"].removeprefix("significantly ")
+            assert line[6] == re.split(r":|,| after", words)[0]
     keys = [key for key in next(iter(rows.values())) if f"{key}_low" in rows[ranking[1][0]] and key != "difference"]
     for line in metrics[1:]:
         row = rows[line[0]]
@@ -256,7 +260,7 @@ def _a_changed_digit_is_noticed(found: dict[str, str]) -> None:
     """The check can fail: one digit changed in one format is another grid."""
     for suffix, read in (("html", from_html), ("md", from_markdown), ("tex", from_latex)):
         text = found[f"ablation.{suffix}"]
-        digits = next(re.finditer(r"0\.\d\d\d(?= (?:±|\$\\pm\$))", text))
+        digits = next(re.finditer(r"0\.\d\d\d(?= [\\{]*\[)", text))
         changed = text[: digits.end() - 1] + text[digits.end() - 1 :].replace(text[digits.end() - 1], "x", 1)
         assert read(changed) != read(text)
 

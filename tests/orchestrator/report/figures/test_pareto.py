@@ -8,7 +8,7 @@ import pytest
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.figures.pareto import pareto_front, trade_off_charts
 from orchestrator.report.figures.svg import drawing
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 
 MakeRun = Callable[..., RunFolder]

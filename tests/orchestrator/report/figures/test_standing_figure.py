@@ -10,7 +10,7 @@ from orchestrator.report.figures.confusion_figure import confusion_chart
 from orchestrator.report.figures.figure_files import charts_of, figure_files
 from orchestrator.report.figures.standing_figure import MOST_ROWS, standing_chart
 from orchestrator.report.figures.svg import drawing
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.sections.sections import build_report
 

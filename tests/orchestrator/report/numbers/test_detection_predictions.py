@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import leaderboard, standings
+from orchestrator.report.numbers.leaderboard import leaderboard
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.predictions import read_scores, resample
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.scoring.bootstrap import resample_detection
@@ -44,10 +45,10 @@ def test_each_cell_is_drawn_at_its_own_threshold(make_detection_run: MakeRun) ->
     lines = np.array([one.threshold.value for one in data.completed["vae"] if one.threshold is not None])
     expected = resample_detection(kept.scores, kept.labels, kept.groups, lines)
     assert set(draws) == set(expected)
-    np.testing.assert_array_equal(draws["tpr"], expected["tpr"])
+    np.testing.assert_array_equal(draws["tpr"].values, expected["tpr"].values)
     # The draws scatter about what the record says.
     for place, record in enumerate(data.completed["vae"]):
-        assert draws["tpr"][:, place].mean() == pytest.approx(record.metrics["tpr"], abs=0.02)
+        assert draws["tpr"].values[:, place].mean() == pytest.approx(record.metrics["tpr"], abs=0.02)
 
 
 def test_patches_of_one_picture_widen_the_interval(make_detection_run: MakeRun) -> None:
@@ -62,8 +63,8 @@ def test_patches_of_one_picture_widen_the_interval(make_detection_run: MakeRun) 
 
     def width(run: RunFolder) -> float:
         found = {row.variant: row for row in standings(read_run(run))}["vae"].estimates["roc_auc"]
-        assert found.picture_half_width is not None
-        return found.picture_half_width
+        assert found.with_pictures
+        return found.high - found.low
 
     alone = make_detection_run("alone", search=0, pictures=240, seeds=(0,))
     grouped = make_detection_run("grouped", search=0, pictures=240, seeds=(0,), then=clustered)
@@ -102,7 +103,7 @@ def test_maps_are_drawn_with_the_pictures_of_their_rows(make_detection_run: Make
         assert kept is not None
         found, reason = resample(data, data.completed["vae"], kept)
         assert reason == ""
-        draws.append(found["pro_auc"])
+        draws.append(found["pro_auc"].values)
     assert draws[0].shape == (1000, 2)
     np.testing.assert_allclose(draws[0], draws[1])
     assert draws[0].std() > 0
@@ -117,7 +118,7 @@ def test_pixel_draws_are_those_of_scoring(make_detection_run: MakeRun) -> None:
         PixelHistograms.load(data.run.pixels("pca", 0)), np.unique(groups.astype(str), return_inverse=True)[1]
     )
     found, _ = resample(data, data.completed["pca"], kept)
-    np.testing.assert_array_equal(found["pixel_roc_auc"][:, 0], expected["pixel_roc_auc"])
+    np.testing.assert_array_equal(found["pixel_roc_auc"].values, expected["pixel_roc_auc"].values)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +137,9 @@ def test_what_is_broken_is_said(make_detection_run: MakeRun, damage: Callable[[R
     damage(run)
     found = {row.variant: row for row in standings(read_run(run))}["vae"]
     assert words in found.remark
-    assert found.estimates["pro_auc"].picture_half_width is None
+    assert not found.estimates["pro_auc"].with_pictures
     # What is whole goes on to be used.
-    assert (found.estimates["roc_auc"].picture_half_width is not None) == ("histograms" in words)
+    assert found.estimates["roc_auc"].with_pictures == ("histograms" in words)
 
 
 def test_without_a_threshold_only_curves_metrics_have_draws(make_detection_run: MakeRun) -> None:

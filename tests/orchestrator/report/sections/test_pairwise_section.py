@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
-from orchestrator.report.numbers.verdicts import PicturesTest
+from orchestrator.report.numbers.same_pictures import PicturesTest
 from orchestrator.report.sections.pairwise_section import pairwise_frame, pairwise_table
 from orchestrator.scoring.paired_tests import delong
 
@@ -68,8 +68,15 @@ def test_the_section(make_detection_run: MakeRun) -> None:
     rows = standings(data)
     table, frame = pairwise_table(data, rows, data.baseline, "pairwise"), pairwise_frame(rows, data.baseline, data.task)
     assert table is not None
-    assert list(table.columns)[5] == "p (DeLong)"
-    for words in ("20 source pictures", "too small", "twice the median", "60 test pictures", "does not make two"):
+    assert list(table.columns)[2] == "p (DeLong)"
+    for words in (
+        "20 source pictures",
+        "too small",
+        "twice the median",
+        "60 test pictures",
+        "does not make two",
+        "no verdict rests on it",
+    ):
         assert words in table.caption
     assert list(frame["seed"]) == [0, 1]
     assert set(frame["test"]) == {"DeLong"}
@@ -88,7 +95,7 @@ def test_pictures_that_differ_are_not_tested(make_run: MakeRun) -> None:
     data = read_run(run)
     table = pairwise_table(data, standings(data), "pca_logistic", "t")
     assert table is not None
-    assert table.rows[0][-2].detail == "no test: its test pictures are not those of the baseline"
+    assert table.rows[0][-1].detail == "no test: its test pictures are not those of the baseline"
 
 
 @pytest.mark.parametrize("label", [0, 1])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.numbers.leaderboard import standings
+from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.sections.summary import found
 

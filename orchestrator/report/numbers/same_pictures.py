@@ -1,4 +1,7 @@
-"""One verdict a comparison: the test over seeds and that on the same test pictures, taken together."""
+"""Whether these very models differ on other pictures: DeLong's or McNemar's test, seed by seed.
+
+It says nothing of other trainings, so no verdict rests on it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,9 +10,8 @@ import numpy as np
 
 from orchestrator.report.document.formatting import printable
 from orchestrator.report.numbers.predictions import VariantScores
-from orchestrator.scoring.metric_table import METRICS
+from orchestrator.scoring.comparisons import holm
 from orchestrator.scoring.paired_tests import PairedTest, delong, mcnemar, merged_p
-from orchestrator.scoring.statistics import SIGNIFICANCE, Comparison, holm
 from trainables.interface import Task
 
 
@@ -60,26 +62,8 @@ def compared_on_pictures(task: Task, ours: VariantScores, base: VariantScores) -
     return PicturesTest(tests, len(ours.labels), len(np.unique(ours.groups)), merged_p(values), reason=reason)
 
 
-def corrected(found: Mapping[str, PicturesTest]) -> dict[str, PicturesTest]:
+def holm_corrected(found: Mapping[str, PicturesTest]) -> dict[str, PicturesTest]:
     """The same with Holm's correction over all that have a p."""
     known = {name: one.p for name, one in found.items() if one.p is not None}
     after = dict(zip(known, holm(list(known.values())), strict=True))
     return {name: replace(one, p_corrected=after.get(name)) for name, one in found.items()}
-
-
-def verdict(comparison: Comparison, tested: PicturesTest | None, metric: str, task: Task) -> Comparison:
-    """The comparison with the outcome that both tests bear: a difference counts only where both show it.
-
-    Where the pictures were not tested, the test over seeds stands alone, and so it does for metrics of pixels, of which
-    a test on whole pictures says nothing. No number is changed.
-    """
-    row = METRICS.get(metric)
-    if comparison.outcome not in ("better", "worse") or tested is None or (row is not None and row.pixel):
-        return comparison
-    p, difference = tested.p_corrected, tested.difference
-    if p is None or difference is None:
-        return comparison
-    if p < SIGNIFICANCE and (difference > 0) == (comparison.outcome == "better"):
-        return comparison
-    words = f"not significant: steady over seeds, but not shown picture by picture ({name_of_test(task)}'s test)"
-    return replace(comparison, outcome="not significant", explanation=words)
