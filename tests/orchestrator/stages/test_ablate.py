@@ -20,7 +20,6 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.measured import measured
 from orchestrator.report.numbers.run_data import read_run
-from orchestrator.report.sections.ablation_table import ablation_table
 from orchestrator.running.run import ablate, run
 from orchestrator.scoring.detection import grade_detection
 from orchestrator.scoring.thresholds import parse_strategy
@@ -114,8 +113,7 @@ def test_more_levels_and_seeds_cost_their_own_cells_and_a_threshold_costs_no_tra
         ablate(fewer, tmp_path / "run", reporter=told)
         assert [one.name for one in AblationPlan.load(folder.ablation).removed] == gone
     assert reads(folder) == 8
-    caption = ablation_table(read_run(folder), AblationPlan.load(folder.ablation), measured(read_run(folder)).ablated)
-    assert "2 variants that earlier ablations compared among them" in caption.caption
+    assert measured(read_run(folder)).removed == 2
 
 
 def _check_judged_again(folder: RunFolder, record: TrialRecord, source: TrialRecord, strategy: str) -> None:
