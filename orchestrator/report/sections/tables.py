@@ -21,6 +21,7 @@ from orchestrator.report.document.formatting import (
 )
 from orchestrator.report.numbers.conclusions import conclusion
 from orchestrator.report.numbers.leaderboard import Standing, outcome
+from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 60
@@ -89,6 +90,8 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
         text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
     if any(row.comparisons for row in rows):
         text += " The tests behind each verdict are in tables/pairwise.csv."
+    often = read_often(data)
+    text += f" {often}" if often else ""
     return " ".join([text, conclusion(rows, data.baseline, data.metric, [data.metric])]) + (data.caveat)
 
 
@@ -123,38 +126,6 @@ def metrics_table(data: RunData, rows: Sequence[Standing], metrics: Sequence[str
     caption = f"{which} on the test part: mean over seeds and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in metrics)]
     return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
-
-
-def search_table(data: RunData) -> Table:
-    """How each study went."""
-    printed = []
-    for variant, trials in data.search.items():
-        if not trials:
-            continue
-        best = data.best_trial(variant)
-        ended = [sum(one.status == status for one in trials) for status in ("completed", "pruned")]
-        printed.append(
-            [
-                TableCell(printable(variant)),
-                TableCell(count(len(trials))),
-                *(TableCell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
-                TableCell(number(best.metrics[data.search_metric] if best else None)),
-                TableCell("" if best is None else str(best.trial)),
-                TableCell(duration(sum(one.seconds for one in trials))),
-            ]
-        )
-    caption = f"The search, judged by {label(data.search_metric)} on the validation part, never on test."
-    columns = [
-        "Variant",
-        "Trials",
-        "Completed",
-        "Pruned",
-        "Failed",
-        f"Best {label(data.search_metric)}",
-        "Best trial",
-        "Time",
-    ]
-    return Table("trials", caption, columns, printed, frozenset(range(1, len(columns))))
 
 
 def effect_table(frame: pd.DataFrame) -> Table:

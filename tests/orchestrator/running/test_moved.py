@@ -8,8 +8,8 @@ import pytest
 
 from orchestrator import Experiment, InputError, RunFolder, evaluate
 from orchestrator.artifacts.places import places_before, where_they_lay
-from orchestrator.running.claim import check_folder, experiment_of, locked
-from orchestrator.running.moved import known_prints
+from orchestrator.experiment.of_a_run import experiment_of, known_prints
+from orchestrator.running.claim import check_folder, locked
 
 
 def moved(folder: RunFolder, to: Path) -> Experiment:

@@ -26,9 +26,9 @@ from orchestrator import (
 )
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.data.store.store import open_store
+from orchestrator.experiment.of_a_run import experiment_of, known_prints
 from orchestrator.machine.progress import Reporter
-from orchestrator.running.claim import experiment_of, open_run
-from orchestrator.running.moved import known_prints
+from orchestrator.running.claim import open_run
 
 QUIET = Reporter(quiet=True)
 RUNS = ("whole", "searched", "detection")
@@ -46,6 +46,7 @@ def told(record: TrialRecord) -> dict[str, Any]:
         "metrics",
         "per_kind",
         "threshold",
+        "reading",
     }
     return record.model_dump(exclude=left_out)
 

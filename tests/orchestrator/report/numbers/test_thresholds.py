@@ -9,7 +9,14 @@ from orchestrator.artifacts.records import ThresholdChoice
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.predictions import read_scores
 from orchestrator.report.numbers.run_data import RunData, read_run
-from orchestrator.report.numbers.thresholds import BOUND, how_chosen, overview_table, threshold_frame, variant_table
+from orchestrator.report.numbers.thresholds import (
+    BOUND,
+    compared_by,
+    how_chosen,
+    overview_table,
+    threshold_frame,
+    variant_table,
+)
 from orchestrator.scoring.thresholds import at_threshold, best_possible, parse_strategy
 
 MakeRun = Callable[..., RunFolder]
@@ -72,7 +79,7 @@ def test_normals_only_leaves_out_what_needs_anomalies(make_detection_run: MakeRu
     strategies = set(frame["strategy"])
     assert {"percentile(95)", "max_normal", BOUND} <= strategies
     assert not strategies & {"youden", "f1_optimal", "midpoint_of_means", "min_anomaly"}
-    assert "normal pictures only" in how_chosen(data, True)
+    assert "normal pictures only" in how_chosen(data, True, None)
 
 
 def test_without_validation_scores_the_recorded_threshold_stands(make_detection_run: MakeRun) -> None:
@@ -104,7 +111,8 @@ def test_a_strategy_of_another_version_is_shown_by_its_value(make_detection_run:
 
 def test_how_it_was_chosen(make_detection_run: MakeRun) -> None:
     def said(name: str, normals: bool = False, **threshold: object) -> str:
-        return how_chosen(read_run(make_detection_run(name, search=0, seeds=(0,), threshold=threshold)), normals)
+        data = read_run(make_detection_run(name, search=0, seeds=(0,), threshold=threshold))
+        return how_chosen(data, normals, compared_by(data, {}))
 
     assert "balanced accuracy on validation, cross-fitted" in said("a", strategies=["youden", "max_normal"])
     assert "F1 on validation" in said("b", metric="f1")
