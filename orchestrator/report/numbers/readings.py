@@ -40,10 +40,11 @@ def log_faults(data: RunData) -> list[str]:
         )
     lost = _lost(data)
     if lost:
-        lines.append(
-            f"{name} lacks the reading that the record of {words(lost, MOST_NAMED)} names: its line was removed or "
-            "changed after it was written."
-        )
+        cells = words(lost, MOST_NAMED)
+        which = f"the reading that the record of {cells} names: its line was removed or changed after it was written"
+        if len(lost) > 1:
+            which = f"the readings that the records of {cells} name: their lines were removed or changed afterwards"
+        lines.append(f"{name} lacks {which}.")
     unreadable = [number for number in log.unreadable if number not in log.unfinished]
     if unreadable:
         lines.append(f"{plural(len(unreadable), 'line')} of {name} can't be read.")

@@ -172,7 +172,7 @@ def how_judged(data: RunData, folds: int | None) -> str:
     if not data.thresholded:
         return ""
     if data.cross_fitted:
-        return f", cross-fitted: each score at a threshold that is fitted without its fold, of {data.cross_fitted}"
+        return f", cross-fitted: each score at a threshold that is fitted without its fold, one of {data.cross_fitted}"
     why = (
         "since validation holds too few known anomalies to fit to some and judge by others"
         if folds == 0

@@ -30,8 +30,22 @@ def selection_section(data: RunData, found: Sequence[Selection], folds: int | No
         f"Trials {how_seeded(data)}." if data.trial_seeds else "",
         f"They were judged by {on_validation(data.search_metric)}{judged}." if judged else "",
         *budgets(data, found),
+        *_overtaken(data, found),
     ]
     return Section("selection", "Selection", [line for line in text if line], [selection_table(data, found)])
+
+
+def _overtaken(data: RunData, found: Sequence[Selection]) -> list[str]:
+    """That more trials were run since, and one of them is better than what was evaluated."""
+    lines = []
+    for one in found:
+        best = data.best_trial(one.variant) if one.variant in data.search and one.seeds else None
+        if best is not None and one.winner is not None and best.trial != one.winner.trial:
+            lines.append(
+                f"{printable(one.variant)}: trial {one.winner.trial} was evaluated, and trial {best.trial} is better "
+                "on validation. Going on with the run evaluates that one."
+            )
+    return lines
 
 
 def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
