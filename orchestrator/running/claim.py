@@ -13,7 +13,7 @@ from orchestrator.artifacts.places import keep_place
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.of_a_run import check_run, differing, experiment_of, origin_of, place_of
+from orchestrator.experiment.of_a_run import Origin, check_run, differing, experiment_of, origin_of, place_of
 from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.families import FAMILIES
 from orchestrator.running.moved import prove_same
@@ -51,7 +51,9 @@ def check_folder(
     root = folder.root
     own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
     if folder.experiment.exists():
-        before = experiment_of(folder)
+        before, records = experiment_of(folder), list(read_records(folder.records))
+        origin = origin_of(folder, records)
+        _refuse_changed(folder, origin)
         differences = differing(before, experiment)
         if differences:
             listed = "\n".join(f"  - {line}" for line in differences)
@@ -61,7 +63,6 @@ def check_folder(
             )
         # Of one's own families it is checked where their code runs anyway, for it alone knows what its search draws.
         searched = {variant.name: variant for variant in experiment.families if variant.family in FAMILIES}
-        records = list(read_records(folder.records))
         for count, record in enumerate(records, start=1):
             variant = searched.get(record.variant) if record.stage == "search" else None
             if variant is not None:
@@ -69,7 +70,11 @@ def check_folder(
                 refuse_other_code(
                     f"Record {count} of {folder.records}", variant.name, ours, (record.family, record.config)
                 )
-        _refuse_strangers(folder, records)
+        if origin.strangers:
+            raise InputError(
+                f"{origin.strangers} records in {folder.records} are of another experiment: the file was exchanged, or "
+                f"{folder.experiment.name} was. Put this run's own back from a copy, or give another --out."
+            )
         if not resume:
             raise InputError(
                 f"{root} already holds this experiment, with {len(records)} records. "
@@ -83,9 +88,8 @@ def check_folder(
         raise InputError(f"{root} is not empty and holds no run. Give an --out that is absent or empty.")
 
 
-def _refuse_strangers(folder: RunFolder, records: Sequence[TrialRecord]) -> None:
-    """InputError where records are not of the experiment that the run's folder holds."""
-    origin = origin_of(folder, records)
+def _refuse_changed(folder: RunFolder, origin: Origin) -> None:
+    """InputError where the run's experiment is known, and is not what its file says by now."""
     if origin.kept and not origin.strangers:
         listed = "\n".join(f"  - {line}" for line in origin.changed)
         raise InputError(
@@ -93,11 +97,6 @@ def _refuse_strangers(folder: RunFolder, records: Sequence[TrialRecord]) -> None
             f"{folder.as_run.name} keeps, and it differs in:\n{listed}\n"
             f"Copy {folder.as_run.name} over {folder.experiment.name} to go on with the run; give what was changed its "
             "own folder (--out)."
-        )
-    if origin.strangers:
-        raise InputError(
-            f"{origin.strangers} records in {folder.records} are of another experiment: the file was exchanged, or "
-            f"{folder.experiment.name} was. Put this run's own back from a copy, or give another --out."
         )
 
 

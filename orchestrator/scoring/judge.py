@@ -69,7 +69,9 @@ class Judge:
         for metric in (*metrics_of(self.task), *self.own):
             if metric.thresholded and metric.value is not None:
                 values = [metric.value(one) for one in judged]
-                found[metric.name] = math.fsum(math.nan if value is None else value for value in values) / len(values)
+                known = [value for value in values if value is not None and math.isfinite(value)]
+                whole = len(known) == len(values)
+                found[metric.name] = math.fsum(known) / len(known) if whole else math.nan
         return found
 
     def threshold(

@@ -37,6 +37,8 @@ class Selection:
     the epoch that validation chose."""
     test: float | None
     """The mean of the same models on the test part."""
+    drop: float | None
+    """How much worse test is than the winner's validation figure; below 0 where it is better."""
     seeds: int
     """How many final models there are."""
     asked: int | None
@@ -45,11 +47,6 @@ class Selection:
     """Trials by how they ended; of one that was run again, how it ended last."""
     seconds: float
     """Of all trials together, repeated ones too, as if one had run after the other."""
-
-    @property
-    def drop(self) -> float | None:
-        """How far test lies below the winner's validation figure; `selections` turns it where lower is better."""
-        return None if self.validation is None or self.test is None else self.validation - self.test
 
     @property
     def trials(self) -> int:
@@ -68,11 +65,6 @@ def selections(data: RunData) -> list[Selection]:
         if trials
     ]
     return [*found, *_tuned(data)]
-
-
-def worse(data: RunData, difference: float | None) -> float | None:
-    """A drop from validation to test as one that is above 0 where test is worse, whichever way the metric goes."""
-    return difference if difference is None or data.search_mode == "max" else -difference
 
 
 def _tuned(data: RunData) -> list[Selection]:
@@ -105,12 +97,16 @@ def _selection(
     done = [cell for cell in cells if cell.status == "completed"]
     winner = trials.get(done[0].trial) if done else best_record(trials.values(), metric, data.search_mode)
     ended = Counter(record.status for record in trials.values())
+    validation = None if winner is None else winner.metrics.get(metric)
+    test = _mean([cell.metrics.get(metric) for cell in done])
+    sign = 1 if data.search_mode == "max" else -1
     return Selection(
         variant=variant,
         winner=winner,
-        validation=None if winner is None else winner.metrics.get(metric),
+        validation=validation,
         retrained=_mean([_at_its_epoch(cell, metric) for cell in done]),
-        test=_mean([cell.metrics.get(metric) for cell in done]),
+        test=test,
+        drop=None if validation is None or test is None else sign * (validation - test),
         seeds=len(done),
         asked=asked,
         ended=ended,
@@ -139,7 +135,7 @@ def selection_frame(data: RunData, found: Sequence[Selection]) -> pd.DataFrame:
                 "validation": one.validation,
                 "validation_retrained": one.retrained,
                 "test": one.test,
-                "drop": worse(data, one.drop),
+                "drop": one.drop,
                 "seeds": one.seeds,
                 "trials_asked": one.asked,
                 "trials_ended": one.trials,

@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.experiment.yaml_text import write_yaml
@@ -28,6 +29,7 @@ from orchestrator.report.numbers import frames
 from orchestrator.report.numbers.hyperparameters import effect_frame, effects
 from orchestrator.report.numbers.leaderboard import Standing, leaderboard_frame, standings
 from orchestrator.report.numbers.leaderboard import evaluated as lineup
+from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.numbers.selection import selection_frame, selections
 from orchestrator.report.sections import class_tables, tables
@@ -82,7 +84,11 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         results: list[Section | None] = [*detection.results]
     else:
         results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
-    results = [ablation.section if ablation else None, *results]
+    often = read_often(data)
+    ablated = ablation.section if ablation else None
+    if ablated is not None and often:
+        ablated = replace(ablated, text=[*ablated.text, often])
+    results = [ablated, *results]
     sections = [
         _leaderboard(data, evaluated, rows, tests),
         _side_by_side(data, evaluated),

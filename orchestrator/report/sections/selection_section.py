@@ -16,7 +16,7 @@ from orchestrator.report.document.formatting import (
 )
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.run_files import section
-from orchestrator.report.numbers.selection import Selection, how_judged, how_seeded, worse
+from orchestrator.report.numbers.selection import Selection, how_judged, how_seeded
 
 MOST_NAMED = 12
 
@@ -54,7 +54,6 @@ def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
     late = any(one.ended.get("timed-out") for one in found)
     printed = []
     for one in found:
-        drop = worse(data, one.drop)
         failed = one.ended.get("failed", 0) + one.ended.get("out-of-memory", 0)
         printed.append(
             [
@@ -62,7 +61,7 @@ def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
                 TableCell(number(one.validation), "" if one.winner is None else f"trial {one.winner.trial}"),
                 TableCell(number(one.retrained)),
                 TableCell(number(one.test)),
-                TableCell(number(drop, signed=True), tone="bad" if drop is not None and drop > 0 else ""),
+                TableCell(number(one.drop, signed=True), tone="bad" if (one.drop or 0) > 0 else ""),
                 TableCell(count(one.asked)),
                 TableCell(count(one.ended.get("completed", 0))),
                 TableCell(count(one.ended.get("pruned", 0))),

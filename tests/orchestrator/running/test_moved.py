@@ -155,6 +155,8 @@ def test_a_file_that_was_changed_after_the_run_worked_is_told_by_its_copy(old: P
     with pytest.raises(InputError, match="scheduler: 'none' there, 'asha' here") as caught:
         check_folder(changed, folder, True)
     assert "Copy as_run.yaml over experiment.yaml" in str(caught.value)
+    with pytest.raises(InputError, match=r"Copy as_run\.yaml over experiment\.yaml"):
+        check_folder(experiment, folder, True)
     shutil.copyfile(folder.as_run, folder.experiment)
     check_folder(experiment, folder, True)
 
