@@ -113,6 +113,7 @@ def ours(trials: int, folder: Path) -> Seconds:
         Study(
             experiment=experiment,
             variant=experiment.families[0],
+            training_seed=experiment.trial_seed,
             journal=folder / "x.journal",
             earlier=(),
             trials=trials,

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, lines that are on the disk before anything goes on, and SHA-256."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ import shutil
 import socket
 import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -86,14 +87,23 @@ def append_line(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def append_line_beside_others(path: Path, text: str) -> None:
-    """Append one line of ASCII in one write and wait until it is on the disk: several processes may do so at a time."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    try:
-        os.write(descriptor, text.encode("ascii") + b"\n")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def append_after(path: Path, line_after: Callable[[bytes], str]) -> str:
+    """Append the line of ASCII that `line_after` makes of the file's bytes so far, and wait until it is on the disk.
+
+    Several processes may do so at a time: each holds the file's lock, where the file system has locks. What a crash
+    left of an unfinished last line is ended and stays. Returns the line.
+    """
+    with path.open("a+b") as file:
+        with suppress(OSError):  # a file system without locks: two lines may then be made of the same bytes
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        content = file.read()
+        torn = b"\n" if content and not content.endswith(b"\n") else b""
+        line = line_after(content + torn)
+        file.write(torn + line.encode("ascii") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return line
 
 
 MOST_BYTES = 512 * 2**20

@@ -33,6 +33,9 @@ class ThresholdChoice(BaseModel):
     """As an experiment writes it, such as `percentile(95)`."""
     value: float
     """Scores above it are anomalies."""
+    folds: int | None = None
+    """By which strategies were compared, cross-fitted; 0: too few anomalies, each was judged on what it was fitted to.
+    None: validation holds normals only, and none can be compared; or a version wrote this that did not say it."""
 
 
 class Provenance(BaseModel):
@@ -83,6 +86,9 @@ class TrialRecord(BaseModel):
     config: dict[str, Any]
     metrics: dict[str, float] = Field(default_factory=dict)
     """Deterministic numbers only, at `epoch`; empty where nothing was reported."""
+    cross_fitted: int = 0
+    """Where the objective is at a threshold: the folds by which validation figures at a threshold are cross-fitted, in
+    `history`, and of a trial in `metrics`. 0: they are at the threshold that is fitted to the same scores."""
     epoch: int | None = None
     """The epoch, from 1, that validation chose."""
     history: list[dict[str, float]] = Field(default_factory=list)
@@ -98,6 +104,8 @@ class TrialRecord(BaseModel):
     """Evaluation of detection only: metrics of each kind of anomaly against all normals, by the kind's folder name."""
     cell: str = ""
     """Evaluated cells only: the hash of all that decides the result but the seed (see `Cell.key`)."""
+    reading: str = ""
+    """Evaluation only: the hash of the line of `test_reads.jsonl` that this cell wrote; empty before lines had one."""
     files: dict[str, str] = Field(default_factory=dict)
     """Evaluation only: the SHA-256 of the files of scores in the model's folder, by name."""
     status: Status

@@ -26,6 +26,11 @@ class RunFolder(PathLike[str]):
         return self.root / "experiment.yaml"
 
     @property
+    def as_run(self) -> Path:
+        """The same as the run's last start had it: what is known of it where `experiment.yaml` was changed since."""
+        return self.root / "as_run.yaml"
+
+    @property
     def records(self) -> Path:
         return self.root / "records.jsonl"
 
@@ -70,7 +75,7 @@ class RunFolder(PathLike[str]):
 
     @property
     def test_reads(self) -> Path:
-        """A line each time that frozen weights are about to be judged on the test part."""
+        """A line each time that frozen weights are about to be judged on the test part (see `ReadingLog`)."""
         return self.root / "test_reads.jsonl"
 
     @property

@@ -21,7 +21,7 @@ class NamedRun:
     @property
     def notices(self) -> list[str]:
         """What its files leave open, a sentence each."""
-        return [f"{self.name}: {printable(remark)}" for remark in self.data.remarks]
+        return [f"{self.name}: {printable(remark)}" for remark in (*self.data.marks, *self.data.remarks)]
 
 
 def read_all(paths: Sequence[Path]) -> list[NamedRun]:

@@ -1,6 +1,5 @@
 """The final evaluation: chosen configurations × seeds, trained afresh, frozen, and only then shown the test part."""
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from orchestrator.artifacts.models import KeptModel, keep_model
 from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
@@ -28,7 +28,7 @@ from orchestrator.scoring.judged import Classified, Detected
 from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
-from trainables.files import append_line_beside_others, file_sha256, whole
+from trainables.files import file_sha256, whole
 from trainables.interface import Model, Prediction, Samples
 from trainables.training.trial import Graded, Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
@@ -52,18 +52,12 @@ class TestPart:
     """The test data. Only `evaluate_cell` opens it, once a frozen cell, and writes down that it did."""
 
     samples: Samples
-    log: Path
+    log: ReadingLog
 
-    def open(self, cell: Cell, weights: str) -> Samples:
-        """The samples, after logging which frozen weights are about to read them."""
-        log_reading(self.log, cell, weights)
-        return self.samples
-
-
-def log_reading(log: Path, cell: Cell, weights: str) -> None:
-    """Write down, for good, that a cell's frozen weights are about to be judged on the test part."""
-    line = json.dumps({"variant": cell.variant, "seed": cell.seed, "weights": weights, "read": now()})
-    append_line_beside_others(log, line)
+    def open(self, cell: Cell, weights: str) -> tuple[Samples, str]:
+        """The samples, after logging which frozen weights are about to read them, and the hash of the log's line."""
+        reading = self.log.add(cell.variant, cell.seed, weights, now())
+        return self.samples, reading
 
 
 def evaluate_cell(
@@ -91,7 +85,7 @@ def evaluate_cell(
         }
     )
     digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
-    samples = test.open(cell, digest)
+    samples, reading = test.open(cell, digest)
     begun = time.perf_counter()
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
@@ -126,6 +120,7 @@ def evaluate_cell(
         parameters=model.parameters,
         peak_memory=last.peak_memory,
         energy=last.energy,
+        reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     ).model_dump_json()
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
+from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
-from orchestrator.evaluation.evaluate_cell import OnTest, log_reading, of_cell, write_own_draws
+from orchestrator.evaluation.evaluate_cell import OnTest, of_cell, write_own_draws
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judged import Detected
 from orchestrator.scoring.metric_table import METRICS, Metric
@@ -25,12 +27,12 @@ class Unusable(Exception):
 
 
 def rejudge(
-    cell: Cell, source: TrialRecord, run: RunFolder, origin: Provenance, own: Sequence[Metric] = ()
+    cell: Cell, source: TrialRecord, run: RunFolder, log: ReadingLog, origin: Provenance, own: Sequence[Metric] = ()
 ) -> TrialRecord:
     """The record of a cell that differs from a completed one in its folder, and maybe in its threshold strategy.
 
-    Its folder gets copies of the other's files. Raises Unusable where these are not what the other's record was made
-    with, and OSError where the copies can't be written.
+    Its folder gets copies of the other's files, and it is a reading of the test part like any other. Raises Unusable
+    where these are not what the other's record was made with, and OSError where copies or log can't be written.
     """
     started = time.perf_counter()
     kept, strategy = _whole(run, source), cell.setting.strategy
@@ -39,7 +41,7 @@ def rejudge(
     choice = found.get("threshold")
     if choice is not None:
         kept = kept.model_copy(update={"threshold": choice.value})
-    log_reading(run.test_reads, cell, kept.weights)
+    reading = log.add(cell.variant, cell.seed, kept.weights, now())
     target = run.model(cell.variant, cell.seed)
     _copy(run.model(source.variant, source.seed), target, kept, cell)
     files = dict(source.files)
@@ -51,6 +53,7 @@ def rejudge(
         history=source.history if same else _without_thresholded(source.history, own),
         epoch=source.epoch,
         facts={**source.facts, "scores taken over from": source.variant},
+        reading=reading,
         files=files,
         parameters=source.parameters,
         status="completed",
@@ -103,10 +106,12 @@ def _judged(strategy: str, source: TrialRecord, run: RunFolder, own: Sequence[Me
     def pixels(metrics: dict[str, float]) -> dict[str, float]:
         return {name: number for name, number in metrics.items() if name in of_pixels}
 
+    # Of the same validation part, so that as many folds compared strategies.
+    folds = None if source.threshold is None else source.threshold.folds
     return OnTest(
         metrics={**grade_detection(scores, labels, value, own=of_pictures), **pixels(source.metrics)},
         per_kind={kind: {**found, **pixels(source.per_kind.get(kind, {}))} for kind, found in of_kinds.items()},
-        threshold=ThresholdChoice(strategy=strategy, value=value),
+        threshold=ThresholdChoice(strategy=strategy, value=value, folds=folds),
     )
 
 

@@ -1,5 +1,6 @@
 """The experiment file: what is compared, on which data, for how long. Validated before any work starts."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +45,8 @@ FREE_KEYS = (
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
 PLACE_KEYS = ("data.path", "data.store")
 """Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
+FIRST_TRIAL_SEED = 1_000
+"""Far from the seeds that people count up for the final trainings, which may become more as a run goes on."""
 LATER_KEYS: dict[str, str | None] = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto", "data.bits": None}
 """Keys that came after runs were begun without them, and the value that means what these did."""
 
@@ -65,7 +68,9 @@ class Experiment(Section):
         default="tpe", description="; ".join(f"{row.name}: {row.summary}" for row in SAMPLERS.values()) + "."
     )
     seeds: tuple[StrictInt, ...] = Field(
-        default=(0, 1, 2, 3, 4), min_length=1, description="Seeds of the final trainings; they never change the split."
+        default=(0, 1, 2, 3, 4),
+        min_length=1,
+        description="Seeds of the final trainings; they never change the split. Trials train with another one.",
     )
     ablation: Ablation | None = Field(
         default=None, description="What `orchestrate ablate` compares: one configuration, and what is changed of it."
@@ -116,6 +121,12 @@ class Experiment(Section):
         if self.ablation is not None:
             self.ablation.check(tuple(names), self.baseline_name, len(self.seeds))
         return self
+
+    @property
+    def trial_seed(self) -> int:
+        """That the trials of a run train with which begins now: the first from FIRST_TRIAL_SEED on that no final
+        training has."""
+        return next(seed for seed in count(FIRST_TRIAL_SEED) if seed not in self.seeds)
 
     @property
     def baseline_name(self) -> str:

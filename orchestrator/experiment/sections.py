@@ -163,7 +163,8 @@ class Threshold(Section):
         "it. Unset: all that validation allows.",
     )
     metric: ThresholdMetric = Field(
-        default="balanced_accuracy", description="By which the best strategy is chosen, cross-fitted on validation."
+        default="balanced_accuracy",
+        description="By which the best strategy is chosen on validation, cross-fitted where it holds anomalies enough.",
     )
     search: StrictBool = Field(
         default=False, description="Let Optuna draw the strategy as a hyperparameter instead of choosing the best."

@@ -31,7 +31,7 @@ class Mirror:
         if self._files is None:
             return
         run = self._folder
-        files = [run.experiment, run.records, run.split, run.places, run.ablation]
+        files = [run.experiment, run.as_run, run.records, run.split, run.places, run.ablation, run.test_reads]
         files += [path for folder in (run.models, run.report) for path in sorted(folder.rglob("*")) if path.is_file()]
         try:
             for path in files:

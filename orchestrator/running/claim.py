@@ -3,20 +3,20 @@
 import errno
 import fcntl
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
 from orchestrator.artifacts.heartbeat import STALE, read_beat
 from orchestrator.artifacts.places import keep_place
-from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.experiment.experiment import PLACE_KEYS, Experiment, flat, is_free, read_experiment
+from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.of_a_run import Origin, check_run, differing, experiment_of, origin_of, place_of
 from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.families import FAMILIES
-from orchestrator.running.moved import known_prints, place_of, prove_same
-from trainables.credentials import without_credentials
+from orchestrator.running.moved import prove_same
 from trainables.errors import InputError, storage_error
 from trainables.files import is_draft, write_whole
 
@@ -41,28 +41,6 @@ def open_run(path: str | PathLike[str]) -> RunFolder:
     return folder
 
 
-def experiment_of(folder: RunFolder) -> Experiment:
-    """The experiment that a run's folder holds; InputError where it holds none that can be read."""
-    check_run(folder)
-    try:
-        values = read_experiment(folder.experiment)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")
-    if isinstance(mirror := values.get("mirror"), str):
-        # Runs begun before credentials were refused may hold some; the environment has to hold them now.
-        values = {**values, "mirror": without_credentials(mirror)}
-    return Experiment.from_mapping(values, str(folder.experiment))
-
-
-def check_run(folder: RunFolder) -> None:
-    """InputError where a folder holds no run."""
-    if not folder.experiment.exists():
-        there = "holds no run" if folder.root.is_dir() else "is no folder, and holds no run"
-        raise InputError(f"{folder.root} {there} (no {folder.experiment.name}). Start one: orchestrate sweep.")
-
-
 def check_folder(
     experiment: Experiment, folder: RunFolder, resume: bool, say: Callable[[str], object] = _nobody
 ) -> None:
@@ -73,7 +51,9 @@ def check_folder(
     root = folder.root
     own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
     if folder.experiment.exists():
-        before = experiment_of(folder)
+        before, records = experiment_of(folder), list(read_records(folder.records))
+        origin = origin_of(folder, records)
+        _refuse_changed(folder, origin)
         differences = differing(before, experiment)
         if differences:
             listed = "\n".join(f"  - {line}" for line in differences)
@@ -83,32 +63,52 @@ def check_folder(
             )
         # Of one's own families it is checked where their code runs anyway, for it alone knows what its search draws.
         searched = {variant.name: variant for variant in experiment.families if variant.family in FAMILIES}
-        count = strangers = 0
-        prints = known_prints(before, folder)
-        for record in read_records(folder.records):
-            count += 1
-            strangers += record.provenance.experiment not in prints
+        for count, record in enumerate(records, start=1):
             variant = searched.get(record.variant) if record.stage == "search" else None
             if variant is not None:
                 ours = (variant.family, variant.fixed, variant.space)
                 refuse_other_code(
                     f"Record {count} of {folder.records}", variant.name, ours, (record.family, record.config)
                 )
-        if strangers:
+        if origin.strangers:
             raise InputError(
-                f"{strangers} records in {folder.records} are of another experiment: the file was exchanged. Put this "
-                "run's own back from a copy, or give another --out."
+                f"{origin.strangers} records in {folder.records} are of another experiment: the file was exchanged, or "
+                f"{folder.experiment.name} was. Put this run's own back from a copy, or give another --out."
             )
         if not resume:
             raise InputError(
-                f"{root} already holds this experiment, with {count} records. "
+                f"{root} already holds this experiment, with {len(records)} records. "
                 "Go on with it: --resume (in Python: resume=True). Start afresh: give another --out."
             )
+        _refuse_seed_of_trials(before, experiment, records)
         prove_same(before, experiment, folder, say)
     elif root.exists() and not root.is_dir():
         raise InputError(f"{root} is a file. Give an --out that is absent or an empty folder.")
     elif root.exists() and any(path not in own and not _of_a_start(path) for path in root.iterdir()):
         raise InputError(f"{root} is not empty and holds no run. Give an --out that is absent or empty.")
+
+
+def _refuse_changed(folder: RunFolder, origin: Origin) -> None:
+    """InputError where the run's experiment is known, and is not what its file says by now."""
+    if origin.kept and not origin.strangers:
+        listed = "\n".join(f"  - {line}" for line in origin.changed)
+        raise InputError(
+            f"{folder.experiment} was changed since the run worked: its records are of the experiment that "
+            f"{folder.as_run.name} keeps, and it differs in:\n{listed}\n"
+            f"Copy {folder.as_run.name} over {folder.experiment.name} to go on with the run; give what was changed its "
+            "own folder (--out)."
+        )
+
+
+def _refuse_seed_of_trials(before: Experiment, now: Experiment, records: Sequence[TrialRecord]) -> None:
+    """InputError where a seed is added that the run's trials trained with, whose winner it would favour."""
+    trained = {record.seed for record in records if record.stage in ("search", "tuning")}
+    added = sorted(trained & (set(now.seeds) - set(before.seeds)))
+    if added:
+        raise InputError(
+            f"seeds: {added[0]} is the seed that this run's trials trained with, and a final training with it would "
+            "favour the configuration that it suits. Add another one."
+        )
 
 
 @contextmanager
@@ -137,7 +137,8 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
             )
         if folder.experiment.exists() and (before := place_of(experiment_of(folder))) != place_of(experiment):
             keep_place(folder, before)
-        write_whole(folder.experiment, experiment.to_yaml(), wait=False)
+        for path in (folder.experiment, folder.as_run):
+            write_whole(path, experiment.to_yaml(), wait=False)
         yield
 
 
@@ -156,19 +157,6 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
             f"{cause.filename or folder.root}: {cause.strerror}. What has a record is safe. Make room "
             "or bring the storage back, then go on with the same command and --resume."
         ) from error
-
-
-def differing(old: Experiment, new: Experiment) -> list[str]:
-    """What differs between two experiments and changes what the run means, a line each; not where the data lie."""
-    before, after = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
-    lines = []
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) == after.get(key) or is_free(key) or key in PLACE_KEYS:
-            continue
-        if key == "seeds" and after[key][: len(before[key])] == before[key]:
-            continue  # more seeds after the old ones: only more cells
-        lines.append(f"{key}: {before.get(key)!r} there, {after.get(key)!r} here")
-    return lines
 
 
 def _of_a_start(path: Path) -> bool:

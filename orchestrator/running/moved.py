@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.artifacts.places import Place, places_before
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.data.files.content_hashes import read_sources
 from orchestrator.data.fill.store_entries import identified
@@ -46,20 +45,6 @@ def prove_same(old: Experiment, new: Experiment, folder: RunFolder, say: Callabl
             f"{'; '.join(faults)}. Give where those lie now (data.path), or give another --out."
         )
     say(f"The run's data were found in {here}, not in {there} as before: the same files, byte for byte, so it goes on.")
-
-
-def known_prints(experiment: Experiment, folder: RunFolder) -> set[str]:
-    """What the run's records may call its experiment: versions before this one counted where the data lay."""
-    prints = {experiment.fingerprint}
-    for place in (place_of(experiment), *places_before(folder)):
-        data = experiment.data.model_copy(update=place._asdict())
-        prints.add(experiment.model_copy(update={"data": data}).placed_fingerprint)
-    return prints
-
-
-def place_of(experiment: Experiment) -> Place:
-    """Where an experiment's data and its store lie."""
-    return Place(experiment.data.path, experiment.data.store)
 
 
 def _same_place(one: Path, other: Path) -> bool:

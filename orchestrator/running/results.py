@@ -29,7 +29,8 @@ def results(run_folder: str | Path) -> dict[str, Any]:
     """What the run in `run_folder` holds, as plain JSON values.
 
     `leaderboard` and `ablation` are their tables, a dict a row, empty where nothing is evaluated; `records` counts by
-    stage and status; `report` is the page's path, or None. InputError where the folder holds no run.
+    stage and status; `report` is the page's path, or None; `marks` says where `experiment.yaml` is not the experiment
+    that the records name. InputError where the folder holds no run, or another run's records.
     """
     return result_json(open_run(run_folder))
 
@@ -41,14 +42,13 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
     for record in read_records(folder.records):
         stage = counts.setdefault(record.stage, {})
         stage[record.status] = stage.get(record.status, 0) + 1
-    rows = []
-    if "evaluation" in counts:
-        data = read_run(folder)
-        rows = leaderboard_json(data, standings(data))["rows"]
+    data = read_run(folder) if counts else None
+    rows = leaderboard_json(data, standings(data))["rows"] if data is not None and "evaluation" in counts else []
     return {
         "run": str(folder.root),
         "report": str(page) if page.exists() else None,
         "records": counts,
+        "marks": [] if data is None else list(data.marks),
         "leaderboard": rows,
         "ablation": _ablation(folder).to_dict(orient="records"),
     }
@@ -62,7 +62,7 @@ def result_text(folder: RunFolder) -> str:
 
 def _text(folder: RunFolder) -> str:
     result = result_json(folder)
-    parts = []
+    parts = [f"Beware: {mark}" for mark in result["marks"]]
     if result["records"] and (result["leaderboard"] or result["ablation"]):
         data = read_run(folder)
         said, standing = verdict_of_run(data)

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import trials_at_once
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.of_a_run import experiment_of
 from orchestrator.experiment.preflight import settle
 from orchestrator.machine.engine import Engine, available
 from orchestrator.machine.mirror import Mirror
@@ -22,7 +24,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import idle_gpus, local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
-from orchestrator.running.claim import check_folder, experiment_of, locked, open_run, run_at, storage_told
+from orchestrator.running.claim import check_folder, locked, open_run, run_at, storage_told
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from orchestrator.stages.context import Context
 
 Until = Literal["render", "search", "evaluate", "report"]
+Command = Literal["sweep", "evaluate", "ablate"]
+"""What a run's log of readings calls those who read."""
 STAGES: tuple[Until, ...] = get_args(Until)
 
 
@@ -71,7 +75,20 @@ def run(
     if until not in STAGES:
         raise InputError(f"until is {until!r}. Stages: {', '.join(STAGES)}.")
     reporter = reporter or Reporter()
-    with working(experiment, out, resume=resume, strict=strict, reporter=reporter) as work:
+    return _sweep("sweep", experiment, out, resume=resume, until=until, strict=strict, reporter=reporter)
+
+
+def _sweep(
+    command: Command,
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool,
+    until: Until,
+    strict: bool,
+    reporter: Reporter,
+) -> RunFolder:
+    with working(experiment, out, command=command, resume=resume, strict=strict, reporter=reporter) as work:
         from orchestrator.stages.evaluate import evaluate as evaluate_winners
         from orchestrator.stages.prepare import prepare
         from orchestrator.stages.search import search
@@ -108,7 +125,7 @@ def ablate(
     has. InputError for bad input, before work starts; `strict` and `reporter` as in `run`.
     """
     reporter = reporter or Reporter()
-    with working(experiment, out, ablation=True, resume=True, strict=strict, reporter=reporter) as work:
+    with working(experiment, out, command="ablate", resume=True, strict=strict, reporter=reporter) as work:
         from orchestrator.stages.ablate import ablate as run_cells
         from orchestrator.stages.ablate import plan
         from orchestrator.stages.prepare import prepare
@@ -141,7 +158,8 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
             f"The data of {folder.root} lay in {experiment.data.path}, which is not there. Where they were moved: "
             f"orchestrate sweep {name}/{folder.experiment.name} --set data.path=WHERE_THEY_ARE --out {name} --resume"
         )
-    return run(experiment, run_folder, resume=True, until="evaluate", reporter=reporter)
+    reporter = reporter or Reporter()
+    return _sweep("evaluate", experiment, run_folder, resume=True, until="evaluate", strict=False, reporter=reporter)
 
 
 def write_report(run_folder: str | Path, *, figures: bool = True, columns: Sequence[str] = ()) -> Path:
@@ -164,7 +182,7 @@ def working(
     resume: bool,
     strict: bool,
     reporter: Reporter,
-    ablation: bool = False,
+    command: Command,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
     if not isinstance(experiment, Experiment):
@@ -179,7 +197,7 @@ def working(
     engine.check()  # before torch is imported, which the families' checks need
     settled = settle(
         experiment,
-        ablation=ablation,
+        ablation=command == "ablate",
         resources=None if engine.remote else local,
         claim=lambda known: check_folder(known, folder, resume, reporter.say),
     )
@@ -203,7 +221,8 @@ def working(
         concurrent = trials_at_once(settled.experiment, **offered)
         if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
             reporter.say(idle)
-        yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)
+        marked = f"{command} {uuid.uuid4().hex[:12]}"
+        yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked), beat, stop)
 
 
 def _report(work: Work) -> None:

@@ -15,8 +15,9 @@ from orchestrator.artifacts.heartbeat import Beat, read_beat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.of_a_run import experiment_of, known_prints
 from orchestrator.machine.progress import duration
-from orchestrator.running.claim import experiment_of, open_run
+from orchestrator.running.claim import open_run
 from orchestrator.scoring.metric_table import default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
@@ -48,7 +49,8 @@ def status(run_folder: str | Path) -> dict[str, Any]:
     """How the run in `run_folder` stands, as plain JSON values: while it works, after it died, from another machine.
 
     `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
-    each, `errors` the last failures, `seconds_left` an estimate. InputError where the folder holds no run.
+    each, `errors` the last failures, `seconds_left` an estimate; `strangers` counts the records that name another
+    experiment than `experiment.yaml`. InputError where the folder holds no run.
     """
     folder = open_run(run_folder)
     return status_of(folder, experiment_of(folder))
@@ -67,7 +69,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     }
     evaluated: set[tuple[str, int]] = set()
     ended: dict[bool, list[float]] = {True: [], False: []}  # trials, cells
-    records = 0
+    named = Counter[str]()
     errors: list[dict[str, Any]] = []
     for record in read_records(folder.records):
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
@@ -75,7 +77,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         with suppress(ValueError, OverflowError):  # a moment that is none has no part in the rate
             moment = datetime.fromisoformat(record.provenance.finished).timestamp()
             ended[record.stage in ("search", "tuning")].append(moment)
-        records += 1
+        named[record.provenance.experiment] += 1
         variant = variants.get(record.variant)
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
@@ -110,7 +112,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "pid": beat.pid if beat is not None else None,
         "seconds": time.time() - beat.started if beat is not None and alive else None,
         "objective": {"metric": metric, "mode": mode},
-        "records": records,
+        "records": named.total(),
+        "strangers": _strangers(folder, experiment, named),
         **_pace(beat if alive else None, ended, trials, missing - trials),
         "variants": [
             {
@@ -127,6 +130,14 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "command": command,
         "errors": errors[-ERRORS:],
     }
+
+
+def _strangers(folder: RunFolder, experiment: Experiment, named: Counter[str]) -> int:
+    """How many records name another experiment; 0 too where places.json, which earlier versions' need, is broken."""
+    with suppress(InputError):
+        known = known_prints(experiment, folder)
+        return sum(count for name, count in named.items() if name not in known)
+    return 0
 
 
 def _pace(beat: Beat | None, ended: dict[bool, list[float]], trials: int, cells: int) -> dict[str, float | None]:
@@ -168,6 +179,11 @@ def status_text(status: dict[str, Any]) -> str:
         option = " --resume" if status["command"] == "sweep" else ""
         head += f"; go on with: orchestrate {status['command']} {run}/experiment.yaml --out {run}{option}"
     lines = [head]
+    if status["strangers"]:
+        lines.append(
+            f"  Beware: {status['strangers']} of {status['records']} records name another experiment than "
+            "experiment.yaml, which was changed or exchanged since; orchestrate report says more."
+        )
     for one in status["variants"]:
         trials = ", ".join(f"{count} {name}" for name, count in sorted(one["trials"].items())) or "none ended"
         best = "" if one["best"] is None else f"; best {status['objective']['metric']} {one['best']:.4f}"

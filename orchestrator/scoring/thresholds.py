@@ -162,12 +162,33 @@ def choose(
         )
     winner, compared, folds = fitting[0], dict[str, float](), 0
     if labels.any():
-        divisions = _divisions(scores, labels, np.arange(len(labels)) if groups is None else groups, seed)
-        folds = len(divisions[0].rest) if divisions else 0
+        divisions = _divisions(scores, labels, groups, seed)
+        folds = divisions[0].folds if divisions else 0
         compared = {one.text: _judged(one, scores, labels, metric, divisions) for one in fitting}
         winner = max(fitting, key=lambda one: compared[one.text])
     value = winner._value(scores[labels == 0], scores[labels == 1])
     return Choice(winner.text, value, verdict_rates(scores > value, labels), compared, folds)
+
+
+def folds_of(labels: NDArray[np.int64], groups: NDArray[np.int64] | None = None) -> int:
+    """Into how many folds `choose` deals samples of these labels and groups (N,); 0: cross-fitting is not possible."""
+    divisions = _divisions(np.zeros(len(labels)), np.asarray(labels), groups, 0)
+    return divisions[0].folds if divisions else 0
+
+
+def held_out(
+    strategy: str,
+    scores: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
+) -> list[Floats]:
+    """How far each score (N,) lies above the strategy's threshold that was fitted without its fold: a list of (N,), one
+    a division into folds, as `choose` divides. Above 0 is called an anomaly. Empty where cross-fitting is not possible.
+    """
+    scores, labels = check_detection(scores, labels)
+    fitting = parse_strategy(strategy)
+    return [scores - division.limits(fitting) for division in _divisions(scores, labels, groups, seed)]
 
 
 @dataclass(frozen=True)
@@ -179,10 +200,22 @@ class _Division:
     rest: list[tuple[Floats, Floats]]
     """By fold, what is fitted to when it is judged: the normal and the anomalous scores outside it."""
 
+    @property
+    def folds(self) -> int:
+        """K."""
+        return len(self.rest)
 
-def _divisions(scores: Floats, labels: NDArray[np.int64], groups: NDArray[np.int64], seed: int) -> list[_Division]:
+    def limits(self, strategy: Strategy) -> Floats:
+        """(N,): the strategy's threshold for each score, fitted to the scores outside its fold."""
+        values = np.array([strategy._value(normal, anomalous) for normal, anomalous in self.rest])
+        return np.asarray(values[self.fold])
+
+
+def _divisions(
+    scores: Floats, labels: NDArray[np.int64], groups: NDArray[np.int64] | None, seed: int
+) -> list[_Division]:
     """Up to REPEATS divisions into folds, each of which leaves both classes to fit to."""
-    _, groups = np.unique(groups, return_inverse=True)
+    _, groups = np.unique(np.arange(len(labels)) if groups is None else groups, return_inverse=True)
     anomalous, normal = (np.bincount(groups, labels == label) > 0 for label in (1, 0))
     folds = min(FOLDS, int(anomalous.sum()), int(normal.sum()))
     if folds < 2:
@@ -207,8 +240,7 @@ def _judged(
         return verdict_rates(scores > strategy._value(scores[labels == 0], scores[labels == 1]), labels)[metric]
     values = []
     for division in divisions:
-        limits = np.array([strategy._value(normal, anomalous) for normal, anomalous in division.rest])
-        values.append(verdict_rates(scores > limits[division.fold], labels)[metric])
+        values.append(verdict_rates(scores > division.limits(strategy), labels)[metric])
     # Exactly rounded whatever the order, so that equals are equal.
     return math.fsum(values) / len(values)
 

@@ -120,7 +120,7 @@ def open_searcher(
             fixed=variant.fixed,
             space=variant.space,
             seed=experiment.seeds[0],
-            training_seed=experiment.seeds[0],
+            training_seed=study.training_seed,
             sampler=experiment.sampler,
             strategies=experiment.threshold.strategies if experiment.threshold.search else (),
             ended=ended,

@@ -19,6 +19,8 @@ class Study:
 
     experiment: Experiment
     variant: Variant
+    training_seed: int
+    """That every trial trains with."""
     journal: Path
     """The Optuna journal; rebuilt from `earlier` where it is lost."""
     earlier: tuple[TrialRecord, ...]

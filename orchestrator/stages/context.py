@@ -6,7 +6,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import Store
 from orchestrator.experiment.checks import DETECTION_CLASSES
@@ -17,6 +19,7 @@ from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.scoring.judge import Judge
+from orchestrator.stages.rules import Rules, rules_of
 from trainables.interface import Samples
 
 
@@ -33,6 +36,8 @@ class Context:
     """Trials, or cells, at a time."""
     strict: bool
     """Whether a file that can't be used ends the run."""
+    command: str
+    """What this process was called to do, with a mark of its own."""
 
     @property
     def experiment(self) -> Experiment:
@@ -52,7 +57,22 @@ class Context:
     @cached_property
     def judge(self) -> Judge:
         """How validation scores are graded."""
-        return Judge(self.goal.task, self.goal.strategies, self.experiment.threshold.metric, self.goal.own)
+        cross_fit = self.goal.thresholded and self.rules.cross_fitted
+        metric = self.experiment.threshold.metric
+        return Judge(self.goal.task, self.goal.strategies, metric, self.goal.own, cross_fit)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What the run keeps as it was begun."""
+        return rules_of(self.experiment, read_records(self.folder.records))
+
+    def cross_fitted(self, prepared: "Prepared") -> int:
+        """By how many folds validation figures at a threshold are cross-fitted; 0: they are not."""
+        return self.judge.folds(prepared.samples(next(iter(prepared.stores)), prepared.split.validation))
+
+    def readings(self, prepared: "Prepared") -> ReadingLog:
+        """Where this command writes down what reads the test part."""
+        return ReadingLog(self.folder.test_reads, prepared.split.fingerprint, self.command)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ class EndedTrials:
     ) -> None:
         self._context = context
         self._validation = prepared.samples(context.experiment.size_of(variant), prepared.split.validation)
+        self._cross_fitted = context.judge.folds(self._validation)
         self._line = line
         self.statuses: list[Status] = [record.status for record in ended]
         self._best = self._best_of(ended)
@@ -27,6 +28,7 @@ class EndedTrials:
     def write(self, record: TrialRecord, strategy: str | None, scores: NDArray[np.float64] | None) -> TrialRecord:
         """Write the scores (flat) and then the record, with the threshold they lead to; show it, and give it back."""
         context = self._context
+        record = record.model_copy(update={"cross_fitted": self._cross_fitted})
         if scores is not None:
             scores = scores.reshape(len(self._validation), -1)
             scores = scores[:, 0] if context.goal.task == "detection" else scores

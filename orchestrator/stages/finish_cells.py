@@ -41,7 +41,7 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
         else:
             first[model] = cell
     with context.reporter.line(title, total, "models", at_once=context.concurrent) as line:
-        done = _Done(context, line, total - len(waiting))
+        done = _Done(context, line, total - len(waiting), context.cross_fitted(prepared))
         train_cells(context, prepared, list(first.values()), done)
         known = Known(context, apart)
         spoiled = [cell for cell in later if not judge_again(context, prepared, cell, known.source(cell), done)]
@@ -51,12 +51,13 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
 class _Done:
     """Writes each record as its cell ends, and shows how many there are."""
 
-    def __init__(self, context: Context, line: Line, count: int) -> None:
+    def __init__(self, context: Context, line: Line, count: int, cross_fitted: int) -> None:
         self._context, self._line, self._count = context, line, count
+        self._cross_fitted = cross_fitted
         line.update(count)
 
     def __call__(self, record: TrialRecord) -> None:
-        keep_record(self._context.folder, record)
+        keep_record(self._context.folder, record.model_copy(update={"cross_fitted": self._cross_fitted}))
         self._count += 1
         self._line.update(self._count, record.variant)
         self._context.mirror.copy()
@@ -132,7 +133,7 @@ def judge_again(
         done(failed_cell(cell, reason, 0.0, 0.0, made))
         return True
     try:
-        record = rejudge(cell, source, folder, made, context.judge.own)
+        record = rejudge(cell, source, folder, context.readings(prepared), made, context.judge.own)
     except Unusable as error:
         context.reporter.say(
             f"{cell.variant}, seed {cell.seed}, is trained: the model of {source.variant} can't be used ({error})."
@@ -164,7 +165,7 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
         code=code_version(context.own_code),
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
-    test = TestPart(samples, context.folder.test_reads)
+    test = TestPart(samples, context.readings(prepared))
     grading = Grading(
         context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, experiment.resources.gpus
     )

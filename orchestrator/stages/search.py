@@ -16,6 +16,11 @@ from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.ended_trials import EndedTrials
 from orchestrator.stages.handed_to_workers import job_of, origin
 
+IN_SAMPLE = (
+    "Validation holds too few known anomalies to fit a threshold to some and judge it by others: trials are judged at "
+    "thresholds that are fitted to the very scores they are judged by, which flatters them."
+)
+
 
 @dataclass(frozen=True)
 class Search:
@@ -38,6 +43,8 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
     experiment, folder = context.experiment, context.folder
     if searches is None:
         searches = [Search(variant, experiment.budget.trials) for variant in experiment.families]
+    if context.goal.thresholded and context.rules.cross_fitted and not context.cross_fitted(prepared):
+        context.reporter.say(IN_SAMPLE)
     started, minutes = time.monotonic(), experiment.budget.minutes
     too_short: list[str] = []
     every = list(read_records(folder.records))  # a study adds none of another's
@@ -58,6 +65,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                 Study(
                     experiment=judging.experiment,
                     variant=variant,
+                    training_seed=context.rules.trial_seed,
                     journal=folder.journal(variant.name),
                     earlier=tuple(records),
                     trials=left,

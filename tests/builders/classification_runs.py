@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from builders.provenance import PROVENANCE
+from builders.provenance import PROVENANCE, provenance_of
 from orchestrator.artifacts.records import TrialRecord, append_record
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.scoring.metrics import confusion, grade, per_class
@@ -27,6 +27,7 @@ class RunBuilder:
 
     def __init__(self, root: Path, variants: dict[str, float], classes: Sequence[str], pictures: int) -> None:
         self.run, self.variants, self.classes = RunFolder(root), variants, tuple(classes)
+        self.provenance = PROVENANCE
         root.mkdir(parents=True)
         self.labels = np.arange(pictures) % len(classes)
         self.paths = tuple(f"{classes[label]}/{row}.csv" for row, label in enumerate(self.labels))
@@ -42,6 +43,7 @@ class RunBuilder:
             "budget": {"trials": 20, "epochs": 12},
             "seeds": list(seeds),
         }
+        self.provenance = provenance_of(values | more)
         self.run.experiment.write_text(yaml.safe_dump(values | more, sort_keys=False), encoding="utf-8")
         pictures = [[f"{name}/{part}{row}.csv", part] for name in self.classes for part, row in self.others()]
         pictures += [[path, "test"] for path in self.paths]
@@ -52,7 +54,7 @@ class RunBuilder:
         self.run.split.write_text(json.dumps(split), encoding="utf-8")
 
     def run_provenance(self) -> dict[str, Any]:
-        return PROVENANCE.model_dump()
+        return self.provenance.model_dump()
 
     def others(self) -> list[tuple[str, int]]:
         return [("train", row) for row in range(70)] + [("validation", row) for row in range(15)]
@@ -102,13 +104,13 @@ class RunBuilder:
         append_record(
             self.run.records,
             TrialRecord(
-                stage="search", family=self.family(variant), variant=variant, trial=number, seed=0, split="validation",
-                config=config, metrics={} if failed else {"macro_f1": history[-1]["macro_f1"]},
+                stage="search", family=self.family(variant), variant=variant, trial=number, seed=1_000,
+                split="validation", config=config, metrics={} if failed else {"macro_f1": history[-1]["macro_f1"]},
                 epoch=None if failed else len(history), history=history, status=status,  # type: ignore[arg-type]
                 reason="FloatingPointError: the loss is not finite at epoch 2, step 7" if failed else "",
                 seconds=float(self.generator.uniform(8, 30) if neural else self.generator.uniform(1, 3)),
                 parameters=11_400_000 if neural else 4_321, peak_memory=900 * 2**20,
-                facts={"weights": "random initialisation"} if neural else {}, provenance=PROVENANCE,
+                facts={"weights": "random initialisation"} if neural else {}, provenance=self.provenance,
             ),
         )  # fmt: skip
 
@@ -141,7 +143,7 @@ class RunBuilder:
                 trial=more.pop("trial", 3), seed=seed,
                 split="test", config={"learning_rate": 0.0005, "dropout": 0.31, "backbone": variant},
                 seconds=float(self.generator.uniform(25, 40) if neural else 2.0), gpus=0.0,
-                **{"provenance": PROVENANCE, **values, **more},
+                **{"provenance": self.provenance, **values, **more},
             ),
         )  # fmt: skip
 

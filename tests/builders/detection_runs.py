@@ -10,9 +10,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from builders.provenance import PROVENANCE
+from builders.provenance import PROVENANCE, provenance_of
 from orchestrator.artifacts.records import ThresholdChoice, TrialRecord, append_record
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.pixels import histograms
 from orchestrator.scoring.thresholds import choose
@@ -26,6 +27,7 @@ class DetectionBuilder:
 
     def __init__(self, root: Path, variants: dict[str, float], masks: bool, anomalies: bool, pictures: int) -> None:
         self.run, self.variants, self.anomalies = RunFolder(root), variants, anomalies
+        self.provenance = PROVENANCE
         root.mkdir(parents=True)
         self.generator = np.random.default_rng(3)
         rows = np.arange(pictures)
@@ -49,6 +51,7 @@ class DetectionBuilder:
             "threshold": {"strategies": ["percentile(95)", "max_normal", "youden"], "metric": "balanced_accuracy"},
             "seeds": list(seeds),
         }
+        self.provenance = provenance_of(values | more)
         self.run.experiment.write_text(yaml.safe_dump(values | more, sort_keys=False), encoding="utf-8")
         pictures = [[f"train/good/{row}.png", "train"] for row in range(40)]
         pictures += [[f"test/good/v{row}.png", "validation"] for row in range(30)] + [
@@ -77,7 +80,7 @@ class DetectionBuilder:
         values: dict[str, Any] = {
             "family": family, "variant": variant, "status": "completed", "seconds": 2.0 if cheap else 31.0,
             "history": self.history(self.variants[variant], 1 if cheap else 10), "epoch": 1 if cheap else 8,
-            "parameters": 900 if cheap else 2_353_123, "provenance": PROVENANCE,
+            "parameters": 900 if cheap else 2_353_123, "provenance": self.provenance,
         }  # fmt: skip
         append_record(self.run.records, TrialRecord(**(values | more)))
 
@@ -87,7 +90,9 @@ class DetectionBuilder:
             "latent": int(self.generator.integers(2, 64)),
             "learning_rate": float(10 ** self.generator.uniform(-5, -2)),
         }
-        self.record(variant, stage="search", trial=number, seed=0, split="validation", metrics=metrics, config=config)
+        self.record(
+            variant, stage="search", trial=number, seed=1_000, split="validation", metrics=metrics, config=config
+        )
 
     def cell(self, variant: str, seed: int, **more: Any) -> None:
         """One evaluated cell with all that it leaves: scores, histograms of maps, a logged reading, the record."""
@@ -109,14 +114,13 @@ class DetectionBuilder:
             histograms(maps, self.masks, self.masked).save(self.run.pixels(variant, seed))
         judged = (scores, self.labels)
         pixels = (maps, self.masks, self.masked if maps is not None else None)
-        with (self.run.root / "test_reads.jsonl").open("a") as file:
-            file.write(
-                json.dumps({"variant": variant, "seed": seed, "weights": f"{variant}{seed}", "read": "now"}) + "\n"
-            )
+        log = ReadingLog(self.run.test_reads, PROVENANCE.split, "sweep 0123456789ab")
+        reading = log.add(variant, seed, f"{variant}{seed}", PROVENANCE.finished)
         values: dict[str, Any] = {
+            "reading": reading,
             "metrics": grade_detection(*judged, choice.value, *pixels),
             "per_kind": per_kind(*judged, self.kinds, choice.value, *pixels),
-            "threshold": ThresholdChoice(strategy=choice.strategy, value=choice.value),
+            "threshold": ThresholdChoice(strategy=choice.strategy, value=choice.value, folds=choice.folds),
         }
         self.record(
             variant, stage="evaluation", trial=1, seed=seed, split="test", config={"latent": 16}, **(values | more)

@@ -1,6 +1,10 @@
 """Where the records of made runs say that they come from."""
 
+from typing import Any
+
 from orchestrator.artifacts.records import Provenance
+from orchestrator.experiment.experiment import Experiment
+from trainables.errors import InputError
 
 PROVENANCE = Provenance(
     experiment="1f0c9a8e7d6b5c43",
@@ -12,3 +16,11 @@ PROVENANCE = Provenance(
     host="host",
     finished="2026-01-02T03:04:05+00:00",
 )
+
+
+def provenance_of(experiment: dict[str, Any]) -> Provenance:
+    """The same for records of an experiment, by the values of its file; of one that is none, as it stands."""
+    try:
+        return PROVENANCE.model_copy(update={"experiment": Experiment.from_mapping(experiment).fingerprint})
+    except InputError:
+        return PROVENANCE

@@ -56,6 +56,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("ablation.json", plan), ("metrics.json", {"format": 1, "metrics": [metric]}), ("heartbeat.json", beat),
     ):  # fmt: skip
         (root / name).write_text(json.dumps(content))
+    shutil.copyfile(root / "experiment.yaml", root / "as_run.yaml")
     return root
 
 

@@ -69,6 +69,7 @@ class Interleavings(RuleBasedStateMachine):
         self.study = Study(
             experiment=experiment,
             variant=experiment.families[0],
+            training_seed=experiment.trial_seed,
             journal=self.journal,
             earlier=tuple(read_records(self.records)),
             trials=100,

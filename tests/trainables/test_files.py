@@ -7,8 +7,8 @@ import pytest
 
 from trainables.files import (
     LONGEST_NAME,
+    append_after,
     append_line,
-    append_line_beside_others,
     file_sha256,
     is_draft,
     json_sha256,
@@ -47,7 +47,7 @@ def test_only_what_is_waited_for_is_waited_for(tmp_path: Path, monkeypatch: pyte
     assert waited == []
     write_whole(tmp_path / "a", b"x", wait=True)
     append_line(tmp_path / "b", "x")
-    append_line_beside_others(tmp_path / "b", "x")
+    append_after(tmp_path / "b", lambda before: "x")
     assert len(waited) == 3
 
 

@@ -197,3 +197,5 @@ class Report:
     parquets: dict[str, pd.DataFrame] = field(default_factory=dict)
     """What is too wide for a CSV, by name."""
     headline: Headline | None = None
+    marks: Sequence[str] = ()
+    """What stands before all else, because it casts doubt on all else."""

@@ -32,6 +32,8 @@ def escape(text: str) -> str:
 def to_markdown(report: Report) -> str:
     """The whole report."""
     lines = [f"# {escape(report.title)}", "", escape(report.subtitle), ""]
+    for mark in report.marks:
+        lines += [f"**Beware: {escape(mark)}**", ""]
     if report.partial:
         lines += [f"**{escape(report.partial)}**", ""]
     lines += _headline(report.headline) if report.headline is not None else []

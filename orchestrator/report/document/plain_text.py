@@ -14,12 +14,12 @@ _HOLD = "\u00a0"
 
 
 def to_text(report: Report, width: int = WIDTH) -> str:
-    """Title, what came out, notices, and every section; no line but a long word's is wider than `width`.
+    """Title, marks, what came out, notices, and every section; no line but a long word's is wider than `width`.
 
     Figures and pictures are left out: a terminal can't show them, and the words beside them say what they show.
     """
     lines = [report.title, "=" * min(width, _width(report.title)), *_wrapped(report.subtitle, width), ""]
-    for items in (report.found, report.notices):
+    for items in (report.marks, report.found, report.notices):
         lines += [line for item in items for line in _wrapped(item, width, "* ")] + ([""] if items else [])
     for section in report.sections:
         lines += [section.title, "-" * min(width, _width(section.title))]

@@ -1,26 +1,28 @@
 """Everything that a run's folder says, read once: experiment, split, records."""
 
-import json
 import math
 import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.experiment.experiment import read_experiment
+from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.families import FAMILIES
+from orchestrator.report.numbers.run_files import ablation_in, mapping, own_metrics_in, section
+from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
-from orchestrator.scoring.own_metrics import read_own
 from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import short
+
+MARKED = "The experiment's file is not the one that the records name: the report's first lines say what that means."
+"""What stands beside every table of a run whose own experiment is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,10 @@ class RunData:
     ablation: AblationPlan | None = None
     own_metrics: tuple[Metric, ...] = ()
     """The user's, as far as they are described: their code is not run."""
+    marks: tuple[str, ...] = ()
+    """What must be read before all else: that the experiment's file is not the one that the records name."""
+    prints: frozenset[str] = frozenset()
+    """What records may call the run's experiment; empty: that is not known, or none of them does."""
 
     @cached_property
     def task(self) -> Task:
@@ -48,19 +54,19 @@ class RunData:
     @cached_property
     def search_metric(self) -> str:
         """What trials were judged by on validation: a metric's name, or `validation_loss`."""
-        given = _section(self.experiment, "objective").get("metric")
+        given = section(self.experiment, "objective").get("metric")
         return self._named(given) if given else default_metric(self.task)
 
     @cached_property
     def search_mode(self) -> Mode:
         """Which way the search's objective is better."""
-        given = _section(self.experiment, "objective").get("mode")
+        given = section(self.experiment, "objective").get("mode")
         return given if given in ("max", "min") else self._own_mode(self.search_metric)
 
     @cached_property
     def metric(self) -> str:
         """What tables rank by on the test part."""
-        given = _section(self.experiment, "objective").get("test_metric")
+        given = section(self.experiment, "objective").get("test_metric")
         by_loss = self.search_metric == "validation_loss"
         if given:
             return self._named(given)
@@ -95,20 +101,21 @@ class RunData:
     @cached_property
     def moved_anomalies(self) -> float:
         """Detection: the share of the test part's anomalies that the user had moved to validation."""
-        share = _section(_section(self.experiment, "data"), "split").get("anomalies_to_validation")
+        share = section(section(self.experiment, "data"), "split").get("anomalies_to_validation")
         return float(share) if isinstance(share, int | float) else 0.0
 
     @cached_property
     def grouped(self) -> bool:
         """Whether the experiment says which pictures are patches of one source picture."""
-        return bool(_section(_section(self.experiment, "data"), "split").get("group"))
+        return bool(section(section(self.experiment, "data"), "split").get("group"))
 
     @property
     def caveat(self) -> str:
         """What every table of test figures must say of them; empty where there is nothing."""
-        if not self.moved_anomalies:
-            return ""
-        return f" {100 * self.moved_anomalies:g} % of the test part's anomalies were moved to validation beforehand."
+        said = [f"{100 * self.moved_anomalies:g} % of the test part's anomalies were moved to validation beforehand."]
+        doubtful = bool(self.marks) and not self.prints
+        lines = [*(said if self.moved_anomalies else []), *([MARKED] if doubtful else [])]
+        return "".join(f" {line}" for line in lines)
 
     @cached_property
     def variants(self) -> dict[str, str]:
@@ -138,13 +145,36 @@ class RunData:
 
     @cached_property
     def counted(self) -> tuple[TrialRecord, ...]:
-        """The records on the run's own data and split: those of split.json, else of most records. No figure is made of
-        others: on other pictures, they can't stand beside these."""
-        prints = Counter((one.provenance.data, one.provenance.split) for one in self.records)
+        """The records of the run's own experiment, where some are, on its own data and split: those of split.json, else
+        of most of them. No figure is made of others: they can't stand beside these."""
+        known = [one for one in self.records if not self.prints or one.provenance.experiment in self.prints]
+        found = Counter((one.provenance.data, one.provenance.split) for one in known)
         own = (str(self.split.get("data")), str(self.split.get("fingerprint")))
-        if own not in prints:
-            own = prints.most_common(1)[0][0]
-        return tuple(one for one in self.records if (one.provenance.data, one.provenance.split) == own)
+        if own not in found:
+            own = found.most_common(1)[0][0]
+        return tuple(one for one in known if (one.provenance.data, one.provenance.split) == own)
+
+    @cached_property
+    def readings(self) -> Readings:
+        """Who read the test part, as its log has it."""
+        split = self.split.get("fingerprint") or self.counted[0].provenance.split
+        return read_readings(self.run.test_reads, str(split))
+
+    @cached_property
+    def trial_seeds(self) -> list[int]:
+        """The seeds that trials of the search trained with."""
+        return list(dict.fromkeys(one.seed for trials in self.search.values() for one in trials))
+
+    @cached_property
+    def cross_fitted(self) -> int:
+        """By how many folds validation figures at a threshold are cross-fitted; 0: they are not."""
+        return max((one.cross_fitted for one in self.counted), default=0)
+
+    @property
+    def thresholded(self) -> bool:
+        """Whether trials were judged at a threshold."""
+        row = self.metric_row(self.search_metric)
+        return row is not None and row.thresholded
 
     @cached_property
     def search(self) -> dict[str, list[TrialRecord]]:
@@ -229,12 +259,6 @@ def metrics_of_cells(first: str, records: Iterable[TrialRecord]) -> list[str]:
     return [name for name in dict.fromkeys([first, *METRICS, *sorted(seen)]) if name in seen]
 
 
-def _section(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """A part of the experiment's file; empty where it holds none."""
-    found = values.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def read_run(run: RunFolder) -> RunData:
     """Read a run's folder. InputError where it holds no record, or one of another version or that can't be read."""
     remarks: list[str] = []
@@ -248,17 +272,18 @@ def read_run(run: RunFolder) -> RunData:
         remarks.append(
             "The last line of records.jsonl is unfinished and left out: a run is being written or was cut off."
         )
-    experiment = _mapping(run.experiment, remarks)
+    split = mapping(run.split, remarks)
+    found = described(run, mapping(run.experiment, remarks), split, records, remarks)
+    experiment = found.experiment
     if isinstance(mirror := experiment.get("mirror"), str):
         experiment["mirror"] = masked(mirror)  # runs begun before credentials were refused may hold some
-    split = _mapping(run.split, remarks)
-    ablation, own = _ablation(run.ablation, remarks), _own_metrics(run.own_metrics, remarks)
-    return RunData(run, experiment, split, tuple(records), remarks, ablation, own)
+    ablation, own = ablation_in(run.ablation, remarks), own_metrics_in(run.own_metrics, remarks)
+    return RunData(run, experiment, split, tuple(records), remarks, ablation, own, tuple(found.marks), found.prints)
 
 
 def _unfinished(run: RunFolder) -> str:
     """How a run without any record gets one."""
-    minutes = _section(_mapping(run.experiment, []), "budget").get("minutes")
+    minutes = section(mapping(run.experiment, []), "budget").get("minutes")
     again = f"orchestrate sweep {shlex.quote(str(run.experiment))} --out {shlex.quote(str(run.root))} --resume"
     if minutes is None:
         return f"Go on until at least one trial has ended: {again}"
@@ -272,48 +297,6 @@ def _finite(record: TrialRecord) -> TrialRecord:
     """The record without metrics that are no numbers."""
     kept = {name: value for name, value in record.metrics.items() if math.isfinite(value)}
     return record if len(kept) == len(record.metrics) else record.model_copy(update={"metrics": kept})
-
-
-def _ablation(path: Path, remarks: list[str]) -> AblationPlan | None:
-    """The ablation's plan; None where there is none, or, with a remark, where it is broken."""
-    if not path.exists():
-        return None
-    try:
-        plan = AblationPlan.load(path)
-    except InputError as error:
-        remarks.append(f"The ablation is left out: {error}")
-        return None
-    names = [variant.name for variant in plan.variants]
-    if not names or len(set(names)) < len(names):
-        fault = "a name twice" if names else "no variant"
-        remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
-        return None
-    return plan
-
-
-def _own_metrics(path: Path, remarks: list[str]) -> tuple[Metric, ...]:
-    """What describes the user's own metrics; nothing, with a remark, where it is broken."""
-    try:
-        return read_own(path)
-    except InputError as error:
-        remarks.append(f"The user's own metrics are not described: {error}")
-        return ()
-
-
-def _mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
-    """A YAML or JSON file that holds keys; empty, with a remark, where it is missing or broken."""
-    try:
-        values = read_experiment(path) if path.suffix == ".yaml" else json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        remarks.append(f"{path.name} is missing: what it would say is left out.")
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
-        return {}
-    if not isinstance(values, dict):
-        remarks.append(f"{path.name} holds no keys: what it would say is left out.")
-        return {}
-    return values
 
 
 def superseded(data: RunData) -> int:

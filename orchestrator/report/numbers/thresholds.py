@@ -17,6 +17,7 @@ from orchestrator.scoring.thresholds import (
     ThresholdMetric,
     at_threshold,
     best_possible,
+    folds_of,
     parse_strategy,
     usable,
 )
@@ -35,8 +36,27 @@ def threshold_metric(data: RunData) -> ThresholdMetric:
     return "f1" if name == "f1" else "balanced_accuracy"
 
 
-def how_chosen(data: RunData, normals_only: bool | None) -> str:
-    """How the strategy in use came to be chosen, as a clause."""
+def compared_by(data: RunData, scores: dict[str, VariantScores]) -> int | None:
+    """By how many folds strategies were compared, cross-fitted; 0: not at all; None where nothing tells it.
+
+    Of runs whose records do not say it, as it follows from the kept labels and the split's source pictures.
+    """
+    told = (one.threshold.folds for one in data.counted if one.threshold is not None)
+    known = next((folds for folds in told if folds is not None), None)
+    if known is not None:
+        return known
+    pictures, sources = data.split.get("pictures"), data.split.get("groups", {})
+    labels = next((one.labels for kept in scores.values() for one in kept.validation if one is not None), None)
+    try:
+        paths = [path for path, part in pictures or () if part == "validation"]
+        groups = np.array([sources.get(path, path) for path in paths])
+    except (TypeError, ValueError, AttributeError):  # another's, or a changed one
+        return None
+    return folds_of(labels, groups) if labels is not None and len(labels) == len(groups) else None
+
+
+def how_chosen(data: RunData, normals_only: bool | None, folds: int | None) -> str:
+    """How the strategy in use came to be chosen, as a clause. `folds`: as `compared_by` gives it."""
     section = data.experiment.get("threshold")
     section = section if isinstance(section, dict) else {}
     if len(section.get("strategies") or ()) == 1:
@@ -47,8 +67,15 @@ def how_chosen(data: RunData, normals_only: bool | None) -> str:
             "is taken"
         )
     if section.get("search"):
-        return "the search drew it as a hyperparameter, judged on validation"
-    return f"it had the best {label(threshold_metric(data))} on validation, cross-fitted"
+        drawn = "the search drew it as a hyperparameter, judged on validation"
+        return f"{drawn}, cross-fitted" if data.cross_fitted else drawn
+    best = f"it had the best {label(threshold_metric(data))} on validation"
+    if folds == 0:
+        return (
+            f"{best}, each strategy judged on the very scores that it is fitted to, since validation holds too few "
+            "known anomalies to fit it to some and judge it by others"
+        )
+    return f"{best}, cross-fitted" if folds else best
 
 
 def threshold_frame(data: RunData, scores: dict[str, VariantScores]) -> pd.DataFrame:

@@ -1,54 +1,26 @@
 """The leakage audit: who read the test part how often, and which part chose what."""
 
-import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from orchestrator.artifacts.test_reads import Reading
 from orchestrator.report.document.document import Block, Facts, Listing, Section
 from orchestrator.report.document.formatting import label, plural, printable, words
+from orchestrator.report.numbers.readings import log_faults, read_often
 from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.selection import how_judged, how_seeded
 from orchestrator.report.numbers.thresholds import how_chosen
 
-LOG = "test_reads.jsonl"
 MOST_LINES = 30
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One opening of the test part."""
-
-    variant: str
-    seed: int
-    weights: str
-    """The digest of the frozen weights that were about to score it."""
-
-
-def readings(data: RunData) -> tuple[list[Reading], str]:
-    """Every logged reading, and what is wrong with the log."""
-    found: list[Reading] = []
-    broken = 0
-    try:
-        lines = (data.run.root / LOG).read_bytes().splitlines()
-    except FileNotFoundError:
-        return [], f"{LOG} is missing: how often the test part was read is not known."
-    except OSError as error:
-        return [], f"{LOG} can't be read ({error.strerror}): how often the test part was read is not known."
-    for line in lines:
-        try:
-            read = json.loads(line)
-            found.append(Reading(str(read["variant"]), int(read["seed"]), str(read["weights"])))
-        except (ValueError, KeyError, TypeError, RecursionError):
-            broken += 1
-    return found, f"{plural(broken, 'line')} of {LOG} can't be read." if broken else ""
-
-
-def audit_section(data: RunData, normals_only: bool | None) -> Section:
+def audit_section(data: RunData, normals_only: bool | None, folds: int | None = None) -> Section:
     """What a reader must see to believe that nothing before the end had seen the test part.
 
-    `normals_only`: whether detection's validation part holds no anomaly; None where that is not known.
+    `normals_only`: whether detection's validation part holds no anomaly; None where that is not known. `folds`: by
+    which its threshold strategies were compared, as `compared_by` gives it.
     """
-    found, wrong = readings(data)
-    said = [wrong] if wrong else []
+    found, said = data.readings.found, log_faults(data)
     if found:
         said += _repeated(data, found)
     detection = data.task == "detection"
@@ -56,16 +28,17 @@ def audit_section(data: RunData, normals_only: bool | None) -> Section:
     normals = ", of its normal pictures" if detection and data.search_metric == "validation_loss" else ""
     rows = [
         ("Weights", f"train part{', normal pictures only' if detection else ''}"),
-        ("Epoch and hyperparameters", f"validation part, by {by}{normals}"),
+        ("Epoch and hyperparameters", f"validation part, by {by}{normals}{how_judged(data, folds)}"),
     ]
     if detection:
         rows += [
-            ("Threshold strategy", how_chosen(data, normals_only)),
+            ("Threshold strategy", how_chosen(data, normals_only, folds)),
             ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
         ]
     if any(one.stage in ("tuning", "ablation") for one in data.records):
         rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
     rows += [
+        *([("Trials", how_seeded(data))] if data.trial_seeds else []),
         ("Test part", _counted(data, found) if found else "not known"),
         ("Data fingerprint", words([printable(value) for value in data.distinct("data")], 20)),
         ("Split fingerprint", words([printable(value) for value in data.distinct("split")], 20)),
@@ -79,14 +52,14 @@ def audit_section(data: RunData, normals_only: bool | None) -> Section:
     return Section("audit", "Leakage audit", [text], blocks)
 
 
-def _counted(data: RunData, found: list[Reading]) -> str:
+def _counted(data: RunData, found: Sequence[Reading]) -> str:
     cells = Counter((one.variant, one.seed) for one in found)
     once = all(number == 1 for number in cells.values())
     often = "each once" if once else "some of them more than once"
-    return f"read {plural(len(found), 'time')} by {plural(len(cells), 'frozen cell')} (configuration × seed), {often}"
+    return f"{read_often(data)} It was read by {plural(len(cells), 'frozen cell')} (configuration × seed), {often}."
 
 
-def _repeated(data: RunData, found: list[Reading]) -> list[str]:
+def _repeated(data: RunData, found: Sequence[Reading]) -> list[str]:
     """Cells that read more than once, and evaluated ones without a reading."""
     lines = []
     cells = Counter((one.variant, one.seed) for one in found)
@@ -109,7 +82,7 @@ def _repeated(data: RunData, found: list[Reading]) -> list[str]:
         f"{printable(variant)} (seed {record.seed})"
         for variant, records in data.completed.items()
         for record in records
-        if (variant, record.seed) not in cells
+        if (variant, record.seed) not in cells and not record.reading
     ]
     if unlogged:
         lines.append(f"Evaluated without a logged reading: {words(unlogged)}.")

@@ -43,6 +43,7 @@ class Detection:
         self.data, self.variants = data, list(variants)
         read = {name: read_scores(data, data.completed[name])[0] for name in variants}
         self.scores: dict[str, VariantScores] = {name: kept for name, kept in read.items() if kept is not None}
+        self.folds = thresholds.compared_by(data, self.scores)
         self.curves = read_curves(self.scores)
         self.frames: dict[str, pd.DataFrame] = {
             "thresholds": thresholds.threshold_frame(data, self.scores),
@@ -90,7 +91,7 @@ class Detection:
     @cached_property
     def audit(self) -> Section:
         """Who read the test part, and which part chose what."""
-        return audit_section(self.data, has_normals_only(self.scores))
+        return audit_section(self.data, has_normals_only(self.scores), self.folds)
 
     def _thresholds(self) -> Section | None:
         frame = self.frames["thresholds"]
@@ -101,7 +102,7 @@ class Detection:
             Fold(printable(name), [thresholds.variant_table(self.data, frame, name)], opened=name == names[0])
             for name in names
         ]
-        why = thresholds.how_chosen(self.data, has_normals_only(self.scores))
+        why = thresholds.how_chosen(self.data, has_normals_only(self.scores), self.folds)
         text = [
             "A strategy turns validation scores into a threshold, and costs no training.",
             f"Of the one in use: {why}. The figures here are of the test part, and chose nothing.",

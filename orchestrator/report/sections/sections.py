@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.experiment.yaml_text import write_yaml
@@ -29,7 +30,9 @@ from orchestrator.report.numbers.hyperparameters import effect_frame, effects
 from orchestrator.report.numbers.leaderboard import leaderboard_frame
 from orchestrator.report.numbers.measured import Standing, standings
 from orchestrator.report.numbers.measured import evaluated as lineup
+from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
+from orchestrator.report.numbers.selection import selection_frame, selections
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section
@@ -40,6 +43,7 @@ from orchestrator.report.sections.headline import headline
 from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame, pairwise_table
 from orchestrator.report.sections.progress import missing
 from orchestrator.report.sections.search_sections import hyperparameter_section, importances
+from orchestrator.report.sections.selection_section import selection_section, selection_table
 from orchestrator.report.sections.summary import ablation_found, asked, found, notices, only_ablation
 from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
 from trainables.errors import InputError
@@ -68,6 +72,8 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         "failures": frames.failure_frame(data),
         "facts": frames.fact_frame(data),
     }
+    chosen = selections(data)
+    numbers["selection"] = selection_frame(data, chosen)
     numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
     ablation = Ablation(data, data.ablation) if data.ablation else None
     numbers |= ablation.frames if ablation else {}
@@ -79,12 +85,17 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         results: list[Section | None] = [*detection.results]
     else:
         results = [_classes(data, evaluated, numbers), _confusion(data, evaluated, numbers)]
-    results = [ablation.section if ablation else None, *results]
+    often = read_often(data)
+    ablated = ablation.section if ablation else None
+    if ablated is not None and often:
+        ablated = replace(ablated, text=[*ablated.text, often])
+    results = [ablated, *results]
     sections = [
         _leaderboard(data, evaluated, rows, tests),
         _side_by_side(data, evaluated),
         *results,
         _learning(data),
+        selection_section(data, chosen, detection.folds if detection else None),
         _search(data),
         hyperparameter_section(data, searched, important, numbers["hyperparameters"]),
         Section("cost", "Cost", blocks=[tables.cost_table(numbers["cost"])]),
@@ -120,12 +131,14 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         frames=numbers,
         printed={
             **({"leaderboard": tables.leaderboard_tables(data, rows, columns)} if evaluated else {}),
+            **({"selection": [selection_table(data, chosen)]} if chosen else {}),
             **({"pairwise": [tests]} if tests is not None else {}),
             **({"ablation": [ablation.printed(columns)]} if ablation else {}),
         },
         parquets={"ablation": ablation.cells} if ablation else {},
         partial=missing(data),
         headline=first,
+        marks=data.marks,
     )
 
 
@@ -225,7 +238,8 @@ def _search(data: RunData) -> Section | None:
             facts = [(printable(key), setting(value)) for key, value in frames.flat(chosen.config).items()]
             folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
     shown = [chart for chart in charts if chart is not None]
-    return Section("search", "Search", [], [tables.search_table(data), Charts(shown), *folds])
+    blocks: list[Block] = [*([Charts(shown)] if shown else []), *folds]
+    return Section("search", "Search", blocks=blocks) if blocks else None
 
 
 def _failures(data: RunData, numbers: dict[str, Any]) -> Section:

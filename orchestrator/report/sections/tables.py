@@ -24,6 +24,7 @@ from orchestrator.report.document.formatting import (
 from orchestrator.report.numbers.conclusions import conclusion, one_split, remarks_of, what_was_tested
 from orchestrator.report.numbers.leaderboard import outcome
 from orchestrator.report.numbers.measured import Standing, measured
+from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 60
@@ -106,7 +107,7 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
             "The verdict is p below .05, and nothing else.",
         ]
     said += remarks_of([row for row in rows if row.estimates], data.metric)
-    said += [one_split(), conclusion(rows, data.baseline, data.metric, [data.metric])]
+    said += [read_often(data), one_split(), conclusion(rows, data.baseline, data.metric, [data.metric])]
     return " ".join(one for one in said if one) + data.caveat
 
 
@@ -141,38 +142,6 @@ def metrics_table(data: RunData, rows: Sequence[Standing], metrics: Sequence[str
     caption = f"{which} on the test part: mean over seeds and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in metrics)]
     return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
-
-
-def search_table(data: RunData) -> Table:
-    """How each study went."""
-    printed = []
-    for variant, trials in data.search.items():
-        if not trials:
-            continue
-        best = data.best_trial(variant)
-        ended = [sum(one.status == status for one in trials) for status in ("completed", "pruned")]
-        printed.append(
-            [
-                TableCell(printable(variant)),
-                TableCell(count(len(trials))),
-                *(TableCell(count(number_of)) for number_of in (*ended, len(trials) - sum(ended))),
-                TableCell(number(best.metrics[data.search_metric] if best else None)),
-                TableCell("" if best is None else str(best.trial)),
-                TableCell(duration(sum(one.seconds for one in trials))),
-            ]
-        )
-    caption = f"The search, judged by {label(data.search_metric)} on the validation part, never on test."
-    columns = [
-        "Variant",
-        "Trials",
-        "Completed",
-        "Pruned",
-        "Failed",
-        f"Best {label(data.search_metric)}",
-        "Best trial",
-        "Time",
-    ]
-    return Table("trials", caption, columns, printed, frozenset(range(1, len(columns))))
 
 
 def effect_table(frame: pd.DataFrame) -> Table:

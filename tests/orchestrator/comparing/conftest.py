@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from builders.provenance import PROVENANCE
+from builders.provenance import provenance_of
 
 from orchestrator.artifacts.records import TrialRecord, append_record
 
@@ -50,7 +50,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         pictures = [["train/0.png", "train"], *([one, "test"] for one in tested)]
         told = {"format": 1, "data": data, "fingerprint": split, "pictures": pictures}
         (root / "split.json").write_text(json.dumps(told), encoding="utf-8")
-        provenance = PROVENANCE.model_copy(update={"data": data, "split": split, "code": code})
+        provenance = provenance_of(values | experiment).model_copy(update={"data": data, "split": split, "code": code})
         for variant, seeds in figures.items():
             for seed, given in seeds.items():
                 metrics = dict(given) if isinstance(given, Mapping) else {"roc_auc": given}

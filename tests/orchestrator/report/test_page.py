@@ -38,7 +38,7 @@ def seen(run: RunFolder) -> Page:
 def test_a_whole_run(whole_run: RunFolder) -> None:
     run, found = whole_run, seen(whole_run)
     assert found.sections == [
-        "verdict", "summary", "leaderboard", "families", "classes", "confusion", "learning", "search",
+        "verdict", "summary", "leaderboard", "families", "classes", "confusion", "learning", "selection", "search",
         "hyperparameters", "cost", "failures", "data", "audit", "provenance",
     ]  # fmt: skip
     for words in (

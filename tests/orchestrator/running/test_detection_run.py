@@ -1,6 +1,7 @@
 """Detection from pictures with masks to the report: what is written, what is judged by what, what is refused."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
-from orchestrator import load_model
-from orchestrator.artifacts.records import TrialRecord, best_record, read_records
+from orchestrator import load_model, write_report
+from orchestrator.artifacts.records import TrialRecord, append_record, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.artifacts.validation_scores import read_scores
+from orchestrator.data.split.split import Split
+from orchestrator.scoring.thresholds import choose
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -55,8 +59,11 @@ def test_from_pictures_to_the_report(tile_tree: Path, tmp_path: Path, orchestrat
     assert "moved" in page
     assert "data:image/" in page
     assert "crack" in page
-    reads = [json.loads(line) for line in (out / "test_reads.jsonl").read_text().splitlines()]
-    assert len(reads) == len(cells)
+    readings = read_readings(folder.test_reads, cells[0].provenance.split)
+    assert readings == Readings(found=readings.found)
+    assert {one.hash for one in readings.found} == {cell.reading for cell in cells}
+    assert readings.commands == 1
+    assert "This test part was read 4 times, by 1 command." in page
     assert not list(folder.states.glob("*"))
     _resuming_does_nothing_again(orchestrate, tmp_path / "e.yaml", folder)
 
@@ -150,7 +157,7 @@ def test_the_strategy_can_be_drawn_by_the_search(
     file = write(
         tile_tree, tmp_path, families=["pca"], threshold=threshold, seeds=[0], budget={"trials": 2, "concurrent": 2}
     )
-    ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--quiet")
+    ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--quiet", "--until", "evaluate")
     assert ended.code == 0, ended.err
     records = list(read_records(tmp_path / "run" / "records.jsonl"))
     drawn = [one.threshold.strategy for one in records if one.threshold and one.stage == "search"]
@@ -162,3 +169,75 @@ def test_the_strategy_can_be_drawn_by_the_search(
     assert cell.threshold is not None
     assert best.threshold is not None
     assert cell.threshold.strategy == best.threshold.strategy
+    folder = RunFolder(tmp_path / "run")
+    for one in records:
+        assert one.cross_fitted == 4
+        assert one.threshold is not None
+        assert one.threshold.folds == 4
+    for one in (one for one in records if one.stage == "search"):
+        assert one.metrics["balanced_accuracy"] == _balanced_accuracy(folder, one)[0]
+    write_report(folder, figures=False)
+    assert "judged by balanced accuracy on validation, cross-fitted" in (folder.report / "report.md").read_text()
+    _goes_on_as_an_earlier_version_began_it(file, folder, orchestrate)
+
+
+def _balanced_accuracy(folder: RunFolder, trial: TrialRecord) -> tuple[float, float]:
+    """Of a trial's strategy on its kept validation scores: cross-fitted, and at the threshold fitted to all of them."""
+    scores = read_scores(folder.validation_scores(trial.variant))[trial.trial]
+    split = Split.load(folder.split)
+    names = [split.paths[row] for row in split.validation]
+    labels = np.array([not name.startswith(("train/good", "test/good")) for name in names], dtype=np.int64)
+    groups = np.unique([split.groups[row] for row in split.validation], return_inverse=True)[1]
+    assert trial.threshold is not None
+    found = choose(scores, labels, (trial.threshold.strategy,), groups=groups)
+    return found.compared[found.strategy], found.metrics["balanced_accuracy"]
+
+
+def _goes_on_as_an_earlier_version_began_it(file: Path, folder: RunFolder, orchestrate: Callable[..., Any]) -> None:
+    """Its trials keep their seed, which is a final one, and their figures at the threshold that is fitted to them."""
+    records = list(read_records(folder.records))
+    folder.records.unlink()
+    for one in records:
+        older = {"seed": 0} if one.stage == "search" else {}
+        append_record(folder.records, one.model_copy(update={"cross_fitted": 0, **older}))
+    more = ("--set", "budget.trials=4", "--set", "seeds=0,1", "--until", "evaluate")
+    ended = orchestrate("sweep", file, "--out", folder.root, "--resume", "--quiet", *more)
+    assert ended.code == 0, ended.err
+    added = list(read_records(folder.records))[len(records) :]
+    trials = [one for one in added if one.stage == "search"]
+    assert {(one.trial, one.seed) for one in trials} == {(2, 0), (3, 0)}
+    assert {one.cross_fitted for one in added} == {0}
+    both = [_balanced_accuracy(folder, one) for one in trials]
+    assert [one.metrics["balanced_accuracy"] for one in trials] == [fitted for _, fitted in both]
+    write_report(folder, figures=False)
+    assert "as an earlier version began this run" in (folder.report / "report.md").read_text()
+
+
+def test_one_known_anomaly_is_judged_by_itself_and_nothing_calls_that_cross_fitted(
+    tile_tree: Path, tmp_path: Path, orchestrate: Callable[..., Any]
+) -> None:
+    tree = tmp_path / "tile"
+    shutil.copytree(tile_tree, tree)
+    for part in ("test", "ground_truth"):
+        shutil.rmtree(tree / part / "crack")
+    file = write(
+        tree,
+        tmp_path,
+        data=data_of(tree, split={"anomalies_to_validation": 0.1}),
+        families=["pca"],
+        objective={"metric": "balanced_accuracy"},
+        seeds=[0],
+        budget={"trials": 1},
+    )
+    ended = orchestrate("sweep", file, "--out", tmp_path / "run", "--until", "evaluate")
+    assert ended.code == 0, ended.err
+    write_report(RunFolder(tmp_path / "run"), figures=False)
+    assert "judged at thresholds that are fitted to the very scores they are judged by" in " ".join(ended.err.split())
+    folder = RunFolder(tmp_path / "run")
+    for one in read_records(folder.records):
+        assert one.threshold is not None
+        assert (one.cross_fitted, one.threshold.folds) == (0, 0)
+    said = (folder.report / "report.md").read_text(encoding="utf-8")
+    assert "cross-fitted" not in said + ended.err + ended.out
+    assert "since validation holds too few known anomalies to fit to some and judge by others" in said
+    assert "each strategy judged on the very scores that it is fitted to" in said

@@ -8,8 +8,10 @@ import pytest
 
 from orchestrator import Experiment, InputError, RunFolder, evaluate
 from orchestrator.artifacts.places import places_before, where_they_lay
-from orchestrator.running.claim import check_folder, experiment_of, locked
-from orchestrator.running.moved import known_prints
+from orchestrator.artifacts.records import read_records
+from orchestrator.experiment.of_a_run import experiment_of, known_prints, origin_of
+from orchestrator.report.numbers.run_data import read_run
+from orchestrator.running.claim import check_folder, locked
 
 
 def moved(folder: RunFolder, to: Path) -> Experiment:
@@ -140,6 +142,36 @@ def test_other_differences_are_still_named_and_the_place_is_not(old: Path) -> No
     with pytest.raises(InputError, match="scheduler") as caught:
         check_folder(experiment, folder, True)
     assert "data.path" not in str(caught.value)
+
+
+def test_a_file_that_was_changed_after_the_run_worked_is_told_by_its_copy(old: Path) -> None:
+    folder = RunFolder(old / "whole")
+    experiment = experiment_of(folder)
+    with locked(experiment, folder):
+        pass
+    assert folder.as_run.read_text() == folder.experiment.read_text()
+    changed = experiment.model_copy(update={"scheduler": "asha"})
+    folder.experiment.write_text(changed.to_yaml())
+    with pytest.raises(InputError, match="scheduler: 'none' there, 'asha' here") as caught:
+        check_folder(changed, folder, True)
+    assert "Copy as_run.yaml over experiment.yaml" in str(caught.value)
+    with pytest.raises(InputError, match=r"Copy as_run\.yaml over experiment\.yaml"):
+        check_folder(experiment, folder, True)
+    shutil.copyfile(folder.as_run, folder.experiment)
+    check_folder(experiment, folder, True)
+
+
+def test_data_that_were_moved_by_hand_are_no_other_experiment(old: Path) -> None:
+    """Records of before name where the data lay; the copy tells that nothing else changed."""
+    folder = RunFolder(old / "whole")
+    experiment = experiment_of(folder)
+    with locked(experiment, folder):
+        pass
+    folder.experiment.write_text(at(experiment, old / "elsewhere").to_yaml())
+    assert origin_of(folder, read_records(folder.records)).strangers == 0
+    assert read_run(folder).marks == ()
+    folder.as_run.unlink()
+    assert origin_of(folder, read_records(folder.records)).strangers == len(list(read_records(folder.records)))
 
 
 def test_evaluate_says_how_to_go_on_where_the_data_are_gone(old: Path) -> None:

@@ -26,9 +26,11 @@ from orchestrator import (
 )
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.data.store.store import open_store
+from orchestrator.experiment.of_a_run import experiment_of, known_prints
 from orchestrator.machine.progress import Reporter
-from orchestrator.running.claim import experiment_of, open_run
-from orchestrator.running.moved import known_prints
+from orchestrator.report.numbers.readings import log_faults
+from orchestrator.report.numbers.run_data import read_run
+from orchestrator.running.claim import open_run
 
 QUIET = Reporter(quiet=True)
 RUNS = ("whole", "searched", "detection")
@@ -49,6 +51,7 @@ def told(record: TrialRecord) -> dict[str, Any]:
         "metrics",
         "per_kind",
         "threshold",
+        "reading",
     }
     return record.model_dump(exclude=left_out)
 
@@ -88,6 +91,20 @@ def test_a_searched_run_is_evaluated_as_it_would_have_been(old: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_session")
+def test_more_trials_keep_the_seed_that_the_first_had(old: Path) -> None:
+    folder = RunFolder(old / "searched")
+    before = list(read_records(folder.records))
+    experiment = experiment_of(folder)
+    budget = experiment.budget.model_copy(update={"trials": experiment.budget.trials + 1})
+    assert experiment.trial_seed == 1000, "in a run that begins now"
+    run(experiment.model_copy(update={"budget": budget}), "searched", resume=True, until="search", reporter=QUIET)
+    added = list(read_records(folder.records))[len(before) :]
+    assert len(added) == len(experiment.families)
+    assert {one.seed for one in added} == {one.seed for one in before} == {experiment.seeds[0]}
+    assert read_run(folder).marks == ()
+
+
+@pytest.mark.usefixtures("ray_session")
 def test_an_ablation_goes_on_with_a_level_more(old: Path) -> None:
     before = list(read_records(old / "detection" / "records.jsonl"))
     table = rows(old / "detection", "ablation.csv")
@@ -113,7 +130,11 @@ def test_its_report_says_the_same(old: Path) -> None:
         same = [key for key in before[0] if key in after[0] and not key.endswith(("low", "high")) and key not in TESTS]
         assert len(same) > 5
         assert [[one[key] for key in same] for one in after] == [[one[key] for key in same] for one in before]
-        assert status(name)["state"] == "finished"
+        assert (status(name)["state"], status(name)["strangers"]) == ("finished", 0)
+        data = read_run(RunFolder(old / name))
+        assert (data.marks, data.readings.missing, data.readings.commands) == ((), "", 0)
+        assert [line for line in log_faults(data) if "not chained" not in line] == []
+        assert "as an earlier version began this run" in (data.run.report / "report.md").read_text(encoding="utf-8")
 
 
 def test_runs_of_before_and_after_are_compared(old: Path) -> None:

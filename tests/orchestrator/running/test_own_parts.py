@@ -171,7 +171,7 @@ def test_report_status_and_compare_run_none_of_its_code(
     changed = tmp_path / "own_parts.py"
     changed.write_text("raise SystemExit('this must not be run')\n")
     for name in ("a", "b"):
-        for file in ("experiment.yaml", "metrics.json", "models/mahalanobis/0/model.json"):
+        for file in ("experiment.yaml", "as_run.yaml", "metrics.json", "models/mahalanobis/0/model.json"):
             path = tmp_path / name / file
             path.write_text(path.read_text().replace(str(finished.root.parent / changed.name), str(changed)))
     before = (tmp_path / "a" / "report" / "tables" / "leaderboard.csv").read_text()

@@ -13,6 +13,8 @@ import yaml
 from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run, write_report
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.machine.progress import Reporter
+from orchestrator.report.numbers.readings import log_faults, read_often
+from orchestrator.report.numbers.run_data import read_run
 from orchestrator.running.claim import check_folder
 from trainables.interface import Samples
 
@@ -63,6 +65,7 @@ def test_every_trial_and_every_cell_is_a_record(finished: RunFolder) -> None:
         ("pca_logistic", 1),
     ]
     assert {record.status for record in search + evaluation} == {"completed"}
+    assert {record.seed for record in search} == {1000}
     assert {record.split for record in search} == {"validation"}
     assert {record.split for record in evaluation} == {"test"}
     for record in search + evaluation:
@@ -98,9 +101,12 @@ def test_the_winner_is_the_best_on_validation(finished: RunFolder) -> None:
 
 
 def test_each_frozen_model_read_the_test_part_once(finished: RunFolder) -> None:
-    log = (finished.root / "test_reads.jsonl").read_text(encoding="ascii").splitlines()
-    reads = [(line["variant"], line["seed"]) for line in map(json.loads, log)]
+    data = read_run(finished)
+    reads = [(one.variant, one.seed) for one in data.readings.found]
     assert sorted(reads) == [("cnn", 0), ("cnn", 1), ("pca_logistic", 0), ("pca_logistic", 1)]
+    assert log_faults(data) == []
+    assert read_often(data) == "This test part was read 4 times, by 1 command."
+    assert {one.reading for one in of_stage(finished, "evaluation")} == {one.hash for one in data.readings.found}
 
 
 def test_the_test_part_was_not_among_what_was_trained_on(finished: RunFolder) -> None:
@@ -170,6 +176,13 @@ def test_a_run_stops_after_any_stage_goes_on_grows_and_is_mirrored(
     assert folder.records.read_bytes().startswith(before)
     assert sorted(record.trial for record in of_stage(folder, "search")) == [0, 1]
     assert {record.seed for record in of_stage(folder, "evaluation")} == {0, 1}
+    assert {record.seed for record in of_stage(folder, "search")} == {1000}
+    data = read_run(folder)
+    assert (data.marks, log_faults(data)) == ((), [])
+    assert (len(data.readings.found), data.readings.commands) == (len(of_stage(folder, "evaluation")), 2)
+    assert (tmp_path / "mirror" / "test_reads.jsonl").read_bytes() == folder.test_reads.read_bytes()
+    with pytest.raises(InputError, match="seeds: 1000 is the seed that this run's trials trained with"):
+        run(more.model_copy(update={"seeds": (0, 1, 1000)}), tmp_path / "run", resume=True, reporter=QUIET)
 
 
 def test_another_experiment_is_refused_with_what_differs(finished: RunFolder, series_tree: Path) -> None:
@@ -180,6 +193,7 @@ def test_another_experiment_is_refused_with_what_differs(finished: RunFolder, se
         ({"scheduler": "asha"}, "scheduler: 'none' there, 'asha' here"),
         ({"families": ["pca_logistic"]}, "families.cnn"),
         ({"seeds": [5]}, "seeds"),
+        ({"seeds": [0, 1000]}, "seeds"),
     ):
         with pytest.raises(InputError, match="another experiment") as caught:
             run(experiment(series_tree, **changes), finished.root, resume=True, reporter=QUIET)

@@ -19,6 +19,7 @@ from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.measured import measured
+from orchestrator.report.numbers.readings import log_faults
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.running.run import ablate, run
 from orchestrator.scoring.detection import grade_detection
@@ -99,6 +100,10 @@ def test_more_levels_and_seeds_cost_their_own_cells_and_a_threshold_costs_no_tra
 
     ablate(more, tmp_path / "run", reporter=told)
     assert len(list(read_records(folder.records))) == reads(folder) == 8
+    data = read_run(folder)
+    assert log_faults(data) == []
+    assert {one.reading for one in data.records} == {one.hash for one in data.readings.found}
+    assert "This test part was read 8 times, by 2 commands." in (folder.report / "report.md").read_text()
     said = [line for line in told.lines if line.startswith("ablation:")]
     assert said[-1] == "ablation: 4 variants x 2 seeds = 8 cells, 8 of them done"
 

@@ -1,5 +1,6 @@
 """Threshold strategies in the report: fitted on validation, judged on test, the upper bound named as one."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,14 @@ from orchestrator.artifacts.records import ThresholdChoice
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.predictions import read_scores
 from orchestrator.report.numbers.run_data import RunData, read_run
-from orchestrator.report.numbers.thresholds import BOUND, how_chosen, overview_table, threshold_frame, variant_table
+from orchestrator.report.numbers.thresholds import (
+    BOUND,
+    compared_by,
+    how_chosen,
+    overview_table,
+    threshold_frame,
+    variant_table,
+)
 from orchestrator.scoring.thresholds import at_threshold, best_possible, parse_strategy
 
 MakeRun = Callable[..., RunFolder]
@@ -72,7 +80,7 @@ def test_normals_only_leaves_out_what_needs_anomalies(make_detection_run: MakeRu
     strategies = set(frame["strategy"])
     assert {"percentile(95)", "max_normal", BOUND} <= strategies
     assert not strategies & {"youden", "f1_optimal", "midpoint_of_means", "min_anomaly"}
-    assert "normal pictures only" in how_chosen(data, True)
+    assert "normal pictures only" in how_chosen(data, True, None)
 
 
 def test_without_validation_scores_the_recorded_threshold_stands(make_detection_run: MakeRun) -> None:
@@ -104,9 +112,36 @@ def test_a_strategy_of_another_version_is_shown_by_its_value(make_detection_run:
 
 def test_how_it_was_chosen(make_detection_run: MakeRun) -> None:
     def said(name: str, normals: bool = False, **threshold: object) -> str:
-        return how_chosen(read_run(make_detection_run(name, search=0, seeds=(0,), threshold=threshold)), normals)
+        data = read_run(make_detection_run(name, search=0, seeds=(0,), threshold=threshold))
+        return how_chosen(data, normals, compared_by(data, {}))
 
     assert "balanced accuracy on validation, cross-fitted" in said("a", strategies=["youden", "max_normal"])
     assert "F1 on validation" in said("b", metric="f1")
     assert "the experiment fixed it" in said("c", strategies=["youden"])
     assert "the search drew it" in said("d", search=True)
+
+
+def test_how_many_folds_compared_follows_for_older_runs_from_labels_and_sources(make_detection_run: MakeRun) -> None:
+    def older(builder) -> None:  # type: ignore[no-untyped-def]
+        for variant in builder.variants:
+            for seed in (0, 1):
+                builder.cell(variant, seed, threshold=ThresholdChoice(strategy="youden", value=1.0))
+
+    run = make_detection_run(search=0, seeds=(), then=older)
+    split = json.loads(run.split.read_text())
+
+    def compared(validation: int, groups: object) -> int | None:
+        pictures = [one for one in split["pictures"] if one[1] != "validation"]
+        pictures += [[f"v{row}.png", "validation"] for row in range(validation)]
+        run.split.write_text(json.dumps({**split, "pictures": pictures, "groups": groups}))
+        data = read_run(run)
+        kept = {name: read_scores(data, data.completed[name])[0] for name in data.variants}
+        return compared_by(data, {name: found for name, found in kept.items() if found is not None})
+
+    assert compared(60, {}) == 5
+    one_source = {f"v{row}.png": "v0.png" for row in range(0, 60, 3)}  # every third one is an anomaly
+    assert compared(60, one_source) == 0
+    assert "very scores that it is fitted to" in how_chosen(read_run(run), False, 0)
+    assert compared(59, {}) is None, "not the part that the labels are of"
+    assert compared(60, ["nothing"]) is None
+    assert "cross-fitted" not in how_chosen(read_run(run), False, None)

@@ -33,7 +33,11 @@ def test_what_chose_what(make_run: MakeRun) -> None:
     assert found["Epoch and hyperparameters"] == "validation part, by macro F1"
     assert "Threshold" not in found
     assert "Ablation" not in found
-    assert found["Test part"] == "read 6 times by 6 frozen cells (configuration × seed), each once"
+    assert found["Test part"] == (
+        "This test part was read 6 times, by commands that its log does not name. It was read by 6 frozen cells "
+        "(configuration × seed), each once."
+    )
+    assert found["Trials"] == "trained with seed 1000, which no final training has"
     assert found["Data fingerprint"] == "9e107d9d372bb682"
     assert found["Copies of pictures"] == "3 pictures repeat the bytes of another"
     assert found["Copies across parts"] == "not known"

@@ -1,0 +1,59 @@
+"""The files beside a run's records, read loosely: what is missing or broken is left out, with a remark."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.experiment.experiment import read_experiment
+from orchestrator.scoring.metric_table import Metric
+from orchestrator.scoring.own_metrics import read_own
+from trainables.errors import InputError
+
+
+def section(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of the experiment's file; empty where it holds none."""
+    found = values.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def ablation_in(path: Path, remarks: list[str]) -> AblationPlan | None:
+    """The ablation's plan; None where there is none, or, with a remark, where it is broken."""
+    if not path.exists():
+        return None
+    try:
+        plan = AblationPlan.load(path)
+    except InputError as error:
+        remarks.append(f"The ablation is left out: {error}")
+        return None
+    names = [variant.name for variant in plan.variants]
+    if not names or len(set(names)) < len(names):
+        fault = "a name twice" if names else "no variant"
+        remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
+        return None
+    return plan
+
+
+def own_metrics_in(path: Path, remarks: list[str]) -> tuple[Metric, ...]:
+    """What describes the user's own metrics; nothing, with a remark, where it is broken."""
+    try:
+        return read_own(path)
+    except InputError as error:
+        remarks.append(f"The user's own metrics are not described: {error}")
+        return ()
+
+
+def mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
+    """A YAML or JSON file that holds keys; empty, with a remark, where it is missing or broken."""
+    try:
+        values = read_experiment(path) if path.suffix == ".yaml" else json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        remarks.append(f"{path.name} is missing: what it would say is left out.")
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        remarks.append(f"{path.name} can't be read ({str(error).splitlines()[0]}): what it would say is left out.")
+        return {}
+    if not isinstance(values, dict):
+        remarks.append(f"{path.name} holds no keys: what it would say is left out.")
+        return {}
+    return values
