@@ -52,7 +52,7 @@ def settle(
     goal, said = goal_of(experiment, listing, task, own)
     experiment = goal.settle(experiment)
     frame = frame_of(experiment, goal, listing)
-    check_division(experiment, goal, listing)
+    said += check_division(experiment, goal, listing)
     claim(experiment)
     if ablation:
         said += check_ablation(AskedAblation.of(experiment), frame)
