@@ -114,7 +114,7 @@ def evaluate_cell(
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
     return TrialRecord(
-        **of_cell(cell, origin),
+        **of_cell(cell, origin.model_copy(update={"finished": now()})),
         **found,
         facts=facts,
         epoch=last.best_epoch,

@@ -148,7 +148,7 @@ def fill_with_line(
             start_engine=engine.start,
             on_progress=lambda progress: line.update(
                 progress.done,
-                f"{progress.rate:.0f} pictures/s" if progress.done < progress.total else "",
+                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
                 total=progress.total,
                 seconds_left=progress.seconds_left,
             ),
