@@ -49,7 +49,8 @@ def status(run_folder: str | Path) -> dict[str, Any]:
     """How the run in `run_folder` stands, as plain JSON values: while it works, after it died, from another machine.
 
     `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
-    each, `errors` the last failures, `seconds_left` an estimate (the least it can be, where `at_least`). InputError where the folder holds no run.
+    each, `errors` the last failures, `seconds_left` an estimate (the least it can be, where `at_least`). InputError
+    where the folder holds no run.
     """
     folder = open_run(run_folder)
     return status_of(folder, experiment_of(folder))
