@@ -135,12 +135,7 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
     """
     folder = open_run(run_folder)
     experiment = experiment_of(folder)
-    if not experiment.data.path.exists():
-        name = shlex.quote(str(run_folder))
-        raise InputError(
-            f"The data of {folder.root} lay in {experiment.data.path}, which is not there. Where they were moved: "
-            f"orchestrate sweep {name}/{folder.experiment.name} --set data.path=WHERE_THEY_ARE --out {name} --resume"
-        )
+    _refuse_lost(experiment, folder)
     return run(experiment, run_folder, resume=True, until="evaluate", reporter=reporter)
 
 
@@ -173,6 +168,8 @@ def working(
             "Experiment.from_mapping(VALUES) takes a dict."
         )
     folder = run_at(out)
+    if folder.experiment.exists():
+        _refuse_lost(experiment, folder, ablation)
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
@@ -204,6 +201,19 @@ def working(
         if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
             reporter.say(idle)
         yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict), beat, stop)
+
+
+def _refuse_lost(experiment: Experiment, folder: RunFolder, ablation: bool = False) -> None:
+    """InputError where the data of a run that was begun are not there: they may have been moved."""
+    if experiment.data.path.exists():
+        return
+    lay, name = experiment_of(folder).data.path, shlex.quote(str(folder.root))
+    there = "" if lay == experiment.data.path else f" {experiment.data.path} is not there, either."
+    raise InputError(
+        f"The data of {folder.root} lay in {lay}{', which is not there.' if not there else '.'}{there} Where they were "
+        f"moved: orchestrate {'ablate' if ablation else 'sweep'} {name}/{folder.experiment.name} "
+        f"--set data.path=WHERE_THEY_ARE --out {name}{'' if ablation else ' --resume'}"
+    )
 
 
 def _report(work: Work) -> None:
