@@ -74,8 +74,8 @@ class Line:
         seconds_left: float | None = None,
         at_least: bool = False,
     ) -> None:
-        """Show that `done` of the total are done; `total` and `seconds_left` (or more: `at_least`) where the caller knows
-        better."""
+        """Show that `done` of the total are done; `total` and `seconds_left` (or more: `at_least`) where that is
+        known better."""
         now = time.monotonic()
         self._total = max(total or self._total, done)
         if self._done is None:

@@ -47,7 +47,9 @@ def experiment_of(folder: RunFolder) -> Experiment:
     try:
         values = read_experiment(folder.experiment)
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder.experiment} can't be read: {error}. Put it back from a copy.") from None
+        raise InputError(
+            f"{folder.experiment} can't be read: {str(error).rstrip('.')}. Put it back from a copy."
+        ) from None
     if not isinstance(values, dict):
         raise InputError(f"{folder.experiment} holds no keys. Put it back from a copy.")
     if isinstance(mirror := values.get("mirror"), str):
