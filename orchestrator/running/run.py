@@ -178,6 +178,7 @@ def working(
         experiment,
         ablation=ablation,
         resources=None if engine.remote else local,
+        strict=strict,
         claim=lambda known: check_folder(known, folder, resume, reporter.say),
     )
     reporter.say("Ray starts, which takes some seconds …")
