@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from orchestrator.artifacts.heat_maps import binary_mask, heat_picture, overlay
+from orchestrator.artifacts.heat_maps import binary_mask, heat_picture, overlay, scale_of
 from trainables.files import write_whole
 from trainables.interface import Gallery, Prediction, Samples
 
@@ -27,6 +27,8 @@ ANOMALIES = (
 NORMALS = "Normal pictures of the test part with the highest scores: the likeliest false alarms"
 PICTURE, OVERLAY = "picture", "overlay"
 """Rows of these two galleries."""
+MAP = "anomaly map: "
+"""So begins the row of maps; behind it, the ends of their colours."""
 CONFUSED = "Test pictures of the most confused pairs of classes, the most confident mistakes first"
 
 
@@ -62,10 +64,10 @@ def heat_map_gallery(
     samples: Samples, prediction: Prediction, low: float, pixel_threshold: float
 ) -> tuple[Gallery, ...]:
     """Test pictures with heat map, mask and overlay: the anomalies from the lowest score to the highest, and the
-    normals with the highest scores. Colours run from `low` to the highest value of all maps."""
+    normals with the highest scores. All have the one scale of colours that `scale_of` gives."""
     if prediction.maps is None:
         return ()
-    high = float(prediction.maps.max())
+    scale = scale_of(low, pixel_threshold)
     galleries = []
     for title, rows in shown_by_score(prediction.scores, samples.labels).items():
         if not len(rows):
@@ -75,10 +77,13 @@ def heat_map_gallery(
         found = [binary_mask(one, pixel_threshold) for one in maps]
         lines: list[tuple[str, NDArray[np.uint8]]] = [
             (PICTURE, pictures),
-            ("anomaly map", np.stack([heat_picture(one, (low, high)) for one in maps])),
+            (
+                f"{MAP}black up to {scale[0]:.3g}, pale yellow from {scale[1]:.3g} on",
+                np.stack([heat_picture(one, scale) for one in maps]),
+            ),
             (
                 OVERLAY,
-                np.stack([overlay(picture, one, (low, high)) for picture, one in zip(pictures, maps, strict=True)]),
+                np.stack([overlay(picture, one, scale) for picture, one in zip(pictures, maps, strict=True)]),
             ),
             (
                 f"found: above {pixel_threshold:.3g}",

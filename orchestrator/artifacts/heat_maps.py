@@ -11,9 +11,21 @@ from trainables.files import text_sha256, whole
 
 COLOURS = "inferno"
 """Perceptually uniform and readable by the colour-blind: from black (low) to pale yellow (high)."""
+REACH = 3
+"""How far the scale of colours goes above its dark end, by how far the line of the masks lies above it. The line is a
+high percentile of normal pixels: what is normal keeps to the darkest third, and a few stray pixels of the test part
+darken no other picture."""
 OPACITY = 0.5
 LONGEST_NAME = 120
 """Bytes kept of a picture's own name, of the 255 that file systems take."""
+
+
+def scale_of(low: float, line: float) -> tuple[float, float]:
+    """The ends of the colours of all maps of one model, by validation alone: what lies beyond is clipped.
+
+    `low`: the median of all validation pixels; `line`: where masks begin.
+    """
+    return low, max(low, low + REACH * (line - low))
 
 
 def heat_picture(anomaly_map: NDArray[np.float32], scale: tuple[float, float]) -> NDArray[np.uint8]:

@@ -29,8 +29,8 @@ def places_before(folder: RunFolder) -> list[Place]:
         return []
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"{folder.places} can't be read: {error}. Put it back from a copy, or remove it: only records of earlier "
-            "versions need it."
+            f"{folder.places} can't be read: {str(error).rstrip('.')}. Put it back from a copy, or remove it: only "
+            "records of earlier versions need it."
         ) from None
 
 

@@ -31,5 +31,5 @@ def parse_size(text: str) -> tuple[int, int] | None:
     try:
         checked_size((height, width))
     except ValueError as error:
-        raise InputError(f"--{error}.") from None
+        raise InputError(f"--{str(error).rstrip('.')}.") from None
     return height, width

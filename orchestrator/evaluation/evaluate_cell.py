@@ -14,7 +14,7 @@ from torch import Tensor
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
-from orchestrator.artifacts.heat_maps import write_heat_maps
+from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
 from orchestrator.artifacts.models import KeptModel, keep_model
 from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
@@ -108,7 +108,7 @@ def evaluate_cell(
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
     return TrialRecord(
-        **of_cell(cell, origin),
+        **of_cell(cell, origin.model_copy(update={"finished": now()})),
         **found,
         facts=facts,
         epoch=last.best_epoch,
@@ -213,7 +213,7 @@ def write_pixels(run: RunFolder, cell: Cell, prediction: Prediction, samples: Sa
 
 def write_all_heat_maps(folder: Path, samples: Samples, maps: NDArray[np.float32], pixels: PixelLine) -> None:
     """Heat map, mask and overlay of every test picture."""
-    scale = (pixels.low, float(maps.max()))
+    scale = scale_of(pixels.low, pixels.threshold)
     for row, path in enumerate(samples.paths):
         picture = samples.pictures[np.array([row])][0]
         write_heat_maps(folder, path, picture, maps[row], scale, pixels.threshold)

@@ -46,9 +46,13 @@ def frame_of(experiment: Experiment, goal: Goal, listing: Listing) -> Frame:
     return Frame(goal, classes_of(listing, goal), device, listing.layout.depth)
 
 
-def check_division(experiment: Experiment, goal: Goal, listing: Listing) -> None:
-    """InputError where the files can't be divided as asked, whatever they hold: seen before any is drawn."""
-    make_split(UndrawnFiles.of(listing.files), experiment.data.split, goal.normal)
+def check_division(experiment: Experiment, goal: Goal, listing: Listing) -> list[str]:
+    """Remarks to say aloud; InputError where the files can't be divided as asked, whatever they hold: seen before any
+    is drawn."""
+    split = make_split(UndrawnFiles.of(listing.files), experiment.data.split, goal.normal)
+    if goal.task != "detection":
+        return []
+    return goal.few_normals(sum(listing.files[row].class_name == goal.normal for row in split.validation.tolist()))
 
 
 def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: Frame) -> list[str]:

@@ -1,5 +1,6 @@
 """What a run seeks: its task, which class is normal, the metric of the search and that of the tables."""
 
+import math
 import shlex
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from orchestrator.scoring.metric_table import (
     metric_row,
     metrics_of,
 )
-from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, usable
+from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, parse_strategy, usable
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import installed, is_own
@@ -64,6 +65,23 @@ class Goal:
     def row(self, name: str) -> Metric | None:
         """What is known of a metric; None for validation_loss."""
         return next((one for one in self.own if one.name == name), METRICS.get(name))
+
+    def few_normals(self, count: int) -> list[str]:
+        """What to say where a percentile of so many normal validation scores is as good as the largest of them."""
+        if len(self.strategies) > 1 and self.anomalies:
+            return []  # cross-fitting chooses among them
+        rule = parse_strategy(self.strategies[0])
+        if rule.name != "percentile" or rule.argument is None or rule.argument >= 100:
+            return []
+        # Of n scores, n (1 - q / 100) are expected above their q-th percentile.
+        least = math.ceil(round(100 / (100 - rule.argument), 6))
+        if count >= least:
+            return []
+        return [
+            f"The threshold is {rule.text} of {count} normal validation pictures: of fewer than {least} that is the "
+            "largest score or nearly, so one odd picture decides it. Add normal pictures, or raise "
+            "data.split.validation."
+        ]
 
     def settle(self, experiment: Experiment) -> Experiment:
         """The experiment with what was unset written out, so that its file says what was done."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.data.files.series_remarks import early_remarks
+from orchestrator.data.files.strict_reading import refuse_unreadable_series
 from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.experiment.ablation_checks import check_ablation
@@ -35,10 +36,12 @@ def settle(
     *,
     ablation: bool = False,
     resources: dict[str, float] | None = None,
+    strict: bool = False,
     claim: Callable[[Experiment], object] = bool,
 ) -> Settled:
     """Check a sweep, or an `ablation`; InputError names the first thing that can't be used. No picture is opened.
 
+    `strict`: also of series that can't be read, so far as a few seconds show them.
     `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
     settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
     """
@@ -52,8 +55,10 @@ def settle(
     goal, said = goal_of(experiment, listing, task, own)
     experiment = goal.settle(experiment)
     frame = frame_of(experiment, goal, listing)
-    check_division(experiment, goal, listing)
+    said += check_division(experiment, goal, listing)
     claim(experiment)
+    if strict:
+        refuse_unreadable_series(listing, experiment.data.column, experiment.data.decimal)
     if ablation:
         said += check_ablation(AskedAblation.of(experiment), frame)
     else:

@@ -56,7 +56,7 @@ def _value(key: str, text: str, model: type[BaseModel], where: Place) -> Any:
     try:
         return read_yaml(text, lambda place: takes_text(model, place), where)
     except ValueError as error:
-        raise InputError(f"--set {key}: the value {text[:200]!r} is no YAML: {error}.") from None
+        raise InputError(f"--set {key}: the value {text[:200]!r} is no YAML: {str(error).rstrip('.')}.") from None
 
 
 def _entry(entries: list[Any], part: str, parent: str) -> int:

@@ -58,14 +58,24 @@ class Line:
         self._note = ""
         self._ends: float | None = None
         """The moment at which the stage is expected to end."""
+        self._at_least = False
+        """Whether it can't end before, and may end much later."""
         self._ended: deque[tuple[float, int]] = deque(maxlen=max(RECENT, 4 * at_once))
         """When so many were done, of late."""
         self._task: TaskID | None = None
         if progress is not None:
             self._task = progress.add_task(title, total=total, note="", line=self)
 
-    def update(self, done: int, note: str = "", total: int | None = None, seconds_left: float | None = None) -> None:
-        """Show that `done` of the total are done; `total` and `seconds_left` where the caller knows better."""
+    def update(
+        self,
+        done: int,
+        note: str = "",
+        total: int | None = None,
+        seconds_left: float | None = None,
+        at_least: bool = False,
+    ) -> None:
+        """Show that `done` of the total are done; `total` and `seconds_left` (or more: `at_least`) where that is
+        known better."""
         now = time.monotonic()
         self._total = max(total or self._total, done)
         if self._done is None:
@@ -73,13 +83,17 @@ class Line:
         elif done > self._done:
             self._ended.append((now, done))
         self._done, self._note = done, printable(note)
-        self._ends = self._expected_end(done, seconds_left, now)
+        self._ends, self._at_least = self._expected_end(done, seconds_left, now), at_least
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=self._total, note=self._note)
         elif self._console is not None and now - self._said >= PLAIN_INTERVAL:
             self._said = now
             text = "  ".join(part for part in (self._note, self.time_left) if part)
             self._console.print(f"{self._title}: {done}/{self._total} {self._unit}  {text}", markup=False)
+
+    def expect(self, seconds_left: float, at_least: bool = False) -> None:
+        """What is left, seen anew while nothing ended: shown where the line is alive."""
+        self._ends, self._at_least = min(time.monotonic() + seconds_left, self._last_moment), at_least
 
     def end(self) -> None:
         """The line that stays."""
@@ -93,7 +107,7 @@ class Line:
     def time_left(self) -> str:
         """What is left at this moment, of what was expected when the last unit ended; empty where nothing is known."""
         left = 0.0 if self._ends is None else self._ends - time.monotonic()
-        return f"left {duration(left)}" if left > 0 else ""
+        return f"left {'more than ' * self._at_least}{duration(left)}" if left > 0 else ""
 
     def _expected_end(self, done: int, seconds: float | None, now: float) -> float | None:
         since, before = self._ended[0]

@@ -152,12 +152,7 @@ def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> Run
     """
     folder = open_run(run_folder)
     experiment = experiment_of(folder)
-    if not experiment.data.path.exists():
-        name = shlex.quote(str(run_folder))
-        raise InputError(
-            f"The data of {folder.root} lay in {experiment.data.path}, which is not there. Where they were moved: "
-            f"orchestrate sweep {name}/{folder.experiment.name} --set data.path=WHERE_THEY_ARE --out {name} --resume"
-        )
+    _refuse_lost(experiment, folder)
     reporter = reporter or Reporter()
     return _sweep("evaluate", experiment, run_folder, resume=True, until="evaluate", strict=False, reporter=reporter)
 
@@ -191,6 +186,8 @@ def working(
             "Experiment.from_mapping(VALUES) takes a dict."
         )
     folder = run_at(out)
+    if folder.experiment.exists():
+        _refuse_lost(experiment, folder, command == "ablate")
     mirror = Mirror(experiment.mirror, folder, reporter)
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
@@ -199,6 +196,7 @@ def working(
         experiment,
         ablation=command == "ablate",
         resources=None if engine.remote else local,
+        strict=strict,
         claim=lambda known: check_folder(known, folder, resume, reporter.say),
     )
     reporter.say("Ray starts, which takes some seconds …")
@@ -223,6 +221,19 @@ def working(
             reporter.say(idle)
         marked = f"{command} {uuid.uuid4().hex[:12]}"
         yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked), beat, stop)
+
+
+def _refuse_lost(experiment: Experiment, folder: RunFolder, ablation: bool = False) -> None:
+    """InputError where the data of a run that was begun are not there: they may have been moved."""
+    if experiment.data.path.exists():
+        return
+    lay, name = experiment_of(folder).data.path, shlex.quote(str(folder.root))
+    there = "" if lay == experiment.data.path else f" {experiment.data.path} is not there, either."
+    raise InputError(
+        f"The data of {folder.root} lay in {lay}{', which is not there.' if not there else '.'}{there} Where they were "
+        f"moved: orchestrate {'ablate' if ablation else 'sweep'} {name}/{folder.experiment.name} "
+        f"--set data.path=WHERE_THEY_ARE --out {name}{'' if ablation else ' --resume'}"
+    )
 
 
 def _report(work: Work) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.artifacts.durations import Durations, TimeLeft, Unit
 from orchestrator.artifacts.endings import ENDED_WELL, RUN_AGAIN
 from orchestrator.artifacts.heartbeat import Beat, read_beat
 from orchestrator.artifacts.records import read_records
@@ -49,8 +50,8 @@ def status(run_folder: str | Path) -> dict[str, Any]:
     """How the run in `run_folder` stands, as plain JSON values: while it works, after it died, from another machine.
 
     `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
-    each, `errors` the last failures, `seconds_left` an estimate; `strangers` counts the records that name another
-    experiment than `experiment.yaml`. InputError where the folder holds no run.
+    each, `errors` the last failures, `seconds_left` an estimate (the least it can be, where `at_least`); `strangers`
+    counts the records that name another experiment than `experiment.yaml`. InputError where the folder holds no run.
     """
     folder = open_run(run_folder)
     return status_of(folder, experiment_of(folder))
@@ -68,7 +69,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         for one in experiment.families
     }
     evaluated: set[tuple[str, int]] = set()
-    ended: dict[bool, list[float]] = {True: [], False: []}  # trials, cells
+    ended: list[tuple[float, float]] = []
+    durations = Durations()
     named = Counter[str]()
     errors: list[dict[str, Any]] = []
     for record in read_records(folder.records):
@@ -76,7 +78,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
             evaluated.add((record.cell, record.seed))
         with suppress(ValueError, OverflowError):  # a moment that is none has no part in the rate
             moment = datetime.fromisoformat(record.provenance.finished).timestamp()
-            ended[record.stage in ("search", "tuning")].append(moment)
+            ended.append((moment, record.seconds))
+        durations.add(record)
         named[record.provenance.experiment] += 1
         variant = variants.get(record.variant)
         if variant is not None and record.stage == "search":
@@ -92,18 +95,21 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     beat = read_beat(folder.heartbeat)
     alive = beat is not None and beat.alive
     ablation = _ablation(folder, experiment, evaluated)
-    trials = sum(max(0, one.wanted - one.searched) for one in variants.values())
-    missing = trials + sum(max(0, one.cells - len(one.evaluated)) for one in variants.values())
+    trials: list[Unit] = []
+    cells: list[Unit] = []
+    for one in variants.values():
+        trials += [(one.name, False)] * (one.wanted - one.searched)
+        cells += [(one.name, True)] * (one.cells - len(one.evaluated))
     command = "sweep"
     if ablation is not None:
         # Where no other variant was begun, the sweep was not asked for.
         begun = [one.name for one in variants.values() if one.trials or one.evaluated]
         if not set(begun) - {ablation["baseline"]}:
-            missing = trials = 0
-        command = "sweep" if missing else "ablate"
-        missing += ablation["of"] - ablation["done"]
+            trials, cells = [], []
+        command = "sweep" if trials or cells else "ablate"
+        cells += [(ablation["baseline"], True)] * (ablation["of"] - ablation["done"])
     broken = ablation is not None and ablation["fault"] is not None
-    whole = missing == 0 and not broken and folder.report.is_dir()
+    whole = not trials and not cells and not broken and folder.report.is_dir()
     return {
         "run": str(folder.root),
         "state": "running" if alive else "finished" if whole else "stopped",
@@ -114,7 +120,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "objective": {"metric": metric, "mode": mode},
         "records": named.total(),
         "strangers": _strangers(folder, experiment, named),
-        **_pace(beat if alive else None, ended, trials, missing - trials),
+        **_pace(beat if alive else None, ended, durations, trials, cells),
         "variants": [
             {
                 "name": one.name,
@@ -140,17 +146,45 @@ def _strangers(folder: RunFolder, experiment: Experiment, named: Counter[str]) -
     return 0
 
 
-def _pace(beat: Beat | None, ended: dict[bool, list[float]], trials: int, cells: int) -> dict[str, float | None]:
-    """Records a minute, and the seconds that so many missing trials and cells take; None where nobody works."""
+def _pace(
+    beat: Beat | None,
+    ended: list[tuple[float, float]],
+    durations: Durations,
+    trials: list[Unit],
+    cells: list[Unit],
+) -> dict[str, float | bool | None]:
+    """Records a minute, and how long these missing trials and cells take; None where nobody works.
+
+    `ended`: of each record the moment at which it ended, and the seconds that it took.
+    """
+    none: dict[str, float | bool | None] = {"per_minute": None, "seconds_left": None, "at_least": False}
     if beat is None:
-        return {"per_minute": None, "seconds_left": None}
+        return none
     # Of this process: the pause before a resume is no work.
-    here = {kind: [moment for moment in moments if moment >= beat.started] for kind, moments in ended.items()}
-    rate = _rate([*here[True], *here[False]])
+    here = sorted((moment, seconds) for moment, seconds in ended if moment >= beat.started)[-RECENT:]
+    if len(here) < 2:
+        return none
+    moments = [moment for moment, _ in here]
+    span = max(time.time(), moments[-1]) - moments[0]
+    rate = 60 * (len(here) - 1) / span if span > 0 else None
     if beat.stage not in ("starting", "render", "search"):
-        trials = 0  # a search that ended short of its trials, for want of time, has ended
-    left = _seconds_left(here, {True: trials, False: cells})
-    return {"per_minute": None if rate is None else 60 * rate, "seconds_left": left}
+        trials = []  # a search that ended short of its trials, for want of time, has ended
+    begun = max(beat.started, min(moment - seconds for moment, seconds in here))
+    # Seconds of work a second: less than 1 where starting a trial takes its time, more where several run together.
+    speed = sum(seconds for _, seconds in here) / max(moments[-1] - begun, 1.0)
+    left = _left(durations, [*trials, *cells], speed, max(0.0, time.time() - moments[-1]))
+    if left is None or left.seconds <= 0:
+        return {**none, "per_minute": rate}
+    return {"per_minute": rate, "seconds_left": left.seconds, "at_least": left.at_least}
+
+
+def _left(durations: Durations, missing: list[Unit], speed: float, since: float) -> TimeLeft | None:
+    """What is left `since` seconds after the last one ended: the first of what is missing run now, if any do."""
+    if not missing or speed <= 0:
+        return None
+    at_work = max(1, round(speed))
+    had = since * min(1.0, speed)
+    return durations.left(missing[at_work:], [(unit, had) for unit in missing[:at_work]], speed)
 
 
 def _ablation(folder: RunFolder, experiment: Experiment, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
@@ -195,33 +229,11 @@ def status_text(status: dict[str, Any]) -> str:
         cells = f"{status['ablation']['done']} of {status['ablation']['of']} cells completed"
         lines.append(f"  ablation: {fault or cells}")
     if status["per_minute"] is not None:
-        left = "" if status["seconds_left"] is None else f", left about {duration(status['seconds_left'])}"
+        about = "more than" if status["at_least"] else "about"
+        left = "" if status["seconds_left"] is None else f", left {about} {duration(status['seconds_left'])}"
         lines.append(f"  {status['per_minute']:.1f} records a minute{left}")
     lines += [
         f"  {one['variant']}, {one['stage']} {one['trial']}, {one['status']}: {one['reason']}"
         for one in status["errors"]
     ]
     return "\n".join(lines)
-
-
-def _rate(ended: list[float]) -> float | None:
-    """Records a second over the last ones, up to now; None where there are too few."""
-    last = sorted(ended)[-RECENT:]
-    if len(last) < 2:
-        return None
-    span = max(time.time(), last[-1]) - last[0]
-    return (len(last) - 1) / span if span > 0 else None
-
-
-def _seconds_left(ended: dict[bool, list[float]], missing: dict[bool, int]) -> float | None:
-    """What is missing, trials and cells each at their own pace, less what has gone since the last one ended; None where
-    too few ended to tell, or more time has gone than was expected."""
-    together = sorted([*ended[True], *ended[False]])
-    if len(together) < 2 or not any(missing.values()):
-        return None
-    left = 0.0
-    for kind, count in missing.items():
-        times = (sorted(ended[kind]) if len(ended[kind]) > 1 else together)[-RECENT:]
-        left += count * (times[-1] - times[0]) / (len(times) - 1)
-    left -= max(0.0, time.time() - together[-1])
-    return left if left > 0 else None

@@ -1,11 +1,13 @@
 """Cells to records: each is trained and scored once, or judged again where another cell's model has scored it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import ray
 from ray.exceptions import WorkerCrashedError
 
+from orchestrator.artifacts.durations import Durations, TimeLeft
 from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
 from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
@@ -22,6 +24,8 @@ from trainables.training.trial import Job
 
 Kind = tuple[str, tuple[int, int], int]
 """Family, size and epochs: cells that share them share a job."""
+LOOK = 5.0
+"""Seconds after which the time left is reckoned anew where no cell has ended."""
 
 
 def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequence[Cell], total: int) -> None:
@@ -41,7 +45,7 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
         else:
             first[model] = cell
     with context.reporter.line(title, total, "models", at_once=context.concurrent) as line:
-        done = _Done(context, line, total - len(waiting), context.cross_fitted(prepared))
+        done = _Done(context, line, total - len(waiting), waiting, context.cross_fitted(prepared))
         train_cells(context, prepared, list(first.values()), done)
         known = Known(context, apart)
         spoiled = [cell for cell in later if not judge_again(context, prepared, cell, known.source(cell), done)]
@@ -49,18 +53,37 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
 
 
 class _Done:
-    """Writes each record as its cell ends, and shows how many there are."""
+    """Writes each record as its cell ends, and shows how many there are and how long the others take."""
 
-    def __init__(self, context: Context, line: Line, count: int, cross_fitted: int) -> None:
+    def __init__(self, context: Context, line: Line, count: int, waiting: Sequence[Cell], cross_fitted: int) -> None:
         self._context, self._line, self._count = context, line, count
         self._cross_fitted = cross_fitted
+        self._durations = Durations.of(read_records(context.folder.records))
+        self._open = Counter(cell.variant for cell in waiting)
         line.update(count)
 
-    def __call__(self, record: TrialRecord) -> None:
+    def __call__(self, record: TrialRecord, running: Sequence[tuple[str, float]] = ()) -> None:
+        """Write a record; `running`: the variants of the cells at work, with the seconds each has had."""
         keep_record(self._context.folder, record.model_copy(update={"cross_fitted": self._cross_fitted}))
         self._count += 1
-        self._line.update(self._count, record.variant)
+        self._durations.add(record)
+        self._open[record.variant] -= 1
+        left = self._left(running) or TimeLeft(0.0)
+        self._line.update(self._count, record.variant, seconds_left=left.seconds, at_least=left.at_least)
         self._context.mirror.copy()
+
+    def wait(self, running: Sequence[tuple[str, float]]) -> None:
+        """Show what is left while nothing ends."""
+        if (left := self._left(running)) is not None:
+            self._line.expect(left.seconds, left.at_least)
+
+    def _left(self, running: Sequence[tuple[str, float]]) -> TimeLeft | None:
+        waiting = self._open - Counter(variant for variant, _ in running)
+        return self._durations.left(
+            [(variant, True) for variant in waiting.elements()],
+            [((variant, True), seconds) for variant, seconds in running],
+            self._context.concurrent,
+        )
 
 
 class Known:
@@ -79,9 +102,7 @@ class Known:
         return next((self._cells[key, cell.seed] for key in keys if (key, cell.seed) in self._cells), None)
 
 
-def train_cells(
-    context: Context, prepared: Prepared, cells: Sequence[Cell], done: Callable[[TrialRecord], None]
-) -> None:
+def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], done: _Done) -> None:
     """Train and score cells, as many at a time as fit; what ends one ends no other."""
     folder, waiting = context.folder, list(cells)
     jobs: dict[Kind, Job] = {}
@@ -94,7 +115,11 @@ def train_cells(
                 jobs[kind] = job_of(context, prepared, *kind)
             job = jobs[kind]
             running[start_cell(context, prepared, cell, job)] = (cell, job, time.monotonic(), kernel_kills())
-        (ready, *_), _ = ray.wait(list(running), num_returns=1)
+        finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
+        if not finished:
+            done.wait(_at_work(running.values()))
+            continue
+        ready = finished[0]
         cell, job, started, kills = running.pop(ready)
         try:
             told = ray.get(ready)
@@ -110,10 +135,16 @@ def train_cells(
             ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
             gpus = context.experiment.resources.gpus
             record = failed_cell(cell, ended, time.monotonic() - started, gpus, origin(context, prepared))
-        done(record)
+        done(record, _at_work(running.values()))
         state = state_of(cell, job)
         if state is not None and record.status == "completed":
             state.remove()
+
+
+def _at_work(running: Iterable[tuple[Cell, Job, float, int]]) -> list[tuple[str, float]]:
+    """The variant of each running cell, and the seconds it has had."""
+    now = time.monotonic()
+    return [(cell.variant, now - started) for cell, _, started, _ in running]
 
 
 def judge_again(
@@ -121,7 +152,7 @@ def judge_again(
     prepared: Prepared,
     cell: Cell,
     source: TrialRecord | None,
-    done: Callable[[TrialRecord], None],
+    done: _Done,
 ) -> bool:
     """Judge a cell by the scores that another one's model gave; False where what that left is spoiled."""
     folder = context.folder

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from orchestrator.artifacts.places import where_they_lay
 from orchestrator.data.files.image_files import MOST_BITS
 from orchestrator.data.fill.render_tree import fill_with_line, skipped_lines
@@ -48,7 +50,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
         if len(stores) == 1:
             for line in skipped_lines(filled):
                 context.reporter.say(line)
-    split = make_split(next(iter(stores.values())), data.split, context.goal.normal)
+    first = next(iter(stores.values()))
+    split = make_split(first, data.split, context.goal.normal)
     if context.folder.split.exists() and Split.load(context.folder.split).fingerprint != split.fingerprint:
         raise InputError(
             f"The data in {data.path} are not those that {context.folder.root} was started with: files were added, "
@@ -57,6 +60,9 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     # Of masks too, which may vanish at one size and not at another.
     of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
     own = (*of_stores, *split.remarks)
+    if context.goal.normal is not None:
+        normals = int(np.sum(first.labels[split.validation] == first.classes.index(context.goal.normal)))
+        own += tuple(context.goal.few_normals(normals))
     split = replace(split, remarks=(*context.settled.of_data, *where_they_lay(context.folder, data.path), *own))
     split.save(context.folder.split)
     for remark in own:

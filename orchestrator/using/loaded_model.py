@@ -220,5 +220,5 @@ def _paths(given: Any) -> list[AnyPath]:
 
 
 def _unusable(path: AnyPath, error: Exception) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
     return InputError(f"{str(path)!r} can't be used: {reason}. Leave it out, or mend it.")

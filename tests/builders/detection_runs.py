@@ -118,13 +118,12 @@ class DetectionBuilder:
         reading = log.add(variant, seed, f"{variant}{seed}", PROVENANCE.finished)
         values: dict[str, Any] = {
             "reading": reading,
+            "config": {"latent": 16},
             "metrics": grade_detection(*judged, choice.value, *pixels),
             "per_kind": per_kind(*judged, self.kinds, choice.value, *pixels),
             "threshold": ThresholdChoice(strategy=choice.strategy, value=choice.value, folds=choice.folds),
         }
-        self.record(
-            variant, stage="evaluation", trial=1, seed=seed, split="test", config={"latent": 16}, **(values | more)
-        )
+        self.record(variant, stage="evaluation", trial=1, seed=seed, split="test", **(values | more))
 
     def gallery(
         self, variant: str, seed: int, size: tuple[int, int] = (40, 72), count: int = 4, grain: int = 4

@@ -19,11 +19,12 @@ class Progress:
     seconds: float
     """Since the step began, the start of its workers included."""
     rate: float
-    """Pictures a second since the first batch came back; before the second one, over all the time."""
+    """Pictures a second since the first batch came back; 0 before the second: all the time until the first holds the
+    start of the workers, too."""
 
     @property
     def seconds_left(self) -> float:
-        """At this rate; infinite while nothing is done."""
+        """At this rate; infinite while none is known."""
         return (self.total - self.done) / self.rate if self.rate else math.inf
 
 
@@ -46,7 +47,7 @@ class Step:
         self._failed += failed
         if self._first is None:
             self._first = (self._done, seconds)
-        counted, since = self._first if self._done > self._first[0] else (0, 0.0)
+        counted, since = self._first
         self._say(seconds, (self._done - counted) / max(seconds - since, 1e-9))
 
     def _say(self, seconds: float, rate: float) -> None:

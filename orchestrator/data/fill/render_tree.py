@@ -79,7 +79,7 @@ def render(
     try:
         height_width = None if size is None else sides(checked_size(size))
     except (TypeError, ValueError) as error:
-        raise InputError(f"{error}. Give N, (height, width), or None for full size.") from None
+        raise InputError(f"{str(error).rstrip('.')}. Give N, (height, width), or None for full size.") from None
     read_anew()
     reporter, folder = reporter or Reporter(), Path(out)
     mark = next((one for one in DECIMAL_MARKS if one == decimal), None)
@@ -148,7 +148,7 @@ def fill_with_line(
             start_engine=engine.start,
             on_progress=lambda progress: line.update(
                 progress.done,
-                f"{progress.rate:.0f} pictures/s" if progress.done < progress.total else "",
+                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
                 total=progress.total,
                 seconds_left=progress.seconds_left,
             ),

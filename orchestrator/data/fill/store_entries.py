@@ -10,6 +10,7 @@ from orchestrator.data.files.mask_reading import settled_states
 from orchestrator.data.files.mask_remarks import unclear_values
 from orchestrator.data.files.picture_facts import Facts
 from orchestrator.data.files.series import Reading
+from orchestrator.data.files.strict_reading import refuse, unread_cells
 from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
 from orchestrator.data.fill.worker_results import Drawn
@@ -20,9 +21,6 @@ from orchestrator.data.store.shards import Shape, Shard, ShardContents
 from orchestrator.data.store.store import Recipe
 from orchestrator.data.store.upkeep import known_shards
 from trainables.errors import InputError
-
-NAMED = 10
-"""How many bad files an error names."""
 
 
 class Filling:
@@ -229,19 +227,6 @@ def _refuse_unclear(contents: Mapping[str, Content], root: Path) -> None:
 
 def refuse_failures(index: Index, root: Path) -> None:
     """InputError that names the files without a picture, and those with cells that can't be read, if there are any."""
-    doubts = [
-        (path, f"{reading.unread} cells can't be read without doubt, such as {reading.example!r}")
-        for path, reading in index.readings_by_path().items()
-        if reading.unread
-    ]
-    bad = [*((row.path, row.reason) for row in index.failed), *doubts]
-    if not bad:
-        return
-    lines = [f"  {path!r}: {reason}" for path, reason in bad[:NAMED]]
-    if len(bad) > NAMED:
-        lines.append(f"  and {len(bad) - NAMED} more")
-    raise InputError(
-        f"{len(bad)} files in {str(root)!r} can't be used, and strict asks for none:\n"
-        + "\n".join(lines)
-        + "\nMend or remove them, or run without strict: files, or cells, that can't be read are then left out."
-    )
+    readings = index.readings_by_path().items()
+    doubts = [(path, unread_cells(reading.unread, reading.example)) for path, reading in readings if reading.unread]
+    refuse(root, [*((row.path, row.reason) for row in index.failed), *doubts])

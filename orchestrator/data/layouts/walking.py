@@ -13,6 +13,7 @@ from orchestrator.data.layouts.listing import HIDDEN, ListedFile, Skipped, Walk,
 from trainables.errors import InputError
 
 Row = TypeVar("Row", ListedFile, Skipped)
+ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 Identity = tuple[int, int] | str
 """Device and inode of a folder; its real path where the file system numbers none."""
 
@@ -39,9 +40,13 @@ def checked_root(root: Path, holds: str) -> Path:
     try:
         root.stat()
         if not root.is_dir():
-            raise InputError(f"The data path {str(root)!r} is a file. Give the folder that holds {holds}.")
+            archive = root.name.lower().endswith(ARCHIVES)
+            way = "an archive: unpack it, and give" if archive else "a file: give"
+            raise InputError(f"The data path {str(root)!r} is {way} the folder that holds {holds} (data.path).")
         with os.scandir(root):
             return root
+    except InputError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"The data folder {str(root)!r} does not exist. Check the path (data.path).") from None
     except (OSError, ValueError) as error:

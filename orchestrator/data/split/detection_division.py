@@ -14,6 +14,8 @@ from orchestrator.data.split.settings import SplitSettings
 from trainables.errors import InputError
 
 TRAIN, VALIDATION, TEST = range(len(PARTS))
+LEAST_NORMALS = 2
+"""In train and in validation each: one picture has no spread to learn, and one score places no threshold."""
 NORMALS_ONLY = (
     "Validation holds normal pictures only, so no detection metric can choose anything there: the configuration is "
     "fixed or chosen by validation loss, and the threshold is a percentile of normals; or move a share of the test "
@@ -44,6 +46,8 @@ class DetectionDivision:
         self.anomalous: NDArray[np.bool_] = kinds != list(classes).index(normal)
         self.numbers = np.array([PARTS.index(part or "train") for part in parts], dtype=np.int64)
         self.remarks: list[str] = []
+        self._cut: list[Part] = []
+        """The parts that take normal pictures from train, and train itself."""
 
     def divide(self) -> NDArray[np.int64]:
         """The part (its index in PARTS) of each picture. InputError where a part would lack what it needs."""
@@ -55,6 +59,7 @@ class DetectionDivision:
         if self._settings.anomalies_to_validation:
             self._move_anomalies()
         self._refuse_empty()
+        self._refuse_few()
         if not self._count(VALIDATION, True):
             self.remarks.append(NORMALS_ONLY)
         return self.numbers
@@ -88,6 +93,7 @@ class DetectionDivision:
         rows = np.flatnonzero(self.numbers == TRAIN)
         if not lacking or not len(rows):
             return
+        self._cut = ["train", *lacking]
         shares: dict[Part, float] = {part: getattr(self._settings, part) for part in PARTS if part in lacking}
         shares = {"train": self._settings.train, **shares}
         why = why_few(rows, rows, self._groups, self._settings.group is not None)
@@ -167,4 +173,20 @@ class DetectionDivision:
                     f"There is no {what} in {PARTS[number]}. Detection needs normal pictures in all three parts and "
                     f"anomalies in test. Add some to the folder {PARTS[number]}, or put all class folders side by side "
                     "to have the parts cut."
+                )
+
+    def _refuse_few(self) -> None:
+        for part, number in (("train", TRAIN), ("validation", VALIDATION)):
+            count = self._count(number, False)
+            if count < LEAST_NORMALS:
+                shares = f"data.split: train {self._settings.train:g}, validation {self._settings.validation:g}"
+                way = f"Add normal pictures to the folder {part}."
+                if part in self._cut:
+                    way = f"Add normal pictures to train, or cut it otherwise ({shares})."
+                elif not self._supplied:
+                    way = f"Add normal pictures, or divide them otherwise ({shares}, test {self._settings.test:g})."
+                raise InputError(
+                    f"There is {count} normal picture ({self._normal!r}) in {part}, and "
+                    f"at least {LEAST_NORMALS} are needed: in train to learn what normal is, in validation to place a "
+                    f"threshold. {way}"
                 )

@@ -93,7 +93,7 @@ class Split:
             changed = split.fingerprint != read["fingerprint"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
-                f"The split {str(path)!r} can't be read: {error}. Remove it to have it made anew."
+                f"The split {str(path)!r} can't be read: {str(error).rstrip('.')}. Remove it to have it made anew."
             ) from error
         if changed:
             raise InputError(

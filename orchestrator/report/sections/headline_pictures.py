@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from orchestrator.artifacts.galleries import CONFUSED, GAP, OVERLAY, PICTURE, shown_by_score
+from orchestrator.artifacts.galleries import CONFUSED, GAP, MAP, OVERLAY, PICTURE, shown_by_score
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.report.document.document import Tile
 from orchestrator.report.document.formatting import printable, shorten
@@ -39,8 +39,9 @@ def headline_tiles(data: RunData, record: TrialRecord) -> tuple[list[Tile], str]
         shown = _scored(data, record, folder, galleries)
         none = f"No heat maps to show: the evaluation of {name} left none of its test pictures."
         said = (
-            "Each test picture, and below it the anomaly map over it: the brighter, the stranger. A picture is called "
-            f"an anomaly where its score is above the threshold. {name}, seed {record.seed}."
+            "Each test picture, and below it the anomaly map over it: the brighter, the stranger. "
+            f"{_colours(galleries)}A picture is called an anomaly where its score is above the threshold. {name}, seed "
+            f"{record.seed}."
         )
     else:
         shown = _confused(folder, galleries)
@@ -52,6 +53,15 @@ def headline_tiles(data: RunData, record: TrialRecord) -> tuple[list[Tile], str]
         )
         said = f"The most confident mistakes of the most confused pairs of classes. {name}, seed {record.seed}."
     return [_tile(one) for one in shown[:MOST_TILES]], said if shown else none
+
+
+def _colours(galleries: dict[str, list[Any]]) -> str:
+    """The ends of the maps' colours, as their strip's label has them; empty, or a sentence with a space behind it."""
+    labels = [row.get("label") for rows in galleries.values() for row in rows if isinstance(row, dict)]
+    ends = next((one.removeprefix(MAP) for one in labels if isinstance(one, str) and one.startswith(MAP)), "")
+    return (
+        f"One scale for all: {printable(ends)} (of the map's own units, set by validation pictures). " if ends else ""
+    )
 
 
 def _tile(one: _Shown) -> Tile:

@@ -45,6 +45,7 @@ def line(data: RunData, ranked: Sequence[Standing], lineup: Lineup, counts: Plai
     said += [*missed(counts), *guessed(data, best, counts)]
     # Of another winner, the first sentence says so.
     said += unbeaten(data, ranked, lineup.baseline) if best.variant == lineup.baseline else []
+    said += unlearnt(ranked, lineup)
     return " ".join(said)
 
 
@@ -91,6 +92,25 @@ def guessed(data: RunData, best: Standing, counts: PlainCounts) -> list[str]:
                 "fewer."
             )
     return said
+
+
+def unlearnt(ranked: Sequence[Standing], lineup: Lineup) -> list[str]:
+    """Of variants that were to have pretrained weights where there are some (`weights: auto`), and had random ones."""
+    names = [
+        printable(row.variant)
+        for row in ranked
+        if any(
+            one.config.get("weights", "auto") == "auto" and one.facts.get("weights", "").startswith("random")
+            for one in lineup.cells[row.variant]
+        )
+    ]
+    if not names:
+        return []
+    whose = "its backbone has" if len(names) == 1 else "their backbones have"
+    return [
+        f"{words(names)}: {whose} random weights, as no pretrained ones were found; with those the figures would be "
+        "others."
+    ]
 
 
 def unbeaten(data: RunData, ranked: Sequence[Standing], baseline: str | None) -> list[str]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from orchestrator.artifacts.heat_maps import binary_mask, file_stem, heat_picture, overlay, write_heat_maps
+from orchestrator.artifacts.heat_maps import binary_mask, file_stem, heat_picture, overlay, scale_of, write_heat_maps
 
 RAMP = np.linspace(-1, 3, 40, dtype=np.float32).reshape(4, 10)
 
@@ -32,6 +32,21 @@ def test_a_scale_without_length_divides_nothing() -> None:
     flat = heat_picture(np.array([[1.0, 1.0, 2.0]], dtype=np.float32), (1.0, 1.0))
     assert (flat[0, 0] == flat[0, 1]).all()
     assert luminance(flat[0, 2]) > luminance(flat[0, 0])
+
+
+def test_a_few_stray_pixels_darken_no_other_and_normal_ones_stay_dark() -> None:
+    normal = np.random.default_rng(0).exponential(1.0, (8, 32, 32)).astype(np.float32)
+    low, line = float(np.median(normal)), float(np.percentile(normal, 99))
+    scale = scale_of(low, line)
+    defect = normal.copy()
+    defect[0, :4, :4] = 4 * line
+    defect[1, 0, 0] = 1e6
+    assert luminance(heat_picture(normal.reshape(-1, 32), scale)).mean() < 10
+    assert luminance(heat_picture(defect[0, :4, :4], scale)).min() > 90, "however high a stray pixel is"
+
+
+def test_a_line_at_the_dark_end_or_below_gives_no_scale_upside_down() -> None:
+    assert scale_of(1.0, 1.0) == scale_of(1.0, 0.5) == (1.0, 1.0)
 
 
 def test_the_mask_is_what_lies_above_the_threshold() -> None:

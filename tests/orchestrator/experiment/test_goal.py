@@ -122,3 +122,17 @@ def test_classification_is_as_it_was() -> None:
     assert (found.task, found.metric, found.mode, found.normal, found.strategies) == (
         "classification", "macro_f1", "max", None, (),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("strategies", "count", "least"),
+    [(["percentile(95)"], 19, 20), (["percentile(95)"], 20, 0), (["percentile(99)"], 20, 100), (["max_normal"], 2, 0)],
+)
+def test_a_percentile_of_few_normals_is_said_to_be_their_largest(strategies: list[str], count: int, least: int) -> None:
+    found = goal(NORMALS_ONLY, threshold={"strategies": strategies}).few_normals(count)
+    assert [f"of fewer than {least}" in line and f"of {count} normal" in line for line in found] == [True] * bool(least)
+
+
+def test_where_validation_chooses_the_strategy_no_percentile_decides() -> None:
+    assert goal(WITH_ANOMALIES).few_normals(2) == []
+    assert goal(WITH_ANOMALIES, threshold={"strategies": ["percentile(95)"]}).few_normals(2) != []

@@ -98,6 +98,20 @@ def test_the_time_that_a_stage_may_take_is_the_most_that_is_left(monkeypatch: py
     assert line.time_left == "left 20 s"
 
 
+def test_what_the_caller_knows_is_shown_and_seen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    line = Line("evaluate", 4, "models", None, None)
+    line.update(0)
+    clock.now += 10
+    line.update(2, seconds_left=600)
+    assert line.time_left == "left 10 min"
+    clock.now += 5
+    line.expect(900, at_least=True)
+    assert line.time_left == "left more than 15 min"
+    line.update(3, seconds_left=60)
+    assert line.time_left == "left 60 s"
+
+
 def test_no_more_is_done_than_there_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     Clock(monkeypatch)
     with Reporter().line("search", 2, "trials") as line:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import Experiment, InputError, RunFolder, evaluate
+from orchestrator import Experiment, InputError, RunFolder, evaluate, run
 from orchestrator.artifacts.places import places_before, where_they_lay
 from orchestrator.artifacts.records import read_records
 from orchestrator.experiment.of_a_run import experiment_of, known_prints, origin_of
@@ -187,3 +187,15 @@ def test_where_data_lie_is_no_part_of_what_an_experiment_is(old: Path) -> None:
     assert one.fingerprint == other.fingerprint
     assert one.placed_fingerprint != other.placed_fingerprint
     assert one.fingerprint != at(one, one.data.path, size=48).fingerprint
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_data_that_are_gone_from_where_the_run_had_them_name_the_way_on(old: Path, again: bool) -> None:
+    folder = RunFolder(old / "searched")
+    experiment = experiment_of(folder)
+    shutil.move(experiment.data.path, old / "elsewhere")
+    lost = experiment if again else at(experiment, old / "nowhere")
+    with pytest.raises(InputError, match=r"--set data\.path=WHERE_THEY_ARE --out \S+ --resume$") as caught:
+        run(lost, folder.root, resume=True)
+    assert str(experiment.data.path) in str(caught.value)
+    assert (str(old / "nowhere") in str(caught.value)) is not again

@@ -75,8 +75,8 @@ def test_while_it_works(folder: RunFolder) -> None:
     (error,) = found["errors"]
     assert (error["trial"], error["status"], error["reason"]) == (4, "failed", "ValueError: no")
     assert found["per_minute"] == pytest.approx(5, rel=0.2)
-    # Five trials more at one in 10 s and one model, at the pace of all: 11 s; the last record is 5 s old.
-    assert found["seconds_left"] == pytest.approx(5 * 10 + 11 - 5, abs=3)
+    # Five trials more and one model, as many as have ended in 56 s; the last record is 5 s old.
+    assert found["seconds_left"] == pytest.approx(56 - 5, abs=3)
     text = status_text(found)
     assert "running (search)" in text
     assert "ValueError: no" in text
@@ -191,13 +191,15 @@ def test_the_time_left_runs_down_and_ends_as_the_last_trial_goes_on(folder: RunF
     folder.records.unlink()
     for number in range(9):
         append_record(folder.records, record(number, 900 - 60 * number))
-    # The last of ten trials is seven minutes old, where each took one: nobody knows what is left.
+    # The last of ten trials is seven minutes old, where each took one: what is left for sure is the model after it.
     beat(folder, started=time.time() - 1000)
     changed = EXPERIMENT.model_copy(update={"seeds": (0,)})
-    assert status_of(folder, changed)["seconds_left"] is None
+    found = status_of(folder, changed)
+    assert found["at_least"]
+    assert found["seconds_left"] == pytest.approx(60, abs=10)
     folder.records.unlink()
     for number in range(9):
-        append_record(folder.records, record(number, 500 - 60 * number))
+        append_record(folder.records, record(number, 500 - 60 * number, seconds=60.0))
     assert status_of(folder, changed)["seconds_left"] == pytest.approx(60 + 60 - 20, abs=5)
 
 
@@ -216,3 +218,34 @@ def test_no_more_is_done_than_there_is(folder: RunFolder) -> None:
     (variant,) = status_of(folder, fewer)["variants"]
     assert variant["of"] == 5
     assert "trials 4 completed, 1 failed of 5" in status_text(status_of(folder, fewer))
+
+
+@pytest.mark.parametrize(("cells", "left"), [(0, 4 * 200 - 20), (1, 3 * 400)])
+def test_dear_models_are_not_reckoned_by_cheap_ones(tmp_path: Path, cells: int, left: float) -> None:
+    """Of two variants the cheap one is done: what is left is told by the dear one's trials, then by its cells."""
+    both = Experiment.from_mapping(
+        {"data": {"path": "x"}, "families": ["pca", "patch_knn"], "budget": {"trials": 1}, "seeds": [0, 1, 2, 3]}
+    )
+    run, since = RunFolder(tmp_path), 20 + 380 * cells
+    append_record(run.records, record(0, since + 280, variant="pca", seconds=20.0))
+    append_record(run.records, record(0, since + 80, variant="patch_knn", seconds=200.0))
+    of_test: dict[str, Any] = {"stage": "evaluation", "split": "test"}
+    for seed in range(4):
+        append_record(run.records, record(0, since + 60 - 20 * seed, variant="pca", seed=seed, seconds=20.0, **of_test))
+    for seed in range(cells):
+        append_record(run.records, record(0, 0, variant="patch_knn", seed=seed, seconds=400.0, **of_test))
+    beat(run, started=time.time() - since - 310, stage="evaluate")
+    found = status_of(run, both)
+    assert found["seconds_left"] == pytest.approx(left, rel=0.05)
+    assert not found["at_least"]
+
+
+def test_what_takes_longer_than_any_before_leaves_more_than(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    for number in range(8):
+        append_record(run.records, record(number, 900 - 60 * number, seconds=60.0))
+    beat(run, started=time.time() - 1000)
+    found = status_of(run, EXPERIMENT)  # the ninth of ten trials has had eight minutes, and two models come after it
+    assert found["at_least"]
+    assert found["seconds_left"] == pytest.approx(480 + 2 * 60, abs=10)
+    assert "left more than 10 min" in status_text(found)

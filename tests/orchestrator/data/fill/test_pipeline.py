@@ -70,7 +70,7 @@ def test_a_tree_is_filled_and_filled_again(tmp_path: Path) -> None:
     assert (again.rendered, again.reused) == (0, 7)
     assert again.store.fingerprint == first.store.fingerprint == open_store(folder).fingerprint
 
-    with pytest.raises(InputError, match=r"1 files .* strict asks for none:\n  'a/bad.csv': binary"):
+    with pytest.raises(InputError, match=r"1 file .* strict asks for none:\n  'a/bad.csv': binary"):
         fill_series(root, folder, strict=True)
 
     write_series(root / "b/1.csv", 99)

@@ -22,8 +22,8 @@ def test_rate_and_time_left_leave_the_start_out(monkeypatch: pytest.MonkeyPatch)
         ("render", 30, 100, 1),
     ]
     assert [one.seconds for one in told] == [0, 10, 12]
-    assert [one.rate for one in told] == [0, 1, 10]
-    assert [one.seconds_left for one in told] == [math.inf, 90, 7]
+    assert [one.rate for one in told] == [0, 0, 10]
+    assert [one.seconds_left for one in told] == [math.inf, math.inf, 7]
 
 
 def test_nobody_has_to_listen() -> None:

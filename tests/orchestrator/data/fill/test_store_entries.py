@@ -339,7 +339,7 @@ def test_strict_refuses_cells_that_can_not_be_read_but_no_gaps(tmp_path: Path, o
     fill(odd, tmp_path / "store")
     index = read_index(tmp_path / "store")
     assert index is not None
-    with pytest.raises(InputError, match=r"1 files .* strict") as refused:
+    with pytest.raises(InputError, match=r"1 file .* strict") as refused:
         refuse_failures(index, odd)
     assert "'a/cells.csv': 2 cells can't be read without doubt, such as 'ERR'" in str(refused.value)
     (odd / "a/cells.csv").unlink()

@@ -141,3 +141,21 @@ def test_folders_that_can_not_be_listed_are_named(tmp_path: Path) -> None:
             find_files(tmp_path / "a/closed", "series")
     finally:
         (tmp_path / "a/closed").chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("tiles.zip", "an archive: unpack it, and give the folder"),
+        ("TILES.TAR.GZ", "an archive"),
+        ("a.csv", "a file: give"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["series", "images", "mvtec"])
+def test_an_archive_is_to_be_unpacked_and_said_once(tmp_path: Path, name: str, words: str, layout: LayoutName) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK")
+    with pytest.raises(InputError, match=words) as caught:
+        find_files(path, layout)
+    assert "can't be read" not in str(caught.value)
+    assert ".." not in str(caught.value).replace(str(tmp_path), "")

@@ -281,3 +281,34 @@ def test_the_normal_class_must_be_one_and_moving_is_for_detection() -> None:
 def test_settings_are_checked_when_they_are_read(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SplitSettings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [("good", "train", stems(2)), ("good", "test", ["90"]), ("crack", "test", ["91"])],
+            r"There is 1 normal picture \('good'\) in train, and at least 2 are needed.*train 0\.7, validation 0\.15",
+        ),
+        (
+            [("good", "train", stems(4)), ("good", "test", ["90"]), ("crack", "test", ["91"])],
+            "There is 1 normal picture .* in validation",
+        ),
+        (
+            [("good", "train", stems(4)), ("good", "validation", ["90"]), ("good", "test", ["91"]), ("x", "test", "y")],
+            r"in validation.*Add normal pictures to the folder validation\.",
+        ),
+        ([("good", None, stems(5)), ("x", None, stems(2, 50))], "There is 1 normal picture .* in validation.*test"),
+    ],
+)
+def test_one_normal_picture_trains_nothing_and_judges_nothing(
+    rows: list[tuple[str, Part | None, Sequence[str]]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make(data(*rows))
+
+
+def test_two_normal_pictures_in_train_and_validation_are_enough() -> None:
+    given = data(("good", "train", stems(4)), ("good", "test", ["90"]), ("crack", "test", ["91"]))
+    split = make(given, train=0.5, validation=0.4, test=0.1)
+    assert counts(given, split) == {"train": {"good": 2}, "validation": {"good": 2}, "test": {"good": 1, "crack": 1}}

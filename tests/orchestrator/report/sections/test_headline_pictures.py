@@ -57,7 +57,7 @@ def test_each_picture_is_what_it_is_called(make_detection_run: MakeRun, line: fl
     run = seen_by_detector(make_detection_run, line)
     tiles, said = tiles_of(run)
     assert len(tiles) == 6
-    assert "the brighter, the stranger" in said
+    assert "the brighter, the stranger. One scale for all: black up to 0, pale yellow from 3 on" in said
     with np.load(run.predictions("pca", 0)) as kept:
         scores, labels, paths = kept["scores"], kept["labels"], [one.decode() for one in kept["paths"]]
     for tile in tiles:

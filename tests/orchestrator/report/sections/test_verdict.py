@@ -184,3 +184,15 @@ def test_names_of_any_kind_stay_text(make_run: MakeRun) -> None:
     assert "&lt;b&gt;pca&lt;/b&gt; &amp; _x_ has a mean macro F1" in page
     assert "<b>" not in page
     shutil.rmtree(run.root)
+
+
+@pytest.mark.parametrize(("weights", "said"), [("auto", True), ("none", False), (None, True)])
+def test_random_weights_that_nobody_asked_for_stand_in_the_verdict(
+    make_detection_run: MakeRun, weights: str | None, said: bool
+) -> None:
+    config = {} if weights is None else {"weights": weights}
+    found = with_lines(3.0, config=config, facts={"weights": "random initialisation"})
+    run = make_detection_run(variants={"pca": 1.5}, seeds=(0,), search=0, then=found)
+    told = "vae: its backbone has random weights, as no pretrained ones were found" in headline(run).verdict
+    assert told == said
+    assert "pca: its" not in headline(run).verdict
