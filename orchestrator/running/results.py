@@ -22,7 +22,7 @@ COLUMNS = {
     "half_width": "± (95 %)",
     "delta": "Δ to baseline", "p": "p (Holm)", "significant": "significantly",
 }  # fmt: skip
-"""Of the ablation's table, and what the terminal calls them; reports of before 0.2 have a half-width."""
+"""Of the ablation's table, and what the terminal calls them; reports that earlier versions wrote have a half-width."""
 
 
 def results(run_folder: str | Path) -> dict[str, Any]:

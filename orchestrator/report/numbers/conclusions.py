@@ -43,7 +43,7 @@ def remarks_of(rows: Sequence[Standing], metric: str) -> list[str]:
         if row.estimates[metric].remark:
             said.setdefault(row.estimates[metric].remark, []).append(printable(row.variant))
     whose = {one: "" if len(names) == len(known) else f"{words(names)}: " for one, names in said.items()}
-    return [sentence(f"{whose[one]}{printable(one)}.") for one in said]
+    return [f"{whose[one]}{one if whose[one] else sentence(one)}." for one in said]
 
 
 def power(found: Iterable[Comparison], pictures: int | None, sources: int | None = None) -> str:

@@ -1,6 +1,7 @@
 """The ranking of a run as a frame, as JSON and as text."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,7 +108,7 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
                 number(found.mean if found else None),
                 interval(found.low, found.high) if found else "",
                 number(comparison.difference.mean, signed=True) if comparison else "",
-                outcome(data, row).split(":")[0],
+                re.split("[:,]", outcome(data, row))[0],
                 duration(row.seconds),
             ]
         )

@@ -159,13 +159,22 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing],
         return None
     blocks: list[Block] = [*tables.leaderboard_tables(data, rows)]
     text = (
-        "The interval's half-width is √(a² + b²): a = t(.975, S − 1) · s / √S for training with another of S seeds, "
-        f"b = 1.96 · the bootstrap standard error ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for "
-        "testing on other pictures. Intervals are cut at the "
-        "metric's bounds. A difference counts as significant where both tests below show it and its interval leaves "
-        "out 0."
+        "The half-width of a difference's interval is √(t² a + u² (b − i)): a = s² / S for training with another of S "
+        f"seeds, b the bootstrap variance ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for testing "
+        "on other pictures, i what both hold, each seed's own answers on these pictures; t and u are Student's "
+        "quantiles, u with the degrees of freedom of the class that varies most. Whole source pictures are drawn, "
+        "within their class."
     )
-    made = [text, *(how_detection(data) if data.task == "detection" else ())]
+    near = (
+        "A metric between two bounds has its interval on the logit scale. It varies at least as twice as many "
+        "yes-or-no answers as there are pictures would, so that few errors are not taken for none; a share that is 0 "
+        "or 1 with every seed has the exact limit."
+    )
+    p = (
+        "p is the level at which the interval of a difference would just reach 0. Holm's correction runs over all "
+        "differences that this run ever tested on its test part, and a difference counts where p is then below .05."
+    )
+    made = [text, near, p, *(how_detection(data) if data.task == "detection" else ())]
     folds = [Fold("How the numbers are made", [Listing(made)]), *([Fold(TITLE, [tests])] if tests is not None else [])]
     return Section("leaderboard", "Leaderboard", blocks=[*blocks, *folds])
 

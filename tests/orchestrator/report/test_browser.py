@@ -240,7 +240,7 @@ def test_it_is_whole_without_its_script(browser: Any, whole_run: RunFolder) -> N
     assert found.page.locator("h2").count() > 8
     assert found.page.get_by_role("button").count() == 0
     found.page.locator("summary").first.click()
-    assert found.page.get_by_text("The interval's half-width is").is_visible()
+    assert found.page.get_by_text("The half-width of a difference").is_visible()
     found.page.close()
 
 
