@@ -44,12 +44,22 @@ class Durations:
         return any(name == variant for name, _ in self.ended)
 
     def expected(self, unit: Unit) -> float | None:
-        """The mean seconds of its like: a cell's of the variant's cells, else of its trials, else of all that ended; a
-        trial's likewise. None where nothing has ended."""
+        """The mean seconds of its like: a cell's of the variant's cells, else of its trials (longer by as much as other
+        variants' cells took longer than theirs), else of all that ended; a trial's likewise. None where nothing has
+        ended."""
         variant, cell = unit
-        own = self.ended.get(unit) or self.ended.get((variant, not cell))
-        every = own or [seconds for one in self.ended.values() for seconds in one]
+        own, others = self.ended.get(unit), self.ended.get((variant, not cell))
+        if not own and others and cell:
+            return fmean(others) * self._dearer
+        every = own or others or [seconds for one in self.ended.values() for seconds in one]
         return fmean(every) if every else None
+
+    @property
+    def _dearer(self) -> float:
+        """How many times as long as a trial a cell takes, which scores the test part too: by the variants with both."""
+        both = [variant for variant, cell in self.ended if cell and (variant, False) in self.ended]
+        ratios = [fmean(self.ended[one, True]) / max(fmean(self.ended[one, False]), 1e-9) for one in both]
+        return max(1.0, fmean(ratios)) if ratios else 1.0
 
     def left(self, waiting: Sequence[Unit], running: Sequence[tuple[Unit, float]], at_once: float) -> TimeLeft | None:
         """Until all is done, `at_once` beside each other; None where nothing has ended to tell it by.

@@ -144,6 +144,11 @@ def check_names(experiment: Experiment) -> tuple[Task, tuple[Metric, ...]]:
             if row.task != task:
                 raise InputError(f"objective.{key}: {name} is for {row.task}, and these families do {task}.")
         elif name is not None and name not in (*known, *more):
+            if (other := METRICS.get(name)) is not None:
+                raise InputError(
+                    f"objective.{key}: {name} is for {other.task}, and these families do {task}. Known metrics: "
+                    f"{', '.join([*known, *more])}."
+                )
             raise InputError(f"objective.{key}: {unknown_key(name, [*known, *more], noun=('metric', 'metrics'))}")
     if task == "classification" and (experiment.threshold.strategies or experiment.threshold.search):
         raise InputError("threshold is for detection, and these families classify. Leave the section out.")

@@ -10,6 +10,13 @@ from orchestrator.experiment.key_types import sections_at
 
 MOST_LINES = 20
 LONGEST_VALUE = 200
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "above"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "below"),
+}
+"""A bound that a number breaks: its name in what pydantic tells, and in words."""
 PLAIN = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -48,6 +55,10 @@ def explain(error: ValidationError, model: type[BaseModel], source: str) -> str:
 
 def said(fault: ErrorDetails) -> str:
     """What is wrong, without the key and the value."""
+    if fault["type"] in BOUNDS:
+        key, words = BOUNDS[fault["type"]]
+        bound = fault["ctx"][key]
+        return f"must be {words} {int(bound) if bound == int(bound) else bound}"
     plain = PLAIN.get(fault["type"])
     if plain and isinstance(fault["input"], str) and fault["type"] in ("int_type", "float_type"):
         return f"{plain}, and this is text"

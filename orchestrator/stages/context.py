@@ -19,6 +19,7 @@ from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.scoring.judge import Judge
+from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.rules import Rules, rules_of
 from trainables.interface import Samples
 
@@ -53,6 +54,11 @@ class Context:
     def own_code(self) -> tuple[str, ...]:
         """What of the code is the user's, as it was when the run began."""
         return self.experiment.own_code
+
+    @cached_property
+    def forecast(self) -> Forecast:
+        """How long a sweep takes, said once a run."""
+        return Forecast(self.experiment, read_records(self.folder.records), self.concurrent, self.reporter.say)
 
     @cached_property
     def judge(self) -> Judge:

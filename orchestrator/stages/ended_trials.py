@@ -9,18 +9,27 @@ from orchestrator.artifacts.validation_scores import append_scores
 from orchestrator.experiment.sections import Variant
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.forecast import Forecast
 
 
 class EndedTrials:
     """The trials of one search as they end."""
 
     def __init__(
-        self, context: Context, prepared: Prepared, variant: Variant, ended: list[TrialRecord], line: Line
+        self,
+        context: Context,
+        prepared: Prepared,
+        variant: Variant,
+        ended: list[TrialRecord],
+        line: Line,
+        forecast: Forecast | None = None,
     ) -> None:
+        """`forecast`: of the sweep that the search is part of."""
         self._context = context
         self._validation = prepared.samples(context.experiment.size_of(variant), prepared.split.validation)
         self._cross_fitted = context.judge.folds(self._validation)
         self._line = line
+        self._forecast = forecast
         self.statuses: list[Status] = [record.status for record in ended]
         self._best = self._best_of(ended)
         self._show()
@@ -41,6 +50,8 @@ class EndedTrials:
         self.statuses.append(record.status)
         self._best = self._best_of([record] if self._best is None else [self._best, record])
         self._show()
+        if self._forecast is not None:
+            self._forecast.add(record)
         return record
 
     @property

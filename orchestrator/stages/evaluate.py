@@ -21,4 +21,5 @@ def evaluate(context: Context, prepared: Prepared) -> None:
         cells += [cell_of(context, prepared, setting, variant=variant.name, seed=seed) for seed in experiment.seeds]
     here = {(variant, seed): key for (variant, seed), (key, _) in standing(experiment, records).items()}
     waiting = [cell for cell in cells if here.get((cell.variant, cell.seed)) != cell.key]
-    finish_cells(context, prepared, "evaluate", waiting, len(cells))
+    context.forecast.searched()
+    finish_cells(context, prepared, "evaluate", waiting, len(cells), context.forecast)

@@ -18,6 +18,7 @@ from orchestrator.evaluation.evaluate_cell import Grading, TestPart, failed_cell
 from orchestrator.evaluation.rejudging import Unusable, rejudge
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
 from trainables.errors import storage_error
 from trainables.training.trial import Job
@@ -28,9 +29,16 @@ LOOK = 5.0
 """Seconds after which the time left is reckoned anew where no cell has ended."""
 
 
-def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequence[Cell], total: int) -> None:
+def finish_cells(
+    context: Context,
+    prepared: Prepared,
+    title: str,
+    waiting: Sequence[Cell],
+    total: int,
+    forecast: Forecast | None = None,
+) -> None:
     """Give each waiting cell, of `total` ones, its record: train and score it, or judge again what the model of another
-    cell has scored."""
+    cell has scored. `forecast`: of the sweep that they are part of."""
     if not waiting:
         return
     # Where trials are judged at a threshold, each strategy chooses an epoch of its own.
@@ -45,7 +53,8 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
         else:
             first[model] = cell
     with context.reporter.line(title, total, "models", at_once=context.concurrent) as line:
-        done = _Done(context, line, total - len(waiting), waiting, context.cross_fitted(prepared))
+        cross_fitted = context.cross_fitted(prepared)
+        done = _Done(context, line, total - len(waiting), waiting, forecast, cross_fitted)
         train_cells(context, prepared, list(first.values()), done)
         known = Known(context, apart)
         spoiled = [cell for cell in later if not judge_again(context, prepared, cell, known.source(cell), done)]
@@ -55,8 +64,16 @@ def finish_cells(context: Context, prepared: Prepared, title: str, waiting: Sequ
 class _Done:
     """Writes each record as its cell ends, and shows how many there are and how long the others take."""
 
-    def __init__(self, context: Context, line: Line, count: int, waiting: Sequence[Cell], cross_fitted: int) -> None:
-        self._context, self._line, self._count = context, line, count
+    def __init__(
+        self,
+        context: Context,
+        line: Line,
+        count: int,
+        waiting: Sequence[Cell],
+        forecast: Forecast | None,
+        cross_fitted: int,
+    ) -> None:
+        self._context, self._line, self._count, self._forecast = context, line, count, forecast
         self._cross_fitted = cross_fitted
         self._durations = Durations.of(read_records(context.folder.records))
         self._open = Counter(cell.variant for cell in waiting)
@@ -70,6 +87,8 @@ class _Done:
         self._open[record.variant] -= 1
         left = self._left(running) or TimeLeft(0.0)
         self._line.update(self._count, record.variant, seconds_left=left.seconds, at_least=left.at_least)
+        if self._forecast is not None:
+            self._forecast.add(record)
         self._context.mirror.copy()
 
     def wait(self, running: Sequence[tuple[str, float]]) -> None:

@@ -41,6 +41,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
     Returns what to say of those that `budget.minutes` ended before any trial had a result; it was said aloud, too.
     """
     experiment, folder = context.experiment, context.folder
+    forecast = context.forecast if searches is None else None  # an ablation has other cells than a sweep
     if searches is None:
         searches = [Search(variant, experiment.budget.trials) for variant in experiment.families]
     if context.goal.thresholded and context.rules.cross_fitted and not context.cross_fitted(prepared):
@@ -60,7 +61,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         begun = time.monotonic()
         title = f"{one.stage} {one.title or variant.name}"
         with context.reporter.line(title, one.trials, "trials", at_once=context.concurrent, seconds=share) as line:
-            trials = EndedTrials(judging, prepared, variant, ended, line)
+            trials = EndedTrials(judging, prepared, variant, ended, line, forecast)
             first_epoch = run_study(
                 Study(
                     experiment=judging.experiment,

@@ -161,7 +161,8 @@ def fill_with_line(
 def skipped_lines(filled: Filled, most: int = 5) -> list[str]:
     """What was left out and why: the first few, and how many more."""
     skipped = filled.store.skipped
-    lines = [f"Skipped {len(skipped)} files:"] if skipped else []
+    drawn, s = len(filled.store.paths), "" if len(skipped) == 1 else "s"
+    lines = [f"Skipped {len(skipped)} file{s}, {drawn} of {drawn + len(skipped)} gave a picture:"] if skipped else []
     lines += [f"  - {one.path!r}: {one.reason}" for one in skipped[:most]]
     if len(skipped) > most:
         lines.append(f"  - and {len(skipped) - most} more; all stand in {filled.store.folder / 'index.json'}")

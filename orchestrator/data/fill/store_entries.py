@@ -15,6 +15,7 @@ from orchestrator.data.fill.draw_batch import Job
 from orchestrator.data.fill.drawing import first_picture
 from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import Listing
+from orchestrator.data.layouts.names import times
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FailedRow, Index, Row, Rows, fingerprint
 from orchestrator.data.store.shards import Shape, Shard, ShardContents
@@ -183,7 +184,7 @@ class Filling:
 
     def _too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> InputError:
         reasons = Counter(row.reason for row in failed).most_common(3)
-        why = "; ".join(f"{count} times: {reason}" for reason, count in reasons)
+        why = "; ".join(f"{times(count)}: {reason}" for reason, count in reasons)
         what = f"only class {classes[0]!r} has files that give pictures" if classes else "no file gives a picture"
         return InputError(
             f"Of the {pictures + len(failed)} files in {str(self._listing.root)!r} {len(failed)} can't be used, and "

@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.data.inspect.inspection import Inspection
 from orchestrator.data.layouts.listing import PARTS
-from orchestrator.data.layouts.names import visible
+from orchestrator.data.layouts.names import times, visible
 from orchestrator.data.split.split import Split
 from trainables.files import as_utf8
 
@@ -43,7 +43,7 @@ def inspection_text(seen: Inspection) -> str:
     lines.append(f"Left out:    {left_out or 'nothing'}")
     for reason, count in reasons.most_common():
         example = next(one.path for one in seen.skipped if one.reason == reason)
-        lines.append(f"  - {count} times: {reason}, such as '{visible(example)}'")
+        lines.append(f"  - {times(count)}: {reason}, such as '{visible(example)}'")
     lines += [f"  - {remark}" for remark in seen.remarks]
     lines.append("")
     if seen.split is None:

@@ -34,9 +34,9 @@ def remarks_on(tree: Walk, layout: Layout) -> list[str]:
             f"{plural(apart.total() + hidden, 'file')} left alone, since hidden or in a system's folder: "
             f"{', '.join(parts)}{more}."
         )
-    if tree.empty:
-        verb = "holds" if len(tree.empty) == 1 else "hold"
-        remarks.append(f"{plural(len(tree.empty), 'folder')} {verb} nothing: {quoted(tree.empty)}.")
+    if empty := [folder for folder in tree.empty if folder]:  # of the root itself other sentences say it
+        verb = "holds" if len(empty) == 1 else "hold"
+        remarks.append(f"{plural(len(empty), 'folder')} {verb} nothing: {quoted(empty)}.")
     return remarks
 
 

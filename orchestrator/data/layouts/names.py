@@ -108,3 +108,8 @@ def _capitals(classes: set[str]) -> list[str]:
         for names in alike.values()
         if len(names) > 1
     ]
+
+
+def times(count: int) -> str:
+    """How often: once, 3 times."""
+    return "once" if count == 1 else f"{count} times"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.data.layouts.listing import Skipped
-from orchestrator.data.layouts.names import folded, paired
+from orchestrator.data.layouts.names import folded, paired, times
 from trainables.errors import InputError
 from trainables.files import read_regular
 
@@ -63,7 +63,9 @@ def read_annotation(root: Path, annotation: str, pictures: Sequence[str]) -> Ann
             classes[path_of[name]] = said[0][1]
     skipped += [(path, "a picture without a line in the annotation") for path in pictures if path not in known]
     if not classes:
-        reasons = "; ".join(f"{count} times: {why}" for why, count in Counter(why for _, why in skipped).most_common(3))
+        reasons = "; ".join(
+            f"{times(count)}: {why}" for why, count in Counter(why for _, why in skipped).most_common(3)
+        )
         raise InputError(
             f"No line of the annotation {str(root / annotation)!r} can be used"
             + (f" ({reasons})" if reasons else ": it is empty")

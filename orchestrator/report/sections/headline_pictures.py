@@ -60,7 +60,9 @@ def _colours(galleries: dict[str, list[Any]]) -> str:
     labels = [row.get("label") for rows in galleries.values() for row in rows if isinstance(row, dict)]
     ends = next((one.removeprefix(MAP) for one in labels if isinstance(one, str) and one.startswith(MAP)), "")
     return (
-        f"One scale for all: {printable(ends)} (of the map's own units, set by validation pictures). " if ends else ""
+        f"One scale for all: {printable(ends)}, set by validation pictures (in the overlay black is clear). "
+        if ends
+        else ""
     )
 
 

@@ -8,7 +8,7 @@ CHEAP, DEAR = ("pca", True), ("patch_knn", True)
 
 
 def known(**changes: list[float]) -> Durations:
-    ended = {("pca", False): [8.0], CHEAP: [10.0, 12.0], ("patch_knn", False): [100.0], **changes}
+    ended = {("pca", False): [11.0], CHEAP: [10.0, 12.0], ("patch_knn", False): [100.0], **changes}
     return Durations(ended)
 
 
@@ -16,8 +16,16 @@ def test_each_variant_by_its_own_cells_else_by_its_trials_else_by_all() -> None:
     durations = known()
     assert durations.expected(CHEAP) == 11
     assert durations.expected(DEAR) == 100
-    assert durations.expected(("new", True)) == pytest.approx((8 + 10 + 12 + 100) / 4)
+    assert durations.expected(("new", True)) == pytest.approx((11 + 10 + 12 + 100) / 4)
     assert Durations().expected(CHEAP) is None
+
+
+def test_cells_take_longer_than_trials_by_as_much_as_those_of_others() -> None:
+    slow = known()
+    slow.ended["pca", False] = [5.5]
+    assert slow.expected(DEAR) == pytest.approx(200)
+    slow.ended["pca", False] = [22.0]
+    assert slow.expected(DEAR) == 100, "scoring is never for nothing"
 
 
 @pytest.mark.parametrize(("at_once", "seconds"), [(1, 100 + 100 + 70), (2, 135), (8, 100)])

@@ -49,7 +49,7 @@ def named(family: str | None = None, **keys: Any) -> dict[str, Any]:
             ["Unknown key 'component' in ablation.factors", "'components'", "threshold"],
         ),
         ({"factors": {"components": [2, "many"]}}, ["ablation.factors.components", "'many'"]),
-        ({"factors": {"components": [2, 0]}}, ["ablation.factors.components", "greater than or equal to 1", "got 0"]),
+        ({"factors": {"components": [2, 0]}}, ["ablation.factors.components", "must be at least 1", "got 0"]),
         ({"factors": {"crop": [1, 1.0]}}, ["ablation.factors.crop", "mean the same"]),
         ({"factors": {"size": [32, 4]}}, ["ablation.factors.size", "4", "8 to 2048"]),
         ({"factors": {"size": [32, "big"]}}, ["ablation.factors.size", "'big'"]),

@@ -160,7 +160,7 @@ def test_of_a_given_baseline_what_no_search_varies_stays_as_given() -> None:
         ({"config": {"input": "rgb"}, "factors": FACTORS}, ["input stands in both `config` and `factors`", "`fixed`"]),
         ({"baseline": "fulll", "factors": FACTORS}, ["ablation.baseline is 'fulll'", "full"]),
         ({"factor": FACTORS}, ["Unknown key 'factor' in ablation", "Did you mean 'factors'?"]),
-        ({"factors": FACTORS, "tune": 0}, ["ablation.tune", "greater than or equal to 1"]),
+        ({"factors": FACTORS, "tune": 0}, ["ablation.tune", "must be at least 1"]),
         (
             {"design": "named", "variants": [{"name": "full", "set": {"grid": 8}}]},
             ["'full' is the name of two rows"],

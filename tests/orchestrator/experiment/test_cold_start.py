@@ -23,7 +23,7 @@ print(json.dumps([found, sorted({"torch", "torchvision", "ray", "sklearn", "matp
 """
 CASES = [
     ("sweep", "families.0.fixed.backbone=resnet19", "Unknown backbone 'resnet19'. The nearest: resnet"),
-    ("sweep", "families.0.fixed.dropout=2", "families.plot_classifier.fixed.dropout: Input should be less than 1"),
+    ("sweep", "families.0.fixed.dropout=2", "families.plot_classifier.fixed.dropout: must be below 1"),
     ("sweep", "families.0.fixed.dropout=true", "dropout: must be a number (got True)"),
     ("sweep", "families.0.fixed.batch_size='32'", "batch_size: must be a whole number, and this is text"),
     ("sweep", "families.0.fixed.flip_left_right=yes", "flip_left_right: must be true or false (got 'yes')"),

@@ -95,7 +95,7 @@ def test_a_layout_s_own_normal_class_is_not_overruled() -> None:
     [
         ({"families": ["pca", "pca_logistic"]}, "Make two experiments"),
         ({"objective": {"metric": "roc_auk"}}, "Did you mean 'roc_auc'"),
-        ({"objective": {"metric": "macro_f1"}}, "Unknown metric 'macro_f1'"),
+        ({"objective": {"metric": "macro_f1"}}, "macro_f1 is for classification, and these families do detection"),
         ({"objective": {"test_metric": "validation_loss"}}, "Unknown metric 'validation_loss'"),
         ({"threshold": {"search": True}, "objective": {"metric": "roc_auc"}}, "does not depend on it"),
         ({"families": ["pca_logistic"], "threshold": {"search": True}}, "these families classify"),

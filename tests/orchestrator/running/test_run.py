@@ -275,7 +275,7 @@ def test_same_seed_same_run(series_tree: Path, tmp_path: Path) -> None:
         ({"resources": {"cpus": 4096}}, ["resources.cpus is 4096"]),
         (
             {"families": [{"family": "plot_classifier", "fixed": {"learning_rate": -1}}]},
-            ["families.plot_classifier.fixed.learning_rate", "greater than 0", "-1"],
+            ["families.plot_classifier.fixed.learning_rate", "must be above 0", "-1"],
         ),
         (
             {"families": [{"family": "plot_classifier", "space": {"learning_rate": {"low": -1, "high": 1}}}]},

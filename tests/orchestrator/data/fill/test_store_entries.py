@@ -212,7 +212,7 @@ def test_where_no_file_can_be_used_the_common_reasons_are_named(tmp_path: Path) 
         path = tmp_path / f"tree/{'ab'[number % 2]}/{number}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"" if number else b"value\n1\n")
-    with pytest.raises(InputError, match=r"no file gives a picture.*3 times: empty; 1 times: only one number"):
+    with pytest.raises(InputError, match=r"no file gives a picture.*3 times: empty; once: only one number"):
         fill(tmp_path / "tree", tmp_path / "store")
 
 

@@ -66,7 +66,7 @@ def test_all_that_is_wrong_is_counted(mvtec_tree: Path) -> None:
         "layout mvtec (train holds one folder, good). The normal class is 'good'.",
         "12x16 (20), 20x30 (1)",
         "2 of 5 anomalies have one that can be used",
-        "1 times: no picture of a known format, such as 'test/hole/000.png'",
+        "once: no picture of a known format, such as 'test/hole/000.png'",
         "Of 5 anomalies, 1 with a mask of another size than the picture",
         "2 files repeat another one's bytes; 2 have a copy in another part, 2 stand both as normal and as an anomaly",
     ):
