@@ -162,8 +162,8 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing],
         "The half-width of a difference's interval is √(t² a + u² (b − i)): a = s² / S for training with another of S "
         f"seeds, b the bootstrap variance ({count(DRAWS)} draws; {count(PIXEL_DRAWS)} for pixel metrics) for testing "
         "on other pictures, i what both hold, each seed's own answers on these pictures; t and u are Student's "
-        "quantiles, u with the degrees of freedom of the class that varies most. Whole source pictures are drawn, "
-        "within their class."
+        "quantiles, u with the degrees of freedom of the class that varies most. Each draw holds as many of each class "
+        "as the test part."
     )
     near = (
         "A metric between two bounds has its interval on the logit scale. It varies at least as twice as many "

@@ -128,7 +128,7 @@ def test_weights_that_are_not_there(file: Path) -> None:
     config = PlotClassifierConfig(backbone=f"{file}:build", weights=f"{file}:weights")
     with pytest.raises(InputError, match=r"gave .*small\.pt.*, which is no file"):
         check(config, problem())
-    with pytest.raises(InputError, match=r"Unknown weights 'DEFAULT' for .*Allowed: auto, none, or a path"):
+    with pytest.raises(InputError, match=r"Unknown weights 'DEFAULT' for .*Allowed: auto, none, or the path of a file"):
         check(PlotClassifierConfig(backbone=f"{file}:build", weights="DEFAULT"), problem())
     with pytest.raises(ValidationError, match=r"no file .*none\.py"):
         PlotClassifierConfig(backbone=f"{file.parent}/none.py:build")
