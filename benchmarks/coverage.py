@@ -1,8 +1,8 @@
 """How often 95 % intervals hold the truth, how often equal models are called different, and what is found.
 
 Pictures, seeds and models are made up, so that the truth is known; everything after the scores is what reports call:
-`resample_metrics` or `resample_detection`, `estimate`, `paired`, `corrected`. Run it whole for the table of the README
-(an hour), or `--quick` for its edges.
+`resample_metrics` or `resample_detection`, `estimate`, `paired`, `corrected`. Whole, it takes hours; `--quick` tries
+the hardest designs.
 
 A classifier answers rightly where a margin is above 0: its skill, how hard the picture is (0.7 of this is common to all
 models), what its seed adds to all pictures, and what it adds to this one. A detector's score is drawn alike, with the
@@ -37,7 +37,7 @@ OWN = {"stable": 0.01, "net": 0.15, "fixed": 0.0}
 BETWEEN = {"stable": 0.004, "net": 0.02, "fixed": 0.0}
 """The standard deviation over seeds of the figure on all pictures that there could be."""
 DRAWS = 400
-"""Enough for a variance: 10,000 draws give the same coverage to within 0.5 points."""
+"""A report takes 10,000; a variance is known to 7 % from these, too."""
 
 
 @dataclass(frozen=True)

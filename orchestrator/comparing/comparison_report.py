@@ -175,7 +175,7 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
         if any(_seeds_differ(move) for move in one.moves):
             caption += " Means are over all seeds of a run and differences over those in common: they need not agree."
         if any(difference.seeds and not difference.with_pictures for difference in paired):
-            caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone "
+            caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone"
             caption += " and no test is made."
     else:
         caption += " Other split: not comparable. No difference is formed and no test is made."

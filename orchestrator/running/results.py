@@ -12,7 +12,7 @@ from orchestrator.report.document.formatting import label, labelled, printable, 
 from orchestrator.report.document.spreadsheet import as_named
 from orchestrator.report.numbers.leaderboard import leaderboard_json, leaderboard_text
 from orchestrator.report.numbers.measured import standings
-from orchestrator.report.numbers.run_data import read_run
+from orchestrator.report.numbers.run_data import RunData, read_run
 from orchestrator.report.sections.verdict import verdict_of_run
 from orchestrator.running.claim import open_run
 from orchestrator.scoring.own_metrics import read_own
@@ -37,6 +37,11 @@ def results(run_folder: str | Path) -> dict[str, Any]:
 
 def result_json(folder: RunFolder) -> dict[str, Any]:
     """The run's folder, its report if there is one, how its trials ended, and the leaderboard's rows."""
+    return _read(folder)[0]
+
+
+def _read(folder: RunFolder) -> tuple[dict[str, Any], RunData | None]:
+    """The same, and what the run's files tell; None where there is no record."""
     page = folder.report / "index.html"
     counts: dict[str, dict[str, int]] = {}
     for record in read_records(folder.records):
@@ -44,7 +49,7 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
         stage[record.status] = stage.get(record.status, 0) + 1
     data = read_run(folder) if counts else None
     rows = leaderboard_json(data, standings(data))["rows"] if data is not None and "evaluation" in counts else []
-    return {
+    values = {
         "run": str(folder.root),
         "report": str(page) if page.exists() else None,
         "records": counts,
@@ -52,6 +57,7 @@ def result_json(folder: RunFolder) -> dict[str, Any]:
         "leaderboard": rows,
         "ablation": _ablation(folder).to_dict(orient="records"),
     }
+    return values, data
 
 
 def result_text(folder: RunFolder) -> str:
@@ -61,10 +67,9 @@ def result_text(folder: RunFolder) -> str:
 
 
 def _text(folder: RunFolder) -> str:
-    result = result_json(folder)
+    result, data = _read(folder)
     parts = [f"Beware: {mark}" for mark in result["marks"]]
-    if result["records"] and (result["leaderboard"] or result["ablation"]):
-        data = read_run(folder)
+    if data is not None and (result["leaderboard"] or result["ablation"]):
         said, standing = verdict_of_run(data)
         parts += [said] if said else []
     if result["ablation"]:
@@ -75,7 +80,7 @@ def _text(folder: RunFolder) -> str:
         rows["variant"] = [shorten(printable(name), 40) for name in rows["variant"]]
         baseline = rows["variant"].iloc[0]
         parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
-    if result["leaderboard"]:
+    if data is not None and result["leaderboard"]:
         parts.append(leaderboard_text(data, standing))
         parts += _not_evaluated(folder, result["leaderboard"])
     elif not result["ablation"]:

@@ -9,7 +9,7 @@ from orchestrator.report.numbers.measured import Standing
 from orchestrator.scoring.comparisons import POWER, Comparison, detectable
 
 
-def what_was_tested(rows: Sequence[Standing], metrics: Sequence[str], removed: int = 0) -> str:
+def what_was_tested(rows: Sequence[Standing], metrics: Sequence[str], removed: int) -> str:
     """What p asks, the correction, and over how many comparisons it ran; empty where nothing was tested.
 
     `removed`: how many of these are of variants that the run's ablation no longer has.
@@ -30,9 +30,8 @@ WHAT_P_ASKS = (
 )
 
 
-def one_split(repeated: bool = False) -> str:
-    """What no interval of one split covers."""
-    return "" if repeated else "One training set, one search: intervals and p leave out what others would give."
+ONE_SPLIT = "One training set, one search: intervals and p leave out what others would give."
+"""What no interval of one split covers."""
 
 
 def remarks_of(rows: Sequence[Standing], metric: str) -> list[str]:
@@ -59,7 +58,7 @@ def power(found: Iterable[Comparison], pictures: int | None, sources: int | None
     median = " (the median of them)" if len(sizes) > 1 else ""
     first = f" as the first to count of {tested[0].comparisons}" if tested[0].comparisons > 1 else ""
     return (
-        f"{plural(seeds, 'seed')}{part} show{'s' if seeds == 1 else ''} a difference of {number(np.median(sizes))} or "
+        f"{plural(seeds, 'seed')}{part} show a difference of {number(np.median(sizes))} or "
         f"more{median} in {POWER:.0%} of such comparisons{first}."
     ).replace("%", " %")
 

@@ -19,7 +19,7 @@ from orchestrator.report.document.formatting import (
     setting,
     words,
 )
-from orchestrator.report.numbers.conclusions import conclusion, one_split, remarks_of, what_was_tested
+from orchestrator.report.numbers.conclusions import ONE_SPLIT, conclusion, remarks_of, what_was_tested
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.metric_table import metrics_of
@@ -183,7 +183,7 @@ def _caption(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metric
         _budget(data, plan),
         _missing(data, plan, rows),
         *remarks_of(rows, data.metric),
-        one_split(),
+        ONE_SPLIT,
         conclusion(rows, base, data.metric, metrics),
     ]
     return " ".join(part for part in text if part) + data.caveat

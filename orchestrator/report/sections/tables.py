@@ -21,7 +21,7 @@ from orchestrator.report.document.formatting import (
     share,
     watt_hours,
 )
-from orchestrator.report.numbers.conclusions import conclusion, one_split, remarks_of, what_was_tested
+from orchestrator.report.numbers.conclusions import ONE_SPLIT, conclusion, remarks_of, what_was_tested
 from orchestrator.report.numbers.leaderboard import outcome
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.readings import read_often
@@ -107,7 +107,7 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
             "The verdict is p below .05, and nothing else.",
         ]
     said += remarks_of([row for row in rows if row.estimates], data.metric)
-    said += [read_often(data), one_split(), conclusion(rows, data.baseline, data.metric, [data.metric])]
+    said += [read_often(data), ONE_SPLIT, conclusion(rows, data.baseline, data.metric, [data.metric])]
     return " ".join(one for one in said if one) + data.caveat
 
 

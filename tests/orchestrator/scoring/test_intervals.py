@@ -11,7 +11,7 @@ from scipy import special, stats
 from orchestrator.scoring.bootstrap import resample_detection, resample_metrics
 from orchestrator.scoring.draws import Sources
 from orchestrator.scoring.evidence import Evidence, Scale, worth_of
-from orchestrator.scoring.intervals import Estimate, estimate
+from orchestrator.scoring.intervals import estimate
 from orchestrator.scoring.metric_table import METRICS
 from orchestrator.scoring.resampled import Resampled
 from orchestrator.scoring.spread import Spread
@@ -192,7 +192,3 @@ def test_the_interval_grows_as_alpha_falls() -> None:
     assert widths[0] == 0
     assert all(before < after for before, after in itertools.pairwise(widths))
     assert np.isfinite(widths).all()
-
-
-def test_an_estimate_needs_nothing_else() -> None:
-    assert Estimate(0.5, 0.4, 0.6, 3, True).remark == ""
