@@ -44,7 +44,13 @@ FREE_KEYS = (
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
 PLACE_KEYS = ("data.path", "data.store")
 """Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
-LATER_KEYS: dict[str, str | None] = {"sampler": "tpe", "data.gaps": "drop", "data.decimal": "auto", "data.bits": None}
+LATER_KEYS: dict[str, str | None] = {
+    "sampler": "tpe",
+    "data.gaps": "drop",
+    "data.decimal": "auto",
+    "data.bits": None,
+    "data.split.near_duplicates": "count",
+}
 """Keys that came after runs were begun without them, and the value that means what these did."""
 
 
