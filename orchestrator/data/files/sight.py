@@ -4,8 +4,7 @@ Views are what near-duplicates are found by (`orchestrator.data.split.near_dupli
 32 x 32, of a series its values at 128 points; each as it lies and moved by one pixel or one value.
 """
 
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,6 @@ DIGITS = 9
 """Significant digits by which numbers are told apart."""
 LARGEST = 8 * SIDE
 """Pictures with a side of twice this or more are averaged in whole blocks first, which costs a fraction."""
-LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
-"""ITU-R BT.601."""
 
 
 class Sight(NamedTuple):
@@ -84,28 +81,32 @@ def _picture_views(picture: Image.Image) -> NDArray[np.uint8]:
     So a copy that was moved by one pixel has among its views the very pixels that this one has unmoved.
     """
     blocks = max(1, min(picture.width, picture.height) // LARGEST)
-    moved = 1 / blocks
+    grey = picture.convert("L")
     if blocks > 1:
-        picture = picture.reduce(blocks)
-    grey = np.asarray(picture).astype(np.float32) @ LUMA
-    down, across = (_windows(length, moved) for length in grey.shape)
-    views = (down @ grey @ across.T).reshape(len(MOVES), SIDE, len(MOVES), SIDE).transpose(0, 2, 1, 3)
-    packed: NDArray[np.uint8] = np.rint(views).astype(np.uint8).ravel()
+        grey = grey.reduce(blocks)
+    down = _averages(np.asarray(grey), 1 / blocks)
+    views = _averages(down.T, 1 / blocks).reshape(len(MOVES), SIDE, len(MOVES), SIDE)
+    packed: NDArray[np.uint8] = np.rint(views.transpose(2, 0, 3, 1)).astype(np.uint8).ravel()
     return packed
 
 
-@lru_cache(maxsize=256)
-def _windows(length: int, moved: float) -> NDArray[np.float32]:
-    """(MOVES * SIDE, length): the share that each pixel of a side has in each average, for each move."""
-    margin = moved if length >= 4 * moved else 0.0
-    edges = np.linspace(margin, length - margin, SIDE + 1)
-    pixels = np.arange(length)
-    windows = []
+def _averages(values: NDArray[Any], moved: float) -> NDArray[np.float32]:
+    """(n, m) -> (moves * SIDE, m): the means of SIDE equal stretches of the first side without its ends, for each move.
+
+    By sums, as products of matrices start threads that wait for one another where many processes work.
+    """
+    count = len(values)
+    margin = moved if count >= 4 * moved else 0.0
+    sums = np.zeros((count + 1, values.shape[1]), dtype=np.float32)
+    np.cumsum(values, axis=0, dtype=np.float32, out=sums[1:])
+    means = []
     for move in MOVES:
-        at = edges + move * margin
-        low, high = (np.clip(side[:, None] - pixels, 0, 1) for side in (at[:-1], at[1:]))
-        windows.append((high - low) / (high - low).sum(axis=1, keepdims=True))
-    return np.concatenate(windows).astype(np.float32)
+        edges = np.linspace(margin, count - margin, SIDE + 1) + move * margin
+        below = np.minimum(edges.astype(np.int64), count - 1)
+        share = (edges - below).astype(np.float32)[:, None]
+        at_edges = sums[below] * (1 - share) + sums[below + 1] * share
+        means.append(np.diff(at_edges, axis=0) * np.float32(SIDE / (count - 2 * margin)))
+    return np.concatenate(means)
 
 
 def _series_views(values: NDArray[np.float64]) -> NDArray[np.uint8]:

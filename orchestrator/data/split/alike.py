@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS
-from orchestrator.data.split.near_duplicates import MOST_ERROR, Packed, partners_elsewhere
+from orchestrator.data.split.near_duplicates import Packed, partners_elsewhere
 
 SHOWN = 6
 """Pairs that are kept to be shown."""
@@ -99,4 +99,4 @@ def group_remarks(
 def error_text(error: float, pictures: bool) -> str:
     """What is left between a pair, in words."""
     unit = "grey levels" if pictures else "standard deviations"
-    return f"{error:.2g} {unit} RMS apart (at most {MOST_ERROR[pictures]:g} in near-duplicates)"
+    return f"{error:.2g} {unit} RMS apart"

@@ -36,6 +36,11 @@ def content_numbers(content: Sequence[str], sights: Sequence[str] = ()) -> NDArr
     return numbers
 
 
+def stem_of(path: str) -> str:
+    """A file's name without its last suffix."""
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
 def group_pictures(paths: Sequence[str], contents: NDArray[np.int64], expression: str | None) -> Groups:
     """Pictures of one source picture, or of one of the `contents` (N,), in one group.
 
@@ -46,7 +51,7 @@ def group_pictures(paths: Sequence[str], contents: NDArray[np.int64], expression
         alone = np.unique(contents, return_inverse=True)[1].astype(np.int64)
         return Groups(alone, _named(alone, paths), 0)
     pattern = re.compile(expression)
-    matches = [pattern.search(path.rpartition("/")[2].rpartition(".")[0]) for path in paths]
+    matches = [pattern.search(stem_of(path)) for path in paths]
     unmatched = sum(match is None or match[1] is None for match in matches)
     if unmatched == len(paths):
         raise InputError(

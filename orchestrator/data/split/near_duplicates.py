@@ -15,11 +15,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.fft import dct
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from orchestrator.data.files.sight import PICTURE_BYTES, lengths_and_scales, moves_of, views_at
+from orchestrator.data.files.sight import PICTURE_BYTES, POINTS, SIDE, lengths_and_scales, moves_of, views_at
 
 MOST_ERROR = {True: 3.0, False: 0.03}
 """RMS, of pictures (True) in grey levels, of series in standard deviations."""
@@ -28,9 +28,13 @@ OF_CONTRAST = {True: 0.16, False: 0.0}
 PEAK = 16 / 3
 """How much larger than this RMS the error may be anywhere."""
 GAIN = 0.1
-BLOCK, CHUNK, SAMPLE, COMPONENTS = 256, 1024, 4096, 64
+BLOCK, LOOK, CHUNK = 256, 2**15, 1024
+"""Pictures whose distances to all others are known at once, pairs that are looked at in the projection, and in full."""
+FREQUENCIES = 8
 
 Rows = NDArray[np.int64]
+Open = Callable[[Rows, Rows], NDArray[np.bool_]]
+Take = Callable[[Rows, Rows, NDArray[np.float64]], None]
 
 
 class Packed(Protocol):
@@ -108,13 +112,14 @@ class _Projected(NamedTuple):
     allowed: NDArray[np.float64]
     """(n,): the RMS that may be left."""
     scales: NDArray[np.float64]
+    dimensions: int
+    """D, of the views."""
 
     @classmethod
     def of(cls, views: Packed, rows: Rows) -> "_Projected":
         length = views[rows[:1]].shape[1]
         moves, pictures = moves_of(length), length == PICTURE_BYTES
-        sample = views[rows[np.unique(np.linspace(0, len(rows) - 1, SAMPLE).astype(np.int64))]]
-        basis = _basis(views_at(sample, np.full(len(sample), moves // 2)))
+        basis = _basis(pictures)
         count, size = len(rows), basis.shape[1]
         unmoved, moved = np.ones((count, size + 1), np.float32), np.empty((count, moves, size + 1), np.float32)
         norms, lengths, scales = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count)
@@ -134,16 +139,21 @@ class _Projected(NamedTuple):
         # |a - b| <= |a - g b| + |1 - g| |b|, and |b| <= (|a| + |a - g b|) / g.
         reach = allowed * root + GAIN * (norms + allowed * root) / (1 - GAIN)
         groups = tuple(np.flatnonzero(lengths == one) for one in np.unique(lengths))
-        return cls(views, rows, groups, unmoved, moved, reach.astype(np.float32) * 1.001, allowed, scales)
+        return cls(views, rows, groups, unmoved, moved, reach.astype(np.float32) * 1.001, allowed, scales, len(basis))
+
+    def may_be_near(self, left: Rows, right: Rows, move: int) -> NDArray[np.bool_]:
+        """(n,): whether what is left in the projection alone is not too much already, which is cheap to say."""
+        lost = _lost(self.unmoved[left, :-1], self.moved[right, move, :-1])
+        allowed = 1.001 * np.minimum(self.allowed[left], self.allowed[right])
+        near: NDArray[np.bool_] = np.square(lost).sum(axis=1) <= self.dimensions * np.square(allowed)
+        return near
 
     def errors(self, left: Rows, right: Rows, moves: Rows) -> NDArray[np.float64]:
         """(n,): what is left between each pair, right moved so; infinite where they are no near-duplicates."""
         middle = np.full(len(left), self.moved.shape[1] // 2)
         one = views_at(self.views[self.rows[left]], middle)
         other = views_at(self.views[self.rows[right]], moves)
-        squares = np.maximum(np.square(other).sum(axis=1), 1e-9)
-        gain = np.clip((one * other).sum(axis=1) / squares, 1 - GAIN, 1 + GAIN)
-        lost = np.abs(one - gain[:, None] * other)
+        lost = np.abs(_lost(one, other))
         errors = np.sqrt(np.square(lost).mean(axis=1)).astype(np.float64)
         allowed = np.minimum(self.allowed[left], self.allowed[right])
         low, high = (choose(self.scales[left], self.scales[right]) for choose in (np.minimum, np.maximum))
@@ -151,21 +161,27 @@ class _Projected(NamedTuple):
         return np.where(near, errors, np.inf)
 
 
-def _basis(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(D, K): directions at right angles in which the values (n, D) differ most; all of them where D is small."""
-    if values.shape[1] <= 2 * COMPONENTS:
-        return np.eye(values.shape[1], dtype=np.float32)
-    centred = (values - values.mean(axis=0)).astype(np.float64)
-    size = values.shape[1]
-    found = eigh(centred.T @ centred, subset_by_index=[size - COMPONENTS, size - 1])[1]
-    basis: NDArray[np.float32] = found.astype(np.float32)
+def _lost(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, D): what is left of each row where another one, times the best factor that is allowed, is taken from it."""
+    squares = np.maximum(np.einsum("nd,nd->n", other, other), 1e-9)
+    gain = np.clip(np.einsum("nd,nd->n", one, other) / squares, 1 - GAIN, 1 + GAIN)
+    left: NDArray[np.float32] = one - gain[:, None] * other
+    return left
+
+
+def _basis(pictures: bool) -> NDArray[np.float32]:
+    """(D, K): directions at right angles: of pictures the 8 x 8 lowest spatial frequencies, of series all there are."""
+    if not pictures:
+        return np.eye(POINTS, dtype=np.float32)
+    waves = dct(np.eye(SIDE), norm="ortho", axis=0)[:FREQUENCIES]
+    basis: NDArray[np.float32] = np.kron(waves, waves)[1:].T.astype(np.float32)  # without the mean, which is 0
     return basis
 
 
 def _search(
     projected: _Projected,
-    open_pairs: Callable[[Rows, Rows], NDArray[np.bool_]],
-    take: Callable[[Rows, Rows, NDArray[np.float64]], None],
+    open_pairs: Open,
+    take: Take,
 ) -> None:
     """Hand all near-duplicates among `open_pairs`, which `take` may close, to `take`: places among the rows, errors.
 
@@ -185,12 +201,29 @@ def _search(
                 left, right = block[left[above]], later[right[above]]
                 nearest = np.argsort(-close, kind="stable")
                 left, right = left[nearest], right[nearest]
-                while len(left):
-                    still = open_pairs(left, right)
-                    left, right = left[still], right[still]
-                    one, other = left[:CHUNK], right[:CHUNK]
-                    if len(one):
-                        errors = projected.errors(one, other, np.full(len(one), move))
-                        near = np.isfinite(errors)
-                        take(one[near], other[near], errors[near])
-                    left, right = left[CHUNK:], right[CHUNK:]
+                for step in range(0, len(left), LOOK):
+                    one, other = _open(open_pairs, left[step : step + LOOK], right[step : step + LOOK])
+                    likely = projected.may_be_near(one, other, move)
+                    _compare(projected, one[likely], other[likely], move, open_pairs, take)
+
+
+def _compare(
+    projected: _Projected,
+    left: Rows,
+    right: Rows,
+    move: int,
+    open_pairs: Open,
+    take: Take,
+) -> None:
+    """Hand those of these pairs that are near-duplicates to `take`, as long as they are open."""
+    for step in range(0, len(left), CHUNK):
+        one, other = _open(open_pairs, left[step : step + CHUNK], right[step : step + CHUNK])
+        if len(one):
+            errors = projected.errors(one, other, np.full(len(one), move))
+            near = np.isfinite(errors)
+            take(one[near], other[near], errors[near])
+
+
+def _open(open_pairs: Open, left: Rows, right: Rows) -> tuple[Rows, Rows]:
+    still = open_pairs(left, right)
+    return left[still], right[still]

@@ -58,7 +58,7 @@ class Split:
 
     def part_names(self) -> list[Part | None]:
         """(N,): the part of each picture, None where it is in none."""
-        return [part_of(number) for number in self._numbers().tolist()]
+        return [part_of(number) for number in self.numbers().tolist()]
 
     def save(self, path: Path) -> None:
         """Write it as JSON, by relative paths, whole or not at all."""
@@ -120,7 +120,8 @@ class Split:
             )
         return split
 
-    def _numbers(self) -> NDArray[np.int64]:
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,): the part of each picture, as its index in PARTS, or LEFT_OUT."""
         numbers = np.full(len(self.paths), LEFT_OUT, dtype=np.int64)
         for number, rows in enumerate((self.train, self.validation, self.test)):
             numbers[rows] = number

@@ -135,7 +135,7 @@ def _sights(folder: Path, name: str, described: dict[str, Any]) -> tuple[str, ..
         return ()
     try:
         views = open_shard(views_file(folder, name), views_file(folder, name).stat().st_mtime_ns)
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return ()
     whole = views.dtype == np.uint8 and views.ndim == 2 and len(views) == len(names)
     return names if whole and zlib.crc32(views.data) == described.get("views") else ()

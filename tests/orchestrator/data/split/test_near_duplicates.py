@@ -123,7 +123,7 @@ def test_blocks_chunks_and_projection_change_nothing(monkeypatch: pytest.MonkeyP
     assert len(set(expected)) == 60
     monkeypatch.setattr(near_duplicates, "BLOCK", 7)
     monkeypatch.setattr(near_duplicates, "CHUNK", 5)
-    monkeypatch.setattr(near_duplicates, "COMPONENTS", 3)
+    monkeypatch.setattr(near_duplicates, "FREQUENCIES", 3)
     assert near_groups(views, numbers).tolist() == expected
 
 
