@@ -24,7 +24,7 @@ def how_detection(data: RunData) -> tuple[str, ...]:
     elif groups_near_duplicates(data):
         drawn = "whole groups of near-duplicates, so that pictures that show all but the same stay together"
     else:
-        drawn = "pictures, copies of one together"
+        drawn = "pictures, copies of one file together"
     return (
         "A picture is called an anomaly where its score is above the threshold. Each cell's threshold is the chosen "
         "strategy, fitted to this cell's own validation scores; TPR, TNR, balanced accuracy and F1 are at that "
