@@ -12,7 +12,7 @@ from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import Store
 from trainables.interface import Gallery
 
-TITLE = "Near-duplicates in different parts"
+TITLE = "Pairs as the models see them, the nearest first"
 
 
 def write_near_duplicates(folder: Path, split: Split, store: Store) -> None:

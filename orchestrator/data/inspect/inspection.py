@@ -159,7 +159,8 @@ def _default_split(
         return None, str(error)
     if split.alike is None and len(seen.rows) > 1:
         alike = seen.alike(found.content, split)
-        split = replace(split, alike=alike, remarks=(*split.remarks, *alike_remarks(alike, settings.grouped)))
+        numbers = split.numbers()[seen.rows]
+        split = replace(split, alike=alike, remarks=(*split.remarks, *alike_remarks(alike, numbers, settings.grouped)))
     return split, ""
 
 

@@ -52,11 +52,15 @@ def alike_across(paths: Sequence[str], views: Packed, contents: NDArray[np.int64
     return Alike({part: count for part, count in counts.items() if count}, tuple(pairs))
 
 
-def alike_remarks(alike: Alike, grouped: bool) -> list[str]:
-    """What to say of near-duplicates in several parts; `grouped`: the rest of them is kept in one part each."""
+def alike_remarks(alike: Alike, numbers: NDArray[np.int64], grouped: bool) -> list[str]:
+    """What to say of near-duplicates that the division `numbers` (N,) has put into several parts.
+
+    `grouped`: the rest of them is kept in one part each.
+    """
     if not alike.total:
         return []
-    listed = ", ".join(f"{count} of {part}" for part, count in reversed(alike.counts.items()))
+    sizes: dict[str, int] = {part: int(np.sum(numbers == number)) for number, part in enumerate(PARTS)}
+    listed = ", ".join(f"{count} of {sizes[part]} in {part}" for part, count in reversed(alike.counts.items()))
     how = (
         "as the data's folders supply the parts"
         if grouped

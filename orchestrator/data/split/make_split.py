@@ -122,7 +122,7 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
     if near is not contents:
         remarks += group_remarks(near, contents, numbers, _smallest_cut(store, settings, labels, normal))
     alike = None if store.views is None else alike_across(store.paths, store.views, contents, numbers)
-    remarks += [] if alike is None else alike_remarks(alike, settings.grouped)
+    remarks += [] if alike is None else alike_remarks(alike, numbers, settings.grouped)
     copies = _copy_remarks(len(contents), duplicates, by_bytes, across, conflicting, normal is not None)
     said = (*copies, *remarks)
     return Split(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report.document.document import Block, Facts, Fold, Listing, Section
-from orchestrator.report.document.formatting import label, plural, printable, words
+from orchestrator.report.document.formatting import count, label, plural, printable, words
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.thresholds import how_chosen
+from orchestrator.report.sections.data_section import part_sizes
 from orchestrator.report.sections.galleries import read_strips
 
 LOG = "test_reads.jsonl"
@@ -131,7 +132,9 @@ def _duplicates(data: RunData) -> str:
     if by_bytes is None:
         return f"{plural(number, 'picture')} {repeats} the bytes of another; what is seen was not compared"
     rest = number - by_bytes
-    shown = f"{by_bytes} by the bytes of the file, {rest} in other bytes by the pixels or numbers that are seen"
+    if not rest:
+        return f"{plural(number, 'picture')} {repeats} another, by the very bytes of the file"
+    shown = f"{count(by_bytes)} by the bytes of the file, {count(rest)} in other bytes by the pixels or numbers seen"
     return f"{plural(number, 'picture')} {repeats} another: {shown}"
 
 
@@ -154,7 +157,11 @@ def _near(data: RunData) -> str:
     together = "; the others are kept in one part each" if groups_near_duplicates(data) else ""
     if not sum(listed.values()):
         return "none: near-duplicates stand in one part"
-    each = ", ".join(f"{number} of {part}" for part, number in listed.items())
+    sizes = part_sizes(data.split)
+    each = ", ".join(
+        f"{count(number)} of {count(sizes[part]) if part in sizes else '?'} in {part}"
+        for part, number in listed.items()
+    )
     return f"{plural(sum(listed.values()), 'picture')} with one in another part ({each}){together}"
 
 

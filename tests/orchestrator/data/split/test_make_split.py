@@ -335,7 +335,7 @@ def test_near_duplicates_in_supplied_parts_are_kept_and_counted() -> None:
     assert split.alike is not None
     assert split.alike.counts == {"train": 6, "validation": 3, "test": 3}
     (said,) = [remark for remark in split.remarks if "near-duplicate in another part" in remark]
-    assert said.startswith("12 pictures have a near-duplicate in another part (3 of test, 3 of validation, 6 of train)")
+    assert said.startswith("12 pictures have a near-duplicate in another part (3 of 6 in test, 3 of 6 in validation")
     assert "as the data's folders supply the parts" in said
 
 
