@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchestrator.data.inspect.contact_sheet import OUTLINE, contact_sheet
 from orchestrator.data.inspect.inspection import inspect
 from orchestrator.data.inspect.inspection_text import inspection_json, inspection_text
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
+from orchestrator.data.split.make_split import SplitSettings, UndrawnFiles, make_split
 from trainables.errors import InputError
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"
@@ -150,6 +152,7 @@ def test_the_command_needs_neither_torch_nor_ray(mvtec_tree: Path) -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_real_traps_of_spill_are_seen() -> None:
     if not (SHARED / "spill").is_dir():
         pytest.skip("needs the real data ../shared/data/spill")
@@ -162,6 +165,16 @@ def test_the_real_traps_of_spill_are_seen() -> None:
     assert seen.conflicting >= 2
     assert seen.split is not None
     assert len(seen.split.validation) > 154
+    # Frames of some 25 videos: most normals of validation stand in train too, all but; those of test come from others.
+    assert seen.split.alike is not None
+    assert seen.split.alike.counts["validation"] > 0.8 * (len(seen.split.validation) - 154)
+    assert seen.split.alike.counts["test"] < 0.01 * len(seen.split.test)
+    found = UndrawnFiles.of(seen.listing.files, seen.found.content)
+    found = replace(found, sights=seen.found.sights, views=seen.found.views)
+    grouped = make_split(found, SplitSettings(near_duplicates="group"), "normal")
+    assert grouped.alike is not None
+    assert grouped.alike.total < 30, "what the folders supply"
+    assert len(grouped.validation) == len(seen.split.validation)
 
 
 def test_what_is_left_out_for_its_suffix_is_said(series_tree: Path, tmp_path: Path) -> None:
