@@ -135,9 +135,12 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def bytes_sha256(content: bytes | memoryview) -> str:
-    """The SHA-256 of bytes, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
+def bytes_sha256(*parts: bytes | memoryview) -> str:
+    """The SHA-256 of bytes, part behind part, in hexadecimal."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(part)
+    return hashed.hexdigest()
 
 
 def text_sha256(text: str, errors: str = "surrogateescape") -> str:

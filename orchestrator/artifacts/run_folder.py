@@ -84,6 +84,11 @@ class RunFolder(PathLike[str]):
         return self.root / "ablation.json"
 
     @property
+    def near_duplicates(self) -> Path:
+        """Pairs of near-duplicates in different parts: a folder of picture strips and `gallery.json`."""
+        return self.root / "near_duplicates"
+
+    @property
     def own_metrics(self) -> Path:
         """The descriptions of metrics of one's own, where there are any."""
         return self.root / "metrics.json"

@@ -33,7 +33,8 @@ def inspect(
 ) -> None:
     """Show what is understood of a folder of data.
 
-    Layout, classes, parts, sizes, duplicates, masks, what is left out, and the split that default settings give.
+    Layout, classes, parts, sizes, duplicates and near-duplicates, masks, what is left out, and the split that default
+    settings give.
     """
     from orchestrator.data.inspect.inspection import inspect as look
     from orchestrator.data.inspect.inspection_text import inspection_json, inspection_text

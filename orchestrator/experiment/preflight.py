@@ -7,6 +7,7 @@ from orchestrator.data.files.series_remarks import early_remarks
 from orchestrator.data.files.strict_reading import refuse_unreadable_series
 from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.plot_style import style_row
+from orchestrator.data.split.source_names import group_suggestion
 from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import check_division, check_variants, frame_of, trials_at_once
@@ -64,5 +65,6 @@ def settle(
     else:
         said += check_variants(experiment, experiment.families, frame)
     early = early_remarks(listing, experiment.data.column, experiment.data.decimal)
-    remarks = (*early, *listing.remarks, *said)
-    return Settled(experiment, goal, frame.classes, frame.device, remarks, listing.remarks)
+    suggested = group_suggestion(listing.files) if experiment.data.split.group is None else []
+    of_data = (*listing.remarks, *suggested)
+    return Settled(experiment, goal, frame.classes, frame.device, (*early, *of_data, *said), of_data)

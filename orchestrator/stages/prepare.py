@@ -14,7 +14,11 @@ from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import Store
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.near_pictures import write_near_duplicates
 from trainables.errors import InputError
+
+MANY = 5_000
+"""Pictures whose comparison takes more than some seconds."""
 
 
 def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
@@ -24,6 +28,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
     bits = data.bits
+    begun = context.folder.split.exists()
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
@@ -42,7 +47,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             gaps=data.gaps,
             decimal=data.decimal,
             bits=bits,
-            resumed=context.folder.split.exists(),
+            resumed=begun,
+            sights=not stores and not begun,
             strict=context.strict,
         )
         stores[size] = filled.store
@@ -51,15 +57,10 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             for line in skipped_lines(filled):
                 context.reporter.say(line)
     first = next(iter(stores.values()))
-    split = make_split(first, data.split, context.goal.normal)
-    if context.folder.split.exists() and Split.load(context.folder.split).fingerprint != split.fingerprint:
-        raise InputError(
-            f"The data in {data.path} are not those that {context.folder.root} was started with: files were added, "
-            "removed or changed. Put them back, or give another --out."
-        )
+    split = _split_of_before(context, first) if begun else _new_split(context, first)
     # Of masks too, which may vanish at one size and not at another.
     of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
-    own = (*of_stores, *split.remarks)
+    own = tuple(dict.fromkeys((*of_stores, *split.remarks)))
     if context.goal.normal is not None:
         normals = int(np.sum(first.labels[split.validation] == first.classes.index(context.goal.normal)))
         own += tuple(context.goal.few_normals(normals))
@@ -69,3 +70,31 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
         if remark not in context.settled.remarks:
             context.reporter.say(remark)
     return Prepared(stores, split, context.goal.normal)
+
+
+def _new_split(context: Context, store: Store) -> Split:
+    """The split of a run that has none yet, with the near-duplicates that it puts apart written out to be shown."""
+    count = len(store.paths)
+    if count > MANY:
+        context.reporter.say(f"Comparing {count} pictures with one another, to find near-duplicates …")
+    split = make_split(store, context.experiment.data.split, context.goal.normal)
+    write_near_duplicates(context.folder.near_duplicates, split, store)
+    return split
+
+
+def _split_of_before(context: Context, store: Store) -> Split:
+    """The split that the run was begun with; InputError where its data are others now."""
+    split = Split.load(context.folder.split)
+    same = split.data == store.fingerprint
+    if same and split.said is not None:
+        return replace(split, remarks=split.said)
+    if same:
+        # An older release made it, by the files' bytes alone, and it stays what it was.
+        by_bytes = replace(store, sights=(), views=None)
+        made = make_split(by_bytes, context.experiment.data.split, context.goal.normal)
+        if made.fingerprint == split.fingerprint:
+            return replace(made, said=None)
+    raise InputError(
+        f"The data in {context.experiment.data.path} are not those that {context.folder.root} was started with: files "
+        "were added, removed or changed. Put them back, or give another --out."
+    )

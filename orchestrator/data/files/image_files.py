@@ -74,6 +74,14 @@ def decode_picture(
 ) -> NDArray[np.uint8]:
     """RGB (h, w, 3) at `size` (height, width), by Pillow's bilinear resize; None leaves the size as it is.
 
+    Otherwise as `full_picture`, and it raises the same.
+    """
+    return resized_picture(full_picture(data, bits=bits, upright=upright), size)
+
+
+def full_picture(data: bytes, *, bits: int | None = None, upright: bool = False) -> Image.Image:
+    """The picture in RGB, at its own size.
+
     Grey (1, 8 or 16 bits), palette, RGB, CMYK and transparent pictures are taken; what is transparent lies on white.
     Of several frames the first is taken. `bits`: what a file of more than 8 bits uses of them, 16 where None, so that
     2**bits - 1 becomes 255. `upright`: a camera's turn (EXIF) is followed. Raises ImageError where the file can't be
@@ -82,8 +90,12 @@ def decode_picture(
     with decoding("can't be decoded"), opened_picture(data) as image:
         turn = turn_of(image, data) if upright else 1
         picture = _to_rgb(image, data, bits)
-        if turn != 1:
-            picture = picture.transpose(TURNS[turn])
+        return picture if turn == 1 else picture.transpose(TURNS[turn])
+
+
+def resized_picture(picture: Image.Image, size: Size | None) -> NDArray[np.uint8]:
+    """RGB (h, w, 3) of a full picture, at `size` (height, width) or at its own. Raises ImageError where it can't be."""
+    with decoding("can't be decoded"):
         if size is not None and size != (picture.height, picture.width):
             picture = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         return np.asarray(picture)

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from importlib.metadata import version
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from orchestrator.data.files.depth_files import decode_depth
-from orchestrator.data.files.image_files import IDENTITY, ImageError, decode_picture, picture_size
+from orchestrator.data.files.image_files import IDENTITY, ImageError, full_picture, resized_picture
 from orchestrator.data.files.mask_reading import MaskState, read_mask
 from orchestrator.data.layouts.listing import Layout, ListedFile
 
@@ -60,6 +61,15 @@ def identity(layout: Layout, planes: Planes) -> str:
     return "/".join(names)
 
 
+class FullPicture(NamedTuple):
+    """What is seen in one file, at its own size."""
+
+    picture: Image.Image
+    """RGB."""
+    depth: NDArray[np.float32] | None
+    """(h, w), NaN where unknown; None where no depth is kept."""
+
+
 def decode_planes(
     data: bytes,
     depth: bytes | None,
@@ -72,22 +82,39 @@ def decode_planes(
     """One picture's planes (h, w, channels) at `size` (height, width), or at its own.
 
     Colours are resized bilinear; depth and mask take the nearest pixel, so that no value is made up. A mask that can't
-    be used is all 0 (`mask_state` says why). `bits` as `decode_picture` takes them. Where there is depth or a mask, all
+    be used is all 0 (`mask_state` says why). `bits` as `full_picture` takes them. Where there is depth or a mask, all
     are turned as their EXIF says, so that they meet as a viewer shows them. Raises ImageError where picture or depth
     can't be used.
     """
+    return resized_planes(decode_full(data, depth, planes, bits, upright), mask, planes, size)
+
+
+def decode_full(
+    data: bytes, depth: bytes | None, planes: Planes, bits: int | None = None, upright: bool = False
+) -> FullPicture:
+    """The picture and, where it is kept, its depth; `decode_planes` says what it raises."""
     upright = upright or is_upright(planes)
-    layers: list[NDArray[np.uint8]] = [decode_picture(data, size, bits=bits, upright=upright)]
+    picture = full_picture(data, bits=bits, upright=upright)
+    if "depth" not in planes:
+        return FullPicture(picture, None)
+    if depth is None:
+        raise ImageError("it has no depth")
+    values = decode_depth(depth, upright)
+    refuse_other_aspect(values.shape, (picture.height, picture.width))
+    return FullPicture(picture, values)
+
+
+def resized_planes(
+    full: FullPicture, mask: bytes | None, planes: Planes, size: tuple[int, int] | None
+) -> NDArray[np.uint8]:
+    """The planes (h, w, channels) of a decoded picture at `size`, or at its own; as `decode_planes` says."""
+    layers: list[NDArray[np.uint8]] = [resized_picture(full.picture, size)]
     height, width = layers[0].shape[:2]
-    own = picture_size(data, upright)
-    if "depth" in planes:
-        if depth is None:
-            raise ImageError("it has no depth")
-        values = decode_depth(depth, upright)
-        refuse_other_aspect(values.shape, own)
-        resized = resized_depth(values, (height, width))
+    if full.depth is not None:
+        resized = resized_depth(full.depth, (height, width))
         layers.append(resized.view(np.uint8).reshape(height, width, CHANNELS["depth"]))
     if "mask" in planes:
+        own = (full.picture.height, full.picture.width)
         layers.append(_mask_plane(mask, own, (height, width))[..., None])
     return np.concatenate(layers, axis=2) if len(layers) > 1 else layers[0]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from orchestrator.data.files.content_hashes import read_sources
 from orchestrator.data.files.links import leads_out, without_quotes
 from orchestrator.data.files.series import Reading
+from orchestrator.data.files.sight import Sight
 from orchestrator.data.fill.drawing import Drawer, DrawingError, Mishap, ShapeError, place_on, recipe_of
 from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import ListedFile
@@ -49,6 +50,7 @@ class DrawBatch:
         keys: list[str] = []
         sizes: list[tuple[int, int]] = []
         readings: list[Reading | None] = []
+        sights: list[Sight] = []
         for path, depth, mask in jobs:
             content: str | None = None
             try:
@@ -72,11 +74,13 @@ class DrawBatch:
                 if reading is not None and (reading.example or reading.line) and leads_out(self._root, path):
                     reading = reading._replace(example="…" if reading.example else "", line="…" if reading.line else "")
                 readings.append(reading)
+                assert self._draw.sight is not None
+                sights.append(self._draw.sight)
         result["remark"] = self._draw.remark
         if keys:
             try:
-                shard, *_ = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)], readings)
-                result["shard"] = (shard, keys, sizes, readings)
+                shard, *_ = write_shard(self._shards, keys, sizes, self._canvases[: len(keys)], readings, sights)
+                result["shard"] = (shard, keys, sizes, readings, [sight.name for sight in sights])
             except OSError as error:
                 result["error"] = error.strerror or str(error)
         return result

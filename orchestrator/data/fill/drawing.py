@@ -9,6 +9,7 @@ from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError
 from orchestrator.data.files.picture_layers import Planes
 from orchestrator.data.files.series import READER_VERSION, DecimalMark, Gaps, Reading, parse_series
+from orchestrator.data.files.sight import Sight, picture_sight, series_sight
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.plotting.plot_style import style_name
@@ -65,6 +66,8 @@ class Drawer:
         self._renderer = Renderer(recipe.style, recipe.size) if recipe.style is not None else None
         self.reading: Reading | None = None
         """How the series drawn last was read; None of pictures."""
+        self.sight: Sight | None = None
+        """What is seen in the file drawn last; None before the first."""
 
     @property
     def remark(self) -> str:
@@ -76,11 +79,13 @@ class Drawer:
         recipe = self._recipe
         try:
             if self._renderer is None:
-                return picture_layers.decode_planes(
-                    *sources, recipe.planes, recipe.size, bits=recipe.bits, upright=recipe.upright
+                full = picture_layers.decode_full(
+                    sources.picture, sources.depth, recipe.planes, recipe.bits, recipe.upright
                 )
+                self.sight = picture_sight(full)
+                return picture_layers.resized_planes(full, sources.mask, recipe.planes, recipe.size)
             series = parse_series(sources.picture, recipe.column, recipe.gaps, recipe.decimal)
-            self.reading = series.reading
+            self.reading, self.sight = series.reading, series_sight(series.values)
             return self._renderer.picture(series.values)
         except (SeriesError, ImageError, InputError) as error:
             raise DrawingError(str(error)) from error

@@ -28,7 +28,7 @@ from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
-from orchestrator.data.store.upkeep import claimed, finish, is_current, unwritable
+from orchestrator.data.store.upkeep import claimed, finish, is_current, knows_sights, unwritable
 from trainables.errors import InputError
 from trainables.own_code import OwnFiles
 
@@ -41,6 +41,10 @@ BYTES_WORTH_A_WORKER = 32 * 2**20
 seconds, in which one draws 32 MiB of CSVs (5,000 points, 50 to 100 KB, in 10 ms)."""
 PNG_ROWS = 64
 """The most PNG files that one batch writes."""
+DRAWN_AGAIN = (
+    "An older release filled the store of pictures and did not note what is seen in each file, by which duplicates are "
+    "told: they were drawn again, once."
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def fill_store(
     decimal: DecimalMark = "auto",
     bits: int | None = None,
     resumed: bool = False,
+    sights: bool = False,
     strict: bool = False,
     png: Path | None = None,
     workers: int | None = None,
@@ -89,9 +94,11 @@ def fill_store(
     `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
     `decimal`: the decimal mark of series, where they leave it in doubt. `bits` is what pictures of more than 8 bits a
     channel use of them; None: the least that hold the largest value of all, or, if `resumed`, what the store was made
-    with. `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`). Files
-    that give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with cells
-    that can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
+    with. `sights`: what is seen in each file must be known, by which duplicates are told; what an older release drew,
+    which did not note it, is drawn again. `png` is a folder that gets each picture as a PNG too, named as the files are
+    (`a/b.csv` -> `a/b.png`). Files that give no picture are left out, with the reason, or, if `strict`, are an
+    InputError, as are series with cells that can't be read. At most `workers` (else as many as there are CPUs) draw at
+    a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
     workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
@@ -112,14 +119,15 @@ def fill_store(
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:
         seen = digest(listing, looks)
-        if before is not None and is_current(folder, before, recipe, shape, seen) and knows_facts(before, listing):
+        known = before is not None and (not sights or knows_sights(folder, before, listing.layout.plots))
+        if known and before and is_current(folder, before, recipe, shape, seen) and knows_facts(before, listing):
             index, rendered, remarks = before, 0, ()
         else:
-            filling = Filling(listing, looks, folder, recipe, shape, before, facts)
+            filling = Filling(listing, looks, folder, recipe, shape, before, facts, sights)
             where = (str(listing.root.absolute()), str(folder.absolute() / "shards"))
             _render(crew, filling, folder, (*where, recipe, shape, OwnFiles()))
             index, rendered = filling.index(least_classes=1 if listing is root else 2), filling.rendered
-            remarks = tuple(sorted(filling.remarks))
+            remarks = (*([DRAWN_AGAIN] if before is not None and not known else ()), *sorted(filling.remarks))
         if strict:
             refuse_failures(index, listing.root)
         if index != before:

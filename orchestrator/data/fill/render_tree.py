@@ -127,6 +127,7 @@ def fill_with_line(
     strict: bool,
     bits: int | None = None,
     resumed: bool = False,
+    sights: bool = False,
     png: Path | None = None,
     title: str = "render",
 ) -> Filled:
@@ -143,6 +144,7 @@ def fill_with_line(
             decimal=decimal,
             bits=bits,
             resumed=resumed,
+            sights=sights,
             strict=strict,
             png=png,
             start_engine=engine.start,

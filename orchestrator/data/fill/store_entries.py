@@ -36,8 +36,10 @@ class Filling:
         shape: Shape,
         before: Index | None,
         facts: Mapping[str, Facts] | None = None,
+        sights: bool = False,
     ) -> None:
-        """`facts` of pictures by path, as far as they are known. InputError where no mask is clear."""
+        """`facts` of pictures by path, as far as they are known. `sights`: what shards of older releases hold is drawn
+        again, as it is not known what is seen in it. InputError where no mask is clear."""
         self._listing = listing
         self._looks = looks
         self._recipe = recipe
@@ -56,8 +58,10 @@ class Filling:
         self._shards: dict[str, Shard] = {}
         self._places: dict[str, tuple[str, int, tuple[int, int]]] = {}
         self._readings: dict[str, Reading] = {}
+        self._sights: dict[str, str] = {}
         for contents in known_shards(folder, shape, before):
-            self._take(contents)
+            if contents.sights or not sights:
+                self._take(contents)
         self.rendered = 0
         self.remarks: set[str] = set()
 
@@ -94,10 +98,10 @@ class Filling:
                 self._changed(path, content)
                 self._failures[content] = reason
         if result["shard"] is not None:
-            shard, keys, sizes, told = result["shard"]
+            shard, keys, sizes, told, sights = result["shard"]
             readings = tuple(None if one is None else Reading.of(one) for one in told)
             pairs = tuple((height, width) for height, width in sizes)
-            self._take(ShardContents(Shard(*shard), tuple(keys), pairs, readings))
+            self._take(ShardContents(Shard(*shard), tuple(keys), pairs, readings, tuple(sights)))
             self.rendered += len(keys)
         self.remarks |= {result["remark"]} - {""}
 
@@ -123,7 +127,9 @@ class Filling:
                 reading = self._readings.get(self._key(content))
                 way = -1 if reading is None else ways.setdefault(reading, len(ways))
                 facts = self._facts.get(file.path, Facts())
-                rows.append(Row(file.path, *known, content.mask, content.state, content.values, *facts, way))
+                mask = (content.mask, content.state, content.values)
+                sight = self._sights.get(self._key(content), "")
+                rows.append(Row(file.path, *known, *mask, *facts, way, sight))
             elif content is not None and content.content in self._failures:
                 failed.append(FailedRow(file.path, self._failures[content.content], content.content, *content.look))
             else:
@@ -181,6 +187,8 @@ class Filling:
             reading = contents.readings[place]
             if reading is not None:
                 self._readings[key] = reading
+            if contents.sights and self._places[key][:2] == (contents.shard.name, place):
+                self._sights[key] = contents.sights[place]
 
     def _too_few(self, classes: list[str], pictures: int, failed: list[FailedRow]) -> InputError:
         reasons = Counter(row.reason for row in failed).most_common(3)

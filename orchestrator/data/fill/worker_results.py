@@ -20,7 +20,11 @@ class Drawn(TypedDict):
     """Path, hash of the content where the same content would fail again, reason, whether it has another size."""
     shard: (
         tuple[
-            tuple[str, int, int, int, int], Sequence[str], Sequence[tuple[int, int]], Sequence[Sequence[object] | None]
+            tuple[str, int, int, int, int],
+            Sequence[str],
+            Sequence[tuple[int, int]],
+            Sequence[Sequence[object] | None],
+            Sequence[str],
         ]
         | None
     )

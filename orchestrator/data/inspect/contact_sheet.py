@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from orchestrator.data.files.image_files import ImageError, decode_picture
 from orchestrator.data.files.mask_reading import read_mask
 from orchestrator.data.files.picture_layers import is_upright, planes_of
 from orchestrator.data.layouts.listing import ListedFile, Listing
+from orchestrator.data.split.alike import Pair
 from trainables.errors import InputError
 from trainables.files import as_utf8, write_whole
 
@@ -36,23 +37,35 @@ Place = tuple[int, int]
 
 
 def write_contact_sheet(
-    listing: Listing, file: Path, normal: str | None = None, seed: int = 0, bits: int | None = None
+    listing: Listing,
+    file: Path,
+    normal: str | None = None,
+    seed: int = 0,
+    bits: int | None = None,
+    pairs: Sequence[Pair] = (),
 ) -> None:
     """Draw the sheet and write it to `file`. InputError where that is no .png, or can't be written."""
     if file.suffix.lower() != ".png":
         raise InputError(f"--sheet is {str(file)!r}; it must end in .png.")
     encoded = io.BytesIO()
-    contact_sheet(listing, normal, seed, bits).save(encoded, format="png")
+    contact_sheet(listing, normal, seed, bits, pairs).save(encoded, format="png")
     try:
         write_whole(file, encoded.getvalue(), wait=True, shared=True)
     except OSError as error:
         raise InputError(f"The contact sheet {str(file)!r} can't be written: {error.strerror}.") from error
 
 
-def contact_sheet(listing: Listing, normal: str | None = None, seed: int = 0, bits: int | None = None) -> Image.Image:
+def contact_sheet(
+    listing: Listing,
+    normal: str | None = None,
+    seed: int = 0,
+    bits: int | None = None,
+    pairs: Sequence[Pair] = (),
+) -> Image.Image:
     """A row a class, the normal class first, of up to 8 pictures drawn at random; at most 40 classes.
 
-    `bits`: what pictures of more than 8 bits use of them.
+    `bits`: what pictures of more than 8 bits use of them. `pairs`: near-duplicates in different parts, which come last,
+    side by side.
     """
     chosen = _chosen(listing, seed)
     names = sorted(chosen, key=lambda name: (name != (normal or listing.normal), name))
@@ -60,7 +73,9 @@ def contact_sheet(listing: Listing, normal: str | None = None, seed: int = 0, bi
     decode = _decoder(listing, bits)
     cells = {name: [_cells(listing, file, decode) for file in chosen[name]] for name in shown}
     heights = {name: _row_heights(cells[name]) for name in shown}
+    rows = [pairs[start : start + COLUMNS // 2] for start in range(0, len(pairs), COLUMNS // 2)]
     height = HEAD + sum(sum(lines) + GAP * (len(lines) + 1) for lines in heights.values())
+    height += len(rows) * (CELL + 2 * GAP)
     sheet = Image.new("RGB", (LABEL_WIDTH + COLUMNS * (CELL + GAP) + GAP, height), PAPER)
     pen = ImageDraw.Draw(sheet)
     more = f", {len(names) - MOST_ROWS} more classes" if len(names) > MOST_ROWS else ""
@@ -80,6 +95,18 @@ def contact_sheet(listing: Listing, normal: str | None = None, seed: int = 0, bi
                     _paste(sheet, stack[line], (LABEL_WIDTH + column * (CELL + GAP), top), height)
             top += height + GAP
         top += GAP
+    files = {file.path: file for file in listing.files}
+    for number, row in enumerate(rows):
+        pen.line((GAP, top - GAP, sheet.width - GAP, top - GAP), fill=MISSING)
+        if not number:
+            _write(pen, (GAP, top), "near-duplicates", FONT, INK)
+            for line, text in enumerate(("in different parts,", "side by side")):
+                _write(pen, (GAP, top + 24 + 18 * line), text, FONT - 2, GREY)
+        for place, pair in enumerate(row):
+            for side, path in enumerate((pair.one, pair.other)):
+                left = LABEL_WIDTH + (2 * place + side) * (CELL + GAP) - side * GAP
+                _paste(sheet, _cells(listing, files[path], decode)[0], (left, top), CELL)
+        top += CELL + 2 * GAP
     return sheet
 
 

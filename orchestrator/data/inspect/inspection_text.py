@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.data.inspect.inspection import Inspection
 from orchestrator.data.layouts.listing import PARTS
 from orchestrator.data.layouts.names import times, visible
+from orchestrator.data.split.alike import error_text
 from orchestrator.data.split.split import Split
 from trainables.files import as_utf8
 
@@ -33,7 +34,8 @@ def inspection_text(seen: Inspection) -> str:
         lines.append(f"Masks:       {usable} of {len(seen.masks)} anomalies have one that can be used")
     elif seen.normal is not None:
         lines.append("Masks:       none, so there will be no figures of pixels")
-    lines.append(f"Duplicates:  {_duplicates(seen)}")
+    lines += [f"Duplicates:  {_duplicates(seen)}", f"Near-dupl.:  {_near(seen)}"]
+    lines += [f"  - {line}" for line in pair_lines(seen)]
     if seen.split is not None and seen.grouped:
         lines.append(f"Sources:     {len(set(seen.split.groups))} different source pictures")
     reasons = Counter(one.reason for one in seen.skipped)
@@ -68,8 +70,10 @@ def inspection_json(seen: Inspection) -> dict[str, Any]:
         "depths": seen.depths,
         "masks": {state or "missing": count for state, count in Counter(seen.masks).items()},
         "duplicates": seen.duplicates,
+        "by_bytes": seen.by_bytes,
         "across": seen.across,
         "conflicting": seen.conflicting,
+        "near_duplicates": {"pictures": int(seen.near.sum()), "groups": len(seen.near), **_apart(seen)},
         "skipped": [{"path": one.path, "reason": one.reason} for one in seen.skipped],
         "other_suffixes": seen.listing.others,
         "remarks": list(seen.remarks),
@@ -129,7 +133,42 @@ def _duplicates(seen: Inspection) -> str:
     if not seen.duplicates:
         return "none"
     sides = "both as normal and as an anomaly" if seen.normal is not None else "under several classes"
+    shown = "numbers" if seen.listing.layout.plots else "pixels"
+    others = seen.duplicates - seen.by_bytes
+    repeat = f"bytes, {others} its {shown} in other bytes" if others else "bytes"
     return (
-        f"{seen.duplicates} files repeat another one's bytes; {seen.across} have a copy in another part, "
+        f"{seen.by_bytes} files repeat another one's {repeat}; {seen.across} have a copy in another part, "
         f"{seen.conflicting} stand {sides}"
     )
+
+
+def _near(seen: Inspection) -> str:
+    if not len(seen.near):
+        return "none"
+    held = f"{int(seen.near.sum())} files, in {len(seen.near)} groups of up to {int(seen.near.max())}"
+    if seen.split is None:
+        return held
+    total = _apart(seen)["apart"]
+    return f"{held}; {total} have one in another part of the split below{', such as' if total else ''}"
+
+
+def _apart(seen: Inspection) -> dict[str, Any]:
+    """How many have a near-duplicate in another part, and some pairs."""
+    alike = None if seen.split is None else seen.split.alike
+    return {
+        "apart": 0 if alike is None else alike.total,
+        "by_part": {} if alike is None else alike.counts,
+        "pairs": [] if alike is None else [list(pair) for pair in alike.pairs],
+    }
+
+
+def pair_lines(seen: Inspection) -> list[str]:
+    """Some near-duplicates in different parts, a line each."""
+    if seen.split is None or seen.split.alike is None:
+        return []
+    part_of = dict(zip(seen.split.paths, seen.split.part_names(), strict=True))
+    return [
+        f"'{visible(pair.one)}' ({part_of[pair.one]}) and '{visible(pair.other)}' ({part_of[pair.other]}): "
+        + error_text(pair.error, not seen.listing.layout.plots)
+        for pair in seen.split.alike.pairs
+    ]

@@ -68,9 +68,10 @@ class DetectionDivision:
         """No folder says a part: groups with an anomaly go to validation or test, the others to all three."""
         shares: dict[Part, float] = {part: getattr(self._settings, part) for part in PARTS}
         rows = np.flatnonzero(self.anomalous)
-        if len(np.unique(self._groups[rows])) < 2:
+        different = len(np.unique(self._groups[rows]))
+        if different < 2:
             raise InputError(
-                f"There are {len(rows)} anomalies of {len(np.unique(self._groups[rows]))} different pictures, and "
+                f"There are {len(rows)} anomalies of {different} different pictures{self._settings.as_one}, and "
                 "validation and test need one each. Add anomalies, or give folders train and test, with all anomalies "
                 "in test."
             )
@@ -83,9 +84,9 @@ class DetectionDivision:
             part: int(np.sum(together & ~self.anomalous & (self.numbers == number)))
             for number, part in enumerate(PARTS)
         }
-        free = np.flatnonzero(~together)
-        why = why_few(np.flatnonzero(~self.anomalous), free, self._groups, self._settings.group is not None)
-        self.numbers[free] = divided(free, self._groups, shares, self._normal, self._generator, placed, why)
+        free, alike = np.flatnonzero(~together), self._settings.grouped
+        why = why_few(np.flatnonzero(~self.anomalous), free, self._groups, self._settings)
+        self.numbers[free] = divided(free, self._groups, shares, self._normal, self._generator, placed, why, alike)
 
     def _cut_normals(self) -> None:
         """Parts for which the folders supply no normal picture get some from train."""
@@ -96,8 +97,10 @@ class DetectionDivision:
         self._cut = ["train", *lacking]
         shares: dict[Part, float] = {part: getattr(self._settings, part) for part in PARTS if part in lacking}
         shares = {"train": self._settings.train, **shares}
-        why = why_few(rows, rows, self._groups, self._settings.group is not None)
-        self.numbers[rows] = divided(rows, self._groups, shares, self._normal, self._generator, why=why)
+        why = why_few(rows, rows, self._groups, self._settings)
+        self.numbers[rows] = divided(
+            rows, self._groups, shares, self._normal, self._generator, why=why, alike=self._settings.grouped
+        )
         self.remarks += [
             f"The {self._count(PARTS.index(part), False)} normal pictures of {part} are taken from train, as the "
             "data's folders supply none."
@@ -117,39 +120,35 @@ class DetectionDivision:
         if len(np.unique(self._groups[rows])) < 2:
             raise InputError(
                 f"{key} needs anomalies of at least two different pictures in test, one for each side, and there are "
-                f"{len(np.unique(self._groups[rows]))}. Leave it out, or add anomalies to test."
+                f"{len(np.unique(self._groups[rows]))}{self._settings.as_one}. Leave it out, or add anomalies to test."
             )
         chosen = self._divide_kinds(rows, {"validation": share, "test": 1 - share})
         moved = (self.numbers == TEST) & np.isin(self._groups, self._groups[rows[chosen == VALIDATION]])
         self.numbers[moved] = VALIDATION
+        shared, other = self._settings.shared, "" if self._settings.group is None else ", or another data.split.group"
         if not self._count(TEST, False):
             raise InputError(
-                f"{key} would leave no normal picture in test, as all share {self._shared} with an anomaly that moves. "
-                f"Choose a smaller share{'' if self._settings.group is None else ', or another data.split.group'}."
+                f"{key} would leave no normal picture in test, as all share {shared} with an anomaly that moves. "
+                f"Choose a smaller share{other}."
             )
         normals = int(np.sum(moved & ~self.anomalous))
-        beside = f", and {normals} normal pictures that share {self._shared} with them," if normals else ""
+        beside = f", and {normals} normal pictures that share {shared} with them," if normals else ""
         self.remarks.append(
             f"{self._count(VALIDATION, True)} of {len(rows)} test anomalies were moved to validation{beside} as asked "
             f"({key}): test figures are of the pictures that stayed, and not those of the whole test part."
         )
-
-    @property
-    def _shared(self) -> str:
-        """What keeps pictures in one part."""
-        return "their bytes" if self._settings.group is None else "a source picture"
 
     def _divide_kinds(self, rows: NDArray[np.int64], shares: dict[Part, float]) -> NDArray[np.int64]:
         """The part of each of these anomalies, each kind in proportion; kinds too small for that are taken together."""
         strata = strata_of(self._groups[rows], self._kinds[rows], len(self._classes))[self._groups[rows]]
         sizes = np.array([len(np.unique(self._groups[rows[strata == kind]])) for kind in range(len(self._classes))])
         small = sizes[strata] < len(shares)
-        numbers = np.full(len(rows), TEST)
+        numbers, alike = np.full(len(rows), TEST), self._settings.grouped
         for kind in np.unique(strata[~small]).tolist():
             own = strata == kind
-            numbers[own] = divided(rows[own], self._groups, shares, self._classes[kind], self._generator)
+            numbers[own] = divided(rows[own], self._groups, shares, self._classes[kind], self._generator, alike=alike)
         if len(np.unique(self._groups[rows[small]])) >= len(shares):
-            numbers[small] = divided(rows[small], self._groups, shares, "anomalies", self._generator)
+            numbers[small] = divided(rows[small], self._groups, shares, "anomalies", self._generator, alike=alike)
         return numbers
 
     def _count(self, number: int, anomalous: bool) -> int:

@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from orchestrator.data.layouts.listing import PARTS, Part
+from orchestrator.data.split.settings import SplitSettings
 from trainables.errors import InputError
 
 
@@ -24,23 +25,33 @@ class Groups(NamedTuple):
     """Pictures whose stem the expression does not match; each is a source picture of its own."""
 
 
-def content_numbers(content: Sequence[str]) -> NDArray[np.int64]:
-    """(N,): a number for each different content."""
-    numbers: NDArray[np.int64] = np.unique(np.array(content), return_inverse=True)[1]
+def content_numbers(content: Sequence[str], sights: Sequence[str] = ()) -> NDArray[np.int64]:
+    """(N,): a number for each different content: what is seen, where `sights` name it, else the bytes of `content`."""
+    first: dict[str, str] = {}
+    seen = [sight or name for sight, name in zip(sights or content, content, strict=True)]
+    for sight, name in zip(seen, content, strict=True):
+        first[sight] = min(name, first.get(sight, name))
+    # By the least of the bytes' hashes: where no two files show the same, divisions are those that bytes give.
+    numbers: NDArray[np.int64] = np.unique(np.array([first[sight] for sight in seen]), return_inverse=True)[1]
     return numbers
 
 
-def group_pictures(paths: Sequence[str], content: Sequence[str], expression: str | None) -> Groups:
-    """Pictures of one source picture, or with the same bytes, in one group.
+def stem_of(path: str) -> str:
+    """A file's name without its last suffix."""
+    return path.rpartition("/")[2].rpartition(".")[0]
+
+
+def group_pictures(paths: Sequence[str], contents: NDArray[np.int64], expression: str | None) -> Groups:
+    """Pictures of one source picture, or of one of the `contents` (N,), in one group.
 
     `expression` has one group, which gives the source picture from a path's stem; None: each is its own.
     InputError where it matches no path.
     """
-    contents = content_numbers(content)
     if expression is None:
-        return Groups(contents, _named(contents, paths), 0)
+        alone = np.unique(contents, return_inverse=True)[1].astype(np.int64)
+        return Groups(alone, _named(alone, paths), 0)
     pattern = re.compile(expression)
-    matches = [pattern.search(path.rpartition("/")[2].rpartition(".")[0]) for path in paths]
+    matches = [pattern.search(stem_of(path)) for path in paths]
     unmatched = sum(match is None or match[1] is None for match in matches)
     if unmatched == len(paths):
         raise InputError(
@@ -86,11 +97,13 @@ def divided(
     generator: np.random.Generator,
     placed: dict[Part, int] | None = None,
     why: str = "",
+    alike: bool = False,
 ) -> NDArray[np.int64]:
     """The part (its index in PARTS) of each of one class's rows.
 
-    `placed` is how many of the class are in these parts already, which count for the shares. InputError where there
-    are fewer groups than parts; `why` is what it says of that, such as `why_few` gives.
+    `placed` is how many of the class are in these parts already, which count for the shares. `alike`: large groups go
+    to each part in proportion, so that no part holds small ones alone. InputError where there are fewer groups than
+    parts; `why` is what it says of that, such as `why_few` gives.
     """
     present, position, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
     parts = list(shares)
@@ -102,6 +115,7 @@ def divided(
     there = [(placed or {}).get(part, 0) for part in parts]
     wanted = counts_of(len(rows) + sum(there), [shares[part] for part in parts])
     wanted = [count - already for count, already in zip(wanted, there, strict=True)]
+    targets = [max(1, count) for count in wanted]
     # Large groups first, in a drawn order among equals: each goes where most is lacking, so that the shares come out.
     order = generator.permutation(len(present))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -109,21 +123,26 @@ def divided(
     empty = set(range(len(parts)))
     for step, group in enumerate(order):
         candidates = empty if len(empty) == len(present) - step else range(len(parts))
-        part = max(candidates, key=lambda one: (wanted[one], -one))
+        size = int(sizes[group])
+        fitting = [one for one in candidates if wanted[one] >= size] if alike else []
+        if fitting:
+            part = max(fitting, key=lambda one: (wanted[one] / targets[one], -one))
+        else:
+            part = max(candidates, key=lambda one: (wanted[one], -one))
         chosen[group] = part
-        wanted[part] -= int(sizes[group])
+        wanted[part] -= size
         empty.discard(part)
     return np.array([PARTS.index(parts[part]) for part in chosen[position]], dtype=np.int64)
 
 
-def why_few(own: NDArray[np.int64], rows: NDArray[np.int64], groups: NDArray[np.int64], patches: bool) -> str:
+def why_few(own: NDArray[np.int64], rows: NDArray[np.int64], groups: NDArray[np.int64], settings: SplitSettings) -> str:
     """Why a class has fewer different pictures than files. `own`: its rows in train; `rows`: those divided as its own.
 
-    `patches`: whether patches of one source picture are in one group, too. Empty, or a sentence with a space behind it.
+    `settings` say what is in one group beside copies. Empty, or a sentence with a space behind it.
     """
     if not len(own):
         return "None of its files is in train. "
-    kin = "copies, or patches of the same source pictures," if patches else "copies"
+    kin = settings.kin
     mine = own[np.isin(own, rows)]
     different = len(np.unique(groups[mine]))
     said = []
@@ -131,6 +150,8 @@ def why_few(own: NDArray[np.int64], rows: NDArray[np.int64], groups: NDArray[np.
         said.append(f"{len(own) - len(mine)} of its {len(own)} files are {kin} of other classes' and count there")
     if different < len(mine):
         said.append(f"{len(mine)} of its {len(own)} files are {kin} of one another: {different} different")
+    if said and settings.grouped:
+        said[-1] += " (data.split.near_duplicates: group; with count, near-duplicates may fall apart)"
     return f"{'; '.join(said)}. " if said else ""
 
 

@@ -1,4 +1,4 @@
-"""Which picture trains, which validates, which tests: stratified, seeded, exact duplicates and patches together."""
+"""Which picture trains, which validates, which tests: stratified, seeded, duplicates and patches together."""
 
 import os
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS, ListedFile, Part
+from orchestrator.data.split.alike import alike_across, alike_remarks, group_remarks
 from orchestrator.data.split.detection_division import DetectionDivision
 from orchestrator.data.split.grouped_division import (
     content_numbers,
@@ -19,6 +20,7 @@ from orchestrator.data.split.grouped_division import (
     strata_of,
     why_few,
 )
+from orchestrator.data.split.near_duplicates import Packed, near_groups
 from orchestrator.data.split.settings import SplitSettings
 from orchestrator.data.split.split import LEFT_OUT, Split, fingerprint, rows_of
 from trainables.errors import InputError
@@ -40,6 +42,10 @@ class Divisible(Protocol):
     @property
     def content(self) -> Sequence[str]: ...
     @property
+    def sights(self) -> Sequence[str]: ...
+    @property
+    def views(self) -> Packed | None: ...
+    @property
     def fingerprint(self) -> str: ...
 
 
@@ -53,6 +59,9 @@ class UndrawnFiles:
     parts: tuple[Part | None, ...]
     content: tuple[str, ...]
     fingerprint: str = ""
+    sights: tuple[str, ...] = ()
+    """Names of what is seen in each, as far as it is known; see `Store.sights`."""
+    views: Packed | None = None
 
     @classmethod
     def of(cls, files: Sequence[ListedFile], content: Sequence[str] | None = None) -> Self:
@@ -69,10 +78,12 @@ class UndrawnFiles:
 def make_split(store: Divisible, settings: SplitSettings, normal: str | None = None) -> Split:
     """Divide a store's pictures into train, validation and test; for detection, where `normal` names a class.
 
-    Pictures with the same bytes, and patches of one source picture (`settings.group`), fall on one side. Parts that
-    the folders supply are kept as they are, and those they don't supply are cut from train, in the proportion of the
-    settings. For detection train holds normal pictures alone; anomalies without a part go to validation and test. The
-    same data and settings give the same split.
+    Pictures with the same content, patches of one source picture (`settings.group`) and, where they are to be grouped
+    (`settings.near_duplicates`), near-duplicates fall on one side. The content is what is seen, or, where the store
+    does not know that, the files' bytes. Near-duplicates in different parts are counted. Parts that the folders supply
+    are kept as they are, and those they don't supply are cut from train, in the proportion of the settings. For
+    detection train holds normal pictures alone; anomalies without a part go to validation and test. The same data and
+    settings give the same split.
     InputError where a class has no picture, or too few different ones, for a part; for detection also where anomalies
     are in train, test lacks one side, or `anomalies_to_validation` can't be done.
     """
@@ -83,7 +94,9 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
             f"The data's folders give {' and '.join(sorted(supplied))}, and no train. Add a folder train beside them, "
             "or put all class folders side by side to have all three parts cut."
         )
-    groups = group_pictures(store.paths, store.content, settings.group)
+    contents = content_numbers(store.content, store.sights)
+    near = near_groups(store.views, contents) if settings.grouped and store.views is not None else contents
+    groups = group_pictures(store.paths, near, settings.group)
     labels = np.asarray(store.labels)
     remarks: list[str] = []
     if normal is None:
@@ -100,23 +113,43 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
     if settings.train_limit is not None:
         remarks += _limit(numbers, labels, settings.train_limit, settings.seed)
     kept = numbers != LEFT_OUT
-    contents = content_numbers(store.content)
     duplicates = len(contents) - len(np.unique(contents))
+    by_bytes = len(contents) - len(set(store.content)) if any(store.sights) else None
     conflicting = int(np.sum(mixed(contents, sides)))
     across = int(np.sum(mixed(contents[kept], numbers[kept])))
     if settings.group is not None:
         remarks += _group_remarks(groups.numbers[kept], numbers[kept], groups.unmatched)
+    if near is not contents:
+        remarks += group_remarks(near, contents, numbers, _smallest_cut(store, settings, labels, normal))
+    alike = None if store.views is None else alike_across(store.paths, store.views, contents, numbers)
+    remarks += [] if alike is None else alike_remarks(alike, numbers, settings.grouped)
+    copies = _copy_remarks(len(contents), duplicates, by_bytes, across, conflicting, normal is not None)
+    said = (*copies, *remarks)
     return Split(
         tuple(store.paths),
         *rows_of(numbers),
         data=store.fingerprint,
         fingerprint=fingerprint(store.fingerprint, store.paths, numbers),
-        remarks=(*_copy_remarks(len(contents), duplicates, across, conflicting, normal is not None), *remarks),
+        remarks=said,
+        said=said,
         duplicates=duplicates,
+        by_bytes=by_bytes,
         conflicting=conflicting,
         across=across,
         groups=groups.names,
+        alike=alike,
     )
+
+
+def _smallest_cut(store: Divisible, settings: SplitSettings, labels: NDArray[np.int64], normal: str | None) -> float:
+    """How many pictures the smallest part that is cut was to hold; of detection, of normal ones. Infinite: none is."""
+    if set(PARTS) <= set(store.parts):
+        return np.inf
+    divided_rows = np.array([part in (None, "train") for part in store.parts])
+    if normal is not None:
+        divided_rows &= labels == list(store.classes).index(normal)
+    shares = [settings.train, settings.validation, settings.test]
+    return float(np.sum(divided_rows)) * min(shares) / sum(shares)
 
 
 def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -135,8 +168,8 @@ def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int6
         trained = numbers == 0
         for label, name in enumerate(store.classes):
             rows = np.flatnonzero((numbers == 0) & (strata[groups] == label))
-            why = why_few(np.flatnonzero(trained & (labels == label)), rows, groups, settings.group is not None)
-            numbers[rows] = divided(rows, groups, shares, name, generator, why=why)
+            why = why_few(np.flatnonzero(trained & (labels == label)), rows, groups, settings)
+            numbers[rows] = divided(rows, groups, shares, name, generator, why=why, alike=settings.grouped)
     _refuse_empty(numbers, labels, store.classes, supplied)
     return numbers
 
@@ -163,11 +196,16 @@ def _limit(numbers: NDArray[np.int64], labels: NDArray[np.int64], limit: int, se
     ]
 
 
-def _copy_remarks(total: int, duplicates: int, across: int, conflicting: int, detection: bool) -> list[str]:
+def _copy_remarks(
+    total: int, duplicates: int, by_bytes: int | None, across: int, conflicting: int, detection: bool
+) -> list[str]:
+    """`by_bytes`: how many of the duplicates repeat a file's very bytes; None where only bytes were compared."""
     remarks = []
+    same = "the same bytes" if by_bytes is None else "the same content"
     if duplicates:
+        repeat = "bytes" if by_bytes is None else f"content ({by_bytes} its bytes, {duplicates - by_bytes} in others)"
         remarks.append(
-            f"{duplicates} of {total} pictures repeat another one's bytes; "
+            f"{duplicates} of {total} pictures repeat another one's {repeat}; "
             + ("those of one content stay in one part." if not across else "see the next remark.")
         )
     if across:
@@ -177,9 +215,9 @@ def _copy_remarks(total: int, duplicates: int, across: int, conflicting: int, de
         )
     if conflicting:
         remarks.append(
-            f"{conflicting} pictures with the same bytes stand under different classes, so no model can have all right."
+            f"{conflicting} pictures with {same} stand under different classes, so no model can have all right."
             if not detection
-            else f"{conflicting} pictures with the same bytes stand both as normal and as an anomaly, so no model can "
+            else f"{conflicting} pictures with {same} stand both as normal and as an anomaly, so no model can "
             "have all right."
         )
     return remarks

@@ -1,12 +1,14 @@
 """How a data set is to be divided into train, validation and test."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictInt, field_validator, model_validator
 
 LARGEST_SEED = 2**32 - 1
 """What NumPy and scikit-learn take."""
+NearDuplicates = Literal["count", "group"]
+NEAR_DUPLICATES: tuple[NearDuplicates, ...] = get_args(NearDuplicates)
 Share = Annotated[float, Strict()]
 """`true` and texts are none."""
 
@@ -34,9 +36,43 @@ class SplitSettings(BaseModel):
         description="A regular expression with one group, which gives the source picture from a file's stem; patches "
         r"of one source picture stay in one part. Such as ^(.*)_\d+_\d+$",
     )
+    near_duplicates: NearDuplicates = Field(
+        default="count",
+        description="Pictures or series that differ by another compression, a move of one pixel or a little light: "
+        "count (those in different parts are counted and shown), or group (they stay in one part, as patches of one "
+        "source picture do).",
+    )
     train_limit: StrictInt | None = Field(
         default=None, ge=2, description="At most so many training pictures, drawn at random; unset: all."
     )
+
+    @property
+    def grouped(self) -> bool:
+        """Whether near-duplicates are kept in one part."""
+        return self.near_duplicates == "group"
+
+    @property
+    def as_one(self) -> str:
+        """Where near-duplicates count as one picture: to be said where pictures are too few."""
+        return " (near-duplicates count as one: data.split.near_duplicates)" if self.grouped else ""
+
+    @property
+    def kin(self) -> str:
+        """What stays in one part, in the plural."""
+        more = [
+            *(["patches of the same source pictures"] if self.group is not None else []),
+            *(["near-duplicates"] if self.grouped else []),
+        ]
+        return f"copies, or {' or '.join(more)}," if more else "copies"
+
+    @property
+    def shared(self) -> str:
+        """What pictures that stay in one part have in common."""
+        more = [
+            *(["a source picture"] if self.group is not None else []),
+            *(["a group of near-duplicates"] if self.grouped else []),
+        ]
+        return " or ".join(more) or "their content"
 
     @field_validator("group")
     @classmethod

@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS, Part
+from orchestrator.data.split.alike import Alike, Pair
 from trainables.errors import InputError
 from trainables.files import json_sha256, write_whole
 
@@ -36,30 +37,44 @@ class Split:
     """What the user should know of it, one sentence each."""
     duplicates: int = 0
     """Pictures beyond the first of their content."""
+    by_bytes: int | None = None
+    """Those of them beyond the first of their bytes; None where only bytes were compared."""
     conflicting: int = 0
     """Pictures whose content stands under several class names."""
     across: int = 0
     """Pictures whose content stands in several parts, as the user supplied them."""
     groups: tuple[str, ...] = ()
-    """(N,): the source picture of each: what patches of one picture, and pictures with the same bytes, share."""
+    """(N,): the source picture of each: what patches of one picture, copies and, where they are grouped,
+    near-duplicates share."""
+    alike: Alike | None = None
+    """Near-duplicates in different parts; None where none were looked for."""
+    said: tuple[str, ...] | None = None
+    """Those of the remarks that are of the division itself; None where an older release saved it."""
 
     @property
     def left_out(self) -> int:
         """Pictures in none of the three parts."""
         return len(self.paths) - len(self.train) - len(self.validation) - len(self.test)
 
+    def part_names(self) -> list[Part | None]:
+        """(N,): the part of each picture, None where it is in none."""
+        return [part_of(number) for number in self.numbers().tolist()]
+
     def save(self, path: Path) -> None:
         """Write it as JSON, by relative paths, whole or not at all."""
-        rows = [(name, part_of(number)) for name, number in zip(self.paths, self._numbers().tolist(), strict=True)]
+        rows = list(zip(self.paths, self.part_names(), strict=True))
         groups = zip(self.paths, self.groups or self.paths, strict=True)
         saved = {
             "format": FORMAT,
             "data": self.data,
             "fingerprint": self.fingerprint,
             "remarks": self.remarks,
+            "said": self.said,
             "duplicates": self.duplicates,
+            "by_bytes": self.by_bytes,
             "conflicting": self.conflicting,
             "across": self.across,
+            "near_duplicates": None if self.alike is None else self.alike._asdict(),
             "pictures": rows,
             # Mostly each picture is its own group, which need not be said 100,000 times.
             "groups": {path: group for path, group in groups if group != path},
@@ -82,12 +97,15 @@ class Split:
                 fingerprint=fingerprint(read["data"], paths, numbers),
                 remarks=tuple(read["remarks"]),
                 duplicates=read["duplicates"],
+                by_bytes=read.get("by_bytes"),
                 conflicting=read["conflicting"],
                 across=read["across"],
                 groups=tuple(groups.get(path, path) for path in paths),
+                alike=_alike(read.get("near_duplicates")),
+                said=None if read.get("said") is None else tuple(read["said"]),
             )
-            texts = (split.data, *split.paths, *split.groups, *split.remarks)
-            counts = (split.duplicates, split.conflicting, split.across)
+            texts = (split.data, *split.paths, *split.groups, *split.remarks, *(split.said or ()))
+            counts = (split.duplicates, split.conflicting, split.across, split.by_bytes or 0)
             if not all(isinstance(one, str) for one in texts) or not all(isinstance(one, int) for one in counts):
                 raise ValueError("a name, a remark or a count in it is something else")
             changed = split.fingerprint != read["fingerprint"]
@@ -102,11 +120,20 @@ class Split:
             )
         return split
 
-    def _numbers(self) -> NDArray[np.int64]:
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,): the part of each picture, as its index in PARTS, or LEFT_OUT."""
         numbers = np.full(len(self.paths), LEFT_OUT, dtype=np.int64)
         for number, rows in enumerate((self.train, self.validation, self.test)):
             numbers[rows] = number
         return numbers
+
+
+def _alike(read: Any) -> Alike | None:
+    """What `save` wrote of near-duplicates; ValueError or TypeError where it is something else."""
+    if read is None:
+        return None
+    counts = {str(part): int(count) for part, count in dict(read["counts"]).items()}
+    return Alike(counts, tuple(Pair(str(one), str(other), float(error)) for one, other, error in read["pairs"]))
 
 
 def fingerprint(data: str, paths: Sequence[str], numbers: NDArray[np.int64]) -> str:

@@ -48,6 +48,8 @@ class Row(NamedTuple):
     """The largest value of a picture of more than 8 bits a channel; 0 for others, UNKNOWN where it was not looked."""
     reading: int = -1
     """Of a series: the index into the readings; -1 of a picture."""
+    sight: str = ""
+    """The name of what is seen in it: the same for equal pixels or numbers. Empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Rows:
     turn: list[int]
     top: list[int]
     reading: list[int]
+    sight: list[str]
 
     def __len__(self) -> int:
         return len(self.path)
@@ -89,7 +92,7 @@ class Rows:
     def read(cls, columns: dict[str, list[Any]]) -> "Rows":
         """The columns as an index file has them; one that an older release wrote lacks those that came later."""
         rows = len(columns["path"])
-        later: dict[str, list[Any]] = {name: [""] * rows for name in ("mask", "state", "values")}
+        later: dict[str, list[Any]] = {name: [""] * rows for name in ("mask", "state", "values", "sight")}
         later |= {"turn": [1] * rows, "top": [UNKNOWN] * rows, "reading": [-1] * rows}
         return cls(**{**later, **columns})
 

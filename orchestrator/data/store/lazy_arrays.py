@@ -6,7 +6,35 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.store.shards import Shape, Shard, open_shard
+from orchestrator.data.store.shards import Shape, Shard, open_shard, views_file
+
+
+class StoredViews:
+    """The views that near-duplicates are found by, by row."""
+
+    def __init__(
+        self, folder: Path, shards: tuple[Shard, ...], shard: NDArray[np.int32], place: NDArray[np.int32]
+    ) -> None:
+        self._folder = folder
+        self._shards = shards
+        self._shard = shard
+        self._place = place
+
+    def __len__(self) -> int:
+        return len(self._shard)
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """Those at `rows`, as they are kept (n, bytes). Needs at least one row."""
+        shards, places = self._shard[rows], self._place[rows]
+        read: NDArray[np.uint8] | None = None
+        for number in np.unique(shards).tolist():
+            file = views_file(self._folder, self._shards[number].name)
+            opened = open_shard(file, file.stat().st_mtime_ns)
+            here = shards == number
+            read = np.empty((len(shards), opened.shape[1]), dtype=np.uint8) if read is None else read
+            read[here] = opened[places[here]]
+        assert read is not None
+        return read
 
 
 class StoredPlanes:

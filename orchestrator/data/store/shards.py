@@ -1,4 +1,8 @@
-"""Shards: files of some hundred pictures each, written whole, checked by size, header and checksum."""
+"""Shards: files of some hundred pictures each, written whole, checked by size, header and checksum.
+
+Beside its pictures a shard keeps the views that near-duplicates are found by (`orchestrator.data.files.sight`); those
+of older releases have none.
+"""
 
 import io
 import json
@@ -7,12 +11,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.files.series import Reading
+from orchestrator.data.files.sight import Sight
 from trainables.files import text_sha256, write_whole
 
 SHARD_ROWS = 256
@@ -44,6 +49,8 @@ class ShardContents(NamedTuple):
     """Each picture's true height and width; what lies beyond is white."""
     readings: tuple[Reading | None, ...]
     """Of series: how each was read."""
+    sights: tuple[str, ...] = ()
+    """The names of what is seen in each; empty where the views are missing or not whole."""
 
 
 def rows_per_shard(shape: Shape) -> int:
@@ -57,10 +64,11 @@ def write_shard(
     sizes: Sequence[tuple[int, int]],
     pictures: NDArray[np.uint8],
     readings: Sequence[Reading | None] = (),
+    sights: Sequence[Sight] = (),
 ) -> ShardContents:
     """Write pictures (N, H, W, 3) as one shard, named after its keys; then its description, which makes it whole.
 
-    `readings`: of series, how each was read.
+    `readings`: of series, how each was read. `sights`: what is seen in each; empty: not known.
 
     Writing the same keys again, from anywhere, replaces a shard by an equal one.
     """
@@ -80,10 +88,16 @@ def write_shard(
     ways = list(dict.fromkeys(readings))
     if any(ways):
         described["readings"] = ways, [ways.index(reading) for reading in readings]
+    if sights:
+        views = np.stack([sight.views for sight in sights])
+        described["sights"] = [sight.name for sight in sights]
+        described["views"] = zlib.crc32(views.data)
+        write_whole(views_file(folder, name), [_header(views.shape), views.data], wait=True, shared=True)
     write_whole(folder / f"{name}.json", json.dumps(described), wait=True, shared=True)
     status = (folder / f"{name}.npy").stat()
     shard = Shard(name, len(keys), status.st_size, status.st_mtime_ns, checksum)
-    return ShardContents(shard, tuple(keys), tuple(sizes), tuple(readings) or (None,) * len(keys))
+    told = tuple(readings) or (None,) * len(keys)
+    return ShardContents(shard, tuple(keys), tuple(sizes), told, tuple(sight.name for sight in sights))
 
 
 def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None) -> ShardContents | None:
@@ -92,14 +106,14 @@ def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None
     The checksum is not read again where the file still has the size and time of `known`.
     """
     try:
-        described = json.loads((folder / f"{name}.json").read_bytes())
+        described = _described(folder, name)
         status = (folder / f"{name}.npy").stat()
         shard = Shard(name, described["rows"], status.st_size, status.st_mtime_ns, described["checksum"])
         sizes = tuple((height, width) for height, width in described["sizes"])
         ways, numbers = described.get("readings", ([None], [0] * shard.rows))
         known_ways = [None if way is None else Reading.of(way) for way in ways]
         read = tuple(known_ways[number] for number in numbers)
-        contents = ShardContents(shard, tuple(described["keys"]), sizes, read)
+        contents = ShardContents(shard, tuple(described["keys"]), sizes, read, _sights(folder, name, described))
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
     if any(len(one) != shard.rows for one in (contents.keys, sizes, read)) or not has_right_form(folder, shard, shape):
@@ -107,6 +121,32 @@ def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None
     if shard != known and zlib.crc32(open_shard(folder / f"{name}.npy", status.st_mtime_ns).data) != shard.checksum:
         return None
     return contents
+
+
+def views_file(folder: Path, name: str) -> Path:
+    """Where the views of a shard lie."""
+    return folder / f"{name}.views"
+
+
+def _sights(folder: Path, name: str, described: dict[str, Any]) -> tuple[str, ...]:
+    """The names of what is seen in a shard's pictures; empty where their views are not whole."""
+    names = tuple(map(str, described.get("sights", ())))
+    if len(names) != described["rows"]:
+        return ()
+    try:
+        views = open_shard(views_file(folder, name), views_file(folder, name).stat().st_mtime_ns)
+    except (OSError, ValueError, EOFError):
+        return ()
+    whole = views.dtype == np.uint8 and views.ndim == 2 and len(views) == len(names)
+    return names if whole and zlib.crc32(views.data) == described.get("views") else ()
+
+
+def has_views(folder: Path, shard: Shard, length: int) -> bool:
+    """Whether the views of a shard's pictures lie there, `length` bytes each."""
+    try:
+        return views_file(folder, shard.name).stat().st_size == len(_header((shard.rows, length))) + shard.rows * length
+    except OSError:
+        return False
 
 
 def has_right_form(folder: Path, shard: Shard, shape: Shape) -> bool:
@@ -153,12 +193,27 @@ def repack(folder: Path, places: Sequence[Place]) -> Iterator[ShardContents]:
         part = places[start : start + step]
         pictures = np.stack([open_shard(folder / f"{shard.name}.npy", shard.mtime_ns)[row] for shard, row, *_ in part])
         _, _, keys, sizes, readings = zip(*part, strict=True)
-        yield write_shard(folder, keys, sizes, pictures, readings)
+        yield write_shard(folder, keys, sizes, pictures, readings, _sights_at(folder, part))
+
+
+def _sights_at(folder: Path, places: Sequence[Place]) -> list[Sight]:
+    """What is seen in the pictures at these places; empty where it is not known of all."""
+    known = {name: _described(folder, name) for name in {shard.name for shard, *_ in places}}
+    names = {name: _sights(folder, name, described) for name, described in known.items()}
+    if not all(names.values()):
+        return []
+    views = {name: np.load(views_file(folder, name), mmap_mode="r") for name in names}
+    return [Sight(names[shard.name][row], views[shard.name][row]) for shard, row, *_ in places]
+
+
+def _described(folder: Path, name: str) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads((folder / f"{name}.json").read_bytes())
+    return described
 
 
 def remove_shard(folder: Path, name: str) -> None:
     """Remove a shard; its description first, so that it is never half there."""
-    for suffix in ("json", "npy"):
+    for suffix in ("json", "npy", "views"):
         (folder / f"{name}.{suffix}").unlink(missing_ok=True)
 
 

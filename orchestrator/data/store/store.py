@@ -21,7 +21,7 @@ from orchestrator.data.layouts.listing import Part, Skipped
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FORMAT, Index, read_json, write_json
 from orchestrator.data.store.index import read_index as read_index
-from orchestrator.data.store.lazy_arrays import StoredDepths, StoredMasks, StoredPictures
+from orchestrator.data.store.lazy_arrays import StoredDepths, StoredMasks, StoredPictures, StoredViews
 from orchestrator.data.store.shards import has_right_form
 from trainables.errors import InputError
 from trainables.files import text_sha256
@@ -79,7 +79,7 @@ class Store:
     parts: tuple[Part | None, ...]
     """(N,): the part that the user's folders put each picture in."""
     content: tuple[str, ...]
-    """(N,): the hash of each file's bytes, and of its depth's; equal ones are duplicates."""
+    """(N,): the hash of each file's bytes, and of its depth's."""
     fingerprint: str
     """The hash of relative paths and contents, masks included; the same for every style and size."""
     sizes: NDArray[np.int64] = field(repr=False)
@@ -100,6 +100,10 @@ class Store:
     """What the user should know of how the pictures were read."""
     readings: dict[str, Reading] = field(default_factory=dict, repr=False)
     """Of series: how each was read, by path."""
+    sights: tuple[str, ...] = ()
+    """(N,): the name of what is seen in each, which duplicates share; empty where an older release drew it."""
+    views: StoredViews | None = field(default=None, repr=False)
+    """What near-duplicates are found by; None where it is missing for some of them."""
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -169,6 +173,8 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
         mask_values=tuple(rows.values),
         of_pictures=tuple(picture_remarks(facts, recipe.bits, recipe.upright)),
         readings=index.readings_by_path(),
+        sights=tuple(rows.sight),
+        views=StoredViews(where[0], index.shards, *places) if all(rows.sight) else None,
     )
 
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.data.files.sight import PICTURE_BYTES, SERIES_BYTES
 from orchestrator.data.store.index import Index, Row, Rows, read_index, write_index
 from orchestrator.data.store.shards import (
     Shape,
     ShardContents,
+    has_views,
     looks_unchanged,
     read_shard,
     remove_shard,
@@ -85,6 +87,12 @@ def is_current(folder: Path, before: Index, recipe: Recipe, shape: Shape, seen: 
     )
 
 
+def knows_sights(folder: Path, before: Index, plots: bool) -> bool:
+    """Whether a store knows what is seen in each picture, of series or of others; one of an older release does not."""
+    length = SERIES_BYTES if plots else PICTURE_BYTES
+    return all(before.rows.sight) and all(has_views(folder / "shards", shard, length) for shard in before.shards)
+
+
 def finish(folder: Path, recipe: Recipe, index: Index) -> Index:
     """Pack the shards anew where most is unused or they are many; write the index; remove what it doesn't list."""
     used = {(row.shard, row.place): row for row in index.rows.all()}
@@ -115,7 +123,9 @@ def _packed(shards: Path, recipe: Recipe, index: Index, used: list[Row]) -> Inde
     moved = [(number, place) for number, one in enumerate(packed) for place in range(one.shard.rows)]
     where = {(row.shard, row.place): place for row, place in zip(used, moved, strict=True)}
     rows = [
-        row._replace(shard=new[0], place=new[1]) for row in index.rows.all() for new in [where[row.shard, row.place]]
+        row._replace(shard=number, place=place, sight=row.sight if packed[number].sights else "")
+        for row in index.rows.all()
+        for number, place in [where[row.shard, row.place]]
     ]
     return replace(index, rows=Rows.of(rows), shards=tuple(one.shard for one in packed))
 

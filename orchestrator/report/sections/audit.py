@@ -2,14 +2,17 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from orchestrator.artifacts.test_reads import Reading
-from orchestrator.report.document.document import Block, Facts, Listing, Section
-from orchestrator.report.document.formatting import label, plural, printable, words
+from orchestrator.report.document.document import Block, Facts, Fold, Listing, Section
+from orchestrator.report.document.formatting import count, label, plural, printable, words
 from orchestrator.report.numbers.readings import log_faults, read_often
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.selection import how_judged, how_seeded
 from orchestrator.report.numbers.thresholds import how_chosen
+from orchestrator.report.sections.data_section import part_sizes
+from orchestrator.report.sections.galleries import read_strips
 
 MOST_LINES = 30
 
@@ -44,10 +47,12 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
         ("Split fingerprint", words([printable(value) for value in data.distinct("split")], 20)),
         ("Copies of pictures", _duplicates(data)),
         ("Copies across parts", _copies(data)),
+        ("Near-duplicates across parts", _near(data)),
     ]
     blocks: list[Block] = [Facts(rows)]
     if said:
         blocks.append(Listing(said))
+    blocks += _near_pictures(data)
     text = "Which part of the data chose what, and how often the test part was opened."
     return Section("audit", "Leakage audit", [text], blocks)
 
@@ -91,17 +96,63 @@ def _repeated(data: RunData, found: Sequence[Reading]) -> list[str]:
 
 
 def _duplicates(data: RunData) -> str:
-    number = data.split.get("duplicates")
-    if not isinstance(number, int) or isinstance(number, bool):
+    number, by_bytes = _count(data.split.get("duplicates")), _count(data.split.get("by_bytes"))
+    if number is None:
         return "not known"
+    if not number:
+        return "none, by what is seen" if by_bytes is not None else "none, by their bytes"
     repeats = "repeats" if number == 1 else "repeat"
-    return f"{plural(number, 'picture')} {repeats} the bytes of another" if number else "none"
+    if by_bytes is None:
+        return f"{plural(number, 'picture')} {repeats} the bytes of another; what is seen was not compared"
+    rest = number - by_bytes
+    if not rest:
+        return f"{plural(number, 'picture')} {repeats} another, by the very bytes of the file"
+    shown = f"{count(by_bytes)} by the bytes of the file, {count(rest)} in other bytes by the pixels or numbers seen"
+    return f"{plural(number, 'picture')} {repeats} another: {shown}"
 
 
 def _copies(data: RunData) -> str:
-    across = data.split.get("across")
-    if not isinstance(across, int):
+    across = _count(data.split.get("across"))
+    if across is None:
         return "not known"
     if across == 0:
         return "none: exact copies of a picture stand in one part"
     return f"{plural(across, 'picture')} with an exact copy in another part, as the user supplied the parts"
+
+
+def _near(data: RunData) -> str:
+    """How many near-duplicates the split puts apart."""
+    found = data.split.get("near_duplicates")
+    counts = found.get("counts") if isinstance(found, dict) else None
+    if not isinstance(counts, dict):
+        return "not looked for by the release that made this split"
+    listed = {printable(part): _count(number) or 0 for part, number in counts.items()}
+    together = "; the others are kept in one part each" if groups_near_duplicates(data) else ""
+    if not sum(listed.values()):
+        return "none: near-duplicates stand in one part"
+    sizes = part_sizes(data.split)
+    each = ", ".join(
+        f"{count(number)} of {count(sizes[part]) if part in sizes else '?'} in {part}"
+        for part, number in listed.items()
+    )
+    return f"{plural(sum(listed.values()), 'picture')} with one in another part ({each}){together}"
+
+
+def groups_near_duplicates(data: RunData) -> bool:
+    """Whether the experiment keeps near-duplicates in one part."""
+    source = data.experiment.get("data")
+    split = source.get("split") if isinstance(source, dict) else None
+    return isinstance(split, dict) and split.get("near_duplicates") == "group"
+
+
+def _near_pictures(data: RunData) -> list[Block]:
+    """Some of them side by side; what is wrong with their pictures is said."""
+    remarks: list[str] = []
+    strips = read_strips(data.run.near_duplicates, "near-duplicates", remarks)
+    folds: list[Block] = [Fold("Near-duplicates in different parts, side by side", strips)] if strips else []
+    return [*folds, Listing(remarks)] if remarks else folds
+
+
+def _count(value: Any) -> int | None:
+    """A number out of a run's file; None where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

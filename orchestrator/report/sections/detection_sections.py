@@ -12,18 +12,19 @@ from orchestrator.report.figures.score_figures import score_chart
 from orchestrator.report.numbers import thresholds
 from orchestrator.report.numbers.predictions import VariantScores, pixel_histograms, read_scores
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.report.sections.audit import audit_section
+from orchestrator.report.sections.audit import audit_section, groups_near_duplicates
 from orchestrator.report.sections.detection_summary import detection_notices, has_normals_only
 from orchestrator.report.sections.kinds import kind_frame, kind_tables
 
 
 def how_detection(data: RunData) -> tuple[str, ...]:
     """How the figures of detection are made."""
-    drawn = (
-        "whole source pictures, so that patches of one picture stay together"
-        if data.grouped
-        else ("pictures, copies of one file together")
-    )
+    if data.grouped:
+        drawn = "whole source pictures, so that patches of one picture stay together"
+    elif groups_near_duplicates(data):
+        drawn = "whole groups of near-duplicates, so that pictures that show all but the same stay together"
+    else:
+        drawn = "pictures, copies of one file together"
     return (
         "A picture is called an anomaly where its score is above the threshold. Each cell's threshold is the chosen "
         "strategy, fitted to this cell's own validation scores; TPR, TNR, balanced accuracy and F1 are at that "
@@ -64,6 +65,7 @@ class Detection:
             normal, anomalous = int((kept.labels == 0).sum()), int((kept.labels == 1).sum())
             sources = len(set(kept.groups.tolist()))
             unit = "source picture" if self.data.grouped else "different picture"
+            unit = "group of near-duplicates" if groups_near_duplicates(self.data) else unit
             of = "" if sources == len(kept.labels) else f", of {plural(sources, unit)}"
             facts.append(("Test pictures", f"{normal} normal, {anomalous} anomalous{of}"))
             for one in [one for one in kept.validation if one is not None][:1]:

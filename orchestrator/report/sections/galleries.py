@@ -76,6 +76,8 @@ def size_of(parts: Iterable[Section | Block | None]) -> int:
                 total += sum(_CELL + 2 * len(cell.text + cell.detail) for row in part.rows for cell in row)
             case Code():
                 total += 2 * len(part.text)
+            case Strips():
+                total += sum(len(strip.data) + 3 * len(strip.label) for strip in part.strips)
             case Listing():
                 total += sum(50 + 2 * len(item) for item in part.items)
     return total
@@ -97,32 +99,38 @@ def _fitting(galleries: Sequence[Sequence[_Gallery]], room: int) -> tuple[list[_
 def _read(data: RunData, variant: str, remarks: list[str]) -> list[_Gallery]:
     """The galleries of one variant; what is wrong with them joins `remarks`."""
     folder = data.run.gallery(variant, data.completed[variant][0].seed)
+    found = read_strips(folder, printable(variant), remarks)
+    return [_Gallery(variant, one.title, tuple(one.strips)) for one in found]
+
+
+def read_strips(folder: Path, owner: str, remarks: list[str]) -> list[Strips]:
+    """The galleries in a folder; what is wrong with them joins `remarks`, which name the `owner`."""
     try:
         described = json.loads((folder / "gallery.json").read_bytes())
         listed = list(described["galleries"])
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        remarks.append(f"The gallery of {printable(variant)} can't be read ({printable(error)}).")
+        remarks.append(f"The gallery of {owner} can't be read ({printable(error)}).")
         return []
     galleries = []
     for one in listed:
         if not isinstance(one, dict) or not isinstance(one.get("rows"), list):
-            remarks.append(f"{printable(variant)}: a gallery without rows was left out.")
+            remarks.append(f"{owner}: a gallery without rows was left out.")
             continue
         title = printable(one.get("title", ""))
         strips: list[Strip] = []
         for row in one["rows"][:MOST_STRIPS]:
             strip, reason = _strip(folder, row, title)
             if strip is None:
-                remarks.append(f"{printable(variant)}: a strip was left out: {reason}.")
+                remarks.append(f"{owner}: a strip was left out: {reason}.")
             else:
                 strips.append(strip)
         if len(one["rows"]) > MOST_STRIPS:
-            remarks.append(f"{printable(variant)}: {plural(len(one['rows']) - MOST_STRIPS, 'strip')} beyond the first "
+            remarks.append(f"{owner}: {plural(len(one['rows']) - MOST_STRIPS, 'strip')} beyond the first "
                            f"{MOST_STRIPS} of a gallery left out.")  # fmt: skip
         if strips:
-            galleries.append(_Gallery(variant, title, tuple(strips)))
+            galleries.append(Strips(title, tuple(strips)))
     return galleries
 
 

@@ -112,9 +112,15 @@ def mvtec3d_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fill(tmp_path: Path) -> Fill:
-    """(root, layout, size, bits) -> the store of a tree, filled without Ray; the same folder each time."""
+    """(root, layout, size, bits, sights) -> the store of a tree, filled without Ray; the same folder each time."""
 
-    def filled(root: Path, layout: LayoutName, size: tuple[int, int] | None = None, bits: int | None = None) -> Store:
+    def filled(
+        root: Path,
+        layout: LayoutName,
+        size: tuple[int, int] | None = None,
+        bits: int | None = None,
+        sights: bool = False,
+    ) -> Store:
         listing = find_files(root, layout)
         looks, folder = look_at(listing), tmp_path / "store"
         facts = look_into(listing, looks, folder)
@@ -122,7 +128,7 @@ def fill(tmp_path: Path) -> Fill:
         recipe = recipe_of(layout, "plain", size, None, planes_of(listing.files), bits=used)
         shape = shape_of(recipe, listing)
         with claimed(folder, recipe) as before:
-            filling = Filling(listing, looks, folder, recipe, shape, before, facts)
+            filling = Filling(listing, looks, folder, recipe, shape, before, facts, sights)
             worker = DrawBatch(str(root), str(folder / "shards"), recipe, shape)
             jobs = filling.missing()
             for start in range(0, len(jobs), 8):

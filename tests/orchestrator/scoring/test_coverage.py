@@ -39,14 +39,13 @@ def test_intervals_hold_the_truth(cell: Any) -> None:
         assert held >= 0.93 - CHANCE
 
 
-@pytest.mark.parametrize("comparisons", [1, 10])
 @pytest.mark.parametrize("cell", BENCHMARK.edges(), ids=str)
-def test_equal_models_are_not_told_apart(cell: Any, comparisons: int) -> None:
-    repeats = REPEATS if comparisons == 1 else REPEATS // 4
-    assert BENCHMARK.claims(cell, comparisons, repeats) <= 0.05 + 3 * (0.05 * 0.95 / repeats) ** 0.5
+def test_equal_models_are_not_told_apart(cell: Any) -> None:
+    repeats = REPEATS // 2
+    assert max(BENCHMARK.claims(cell, (1, 10), repeats)) <= 0.05 + 3 * (0.05 * 0.95 / repeats) ** 0.5
 
 
 def test_the_check_can_fail() -> None:
     """A model that is better is found, so claims are counted."""
     cell = BENCHMARK.Cell("accuracy", 0.7, 150, 1, 5, "stable")
-    assert BENCHMARK.claims(cell, 1, 50, 0.2) > 0.9
+    assert BENCHMARK.claims(cell, [1], 50, 0.2)[0] > 0.9

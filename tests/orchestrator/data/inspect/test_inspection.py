@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from orchestrator.data.inspect.contact_sheet import OUTLINE, contact_sheet
 from orchestrator.data.inspect.inspection import inspect
 from orchestrator.data.inspect.inspection_text import inspection_json, inspection_text
 from orchestrator.data.layouts.table import LayoutName, find_files, guess_layout
+from orchestrator.data.split.make_split import SplitSettings, UndrawnFiles, make_split
 from trainables.errors import InputError
 
 SHARED = Path(__file__).parents[5] / "shared" / "data"
@@ -150,6 +152,7 @@ def test_the_command_needs_neither_torch_nor_ray(mvtec_tree: Path) -> None:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_real_traps_of_spill_are_seen() -> None:
     if not (SHARED / "spill").is_dir():
         pytest.skip("needs the real data ../shared/data/spill")
@@ -162,6 +165,16 @@ def test_the_real_traps_of_spill_are_seen() -> None:
     assert seen.conflicting >= 2
     assert seen.split is not None
     assert len(seen.split.validation) > 154
+    # Frames of some 25 videos: most normals of validation stand in train too, all but; those of test come from others.
+    assert seen.split.alike is not None
+    assert seen.split.alike.counts["validation"] > 0.8 * (len(seen.split.validation) - 154)
+    assert seen.split.alike.counts["test"] < 0.01 * len(seen.split.test)
+    found = UndrawnFiles.of(seen.listing.files, seen.found.content)
+    found = replace(found, sights=seen.found.sights, views=seen.found.views)
+    grouped = make_split(found, SplitSettings(near_duplicates="group"), "normal")
+    assert grouped.alike is not None
+    assert grouped.alike.total < 30, "what the folders supply"
+    assert len(grouped.validation) == len(seen.split.validation)
 
 
 def test_what_is_left_out_for_its_suffix_is_said(series_tree: Path, tmp_path: Path) -> None:
@@ -194,3 +207,93 @@ def test_of_series_it_says_what_a_rendering_would_leave_out(series_tree: Path) -
         path.write_text("\n")
     with pytest.raises(InputError, match=r"None of the .* can be read as a series\. The first, .*: empty"):
         inspect(tree)
+
+
+@pytest.fixture
+def copied_tree(tmp_path: Path) -> Path:
+    """40 pictures of two classes, named by four sources each; of 12 a moved copy, of 3 a BMP, of 2 the very file."""
+    root = tmp_path / "copied"
+    for number in range(40):
+        path = root / f"{'ab'[number % 2]}/img{number % 8}_{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        beside = path.parent / f"img{number % 8}"
+        if number < 12:
+            Image.fromarray(np.roll(pixels, 1, axis=0)).save(f"{beside}_{100 + number}.png")
+        elif number < 15:
+            Image.fromarray(pixels).save(f"{beside}_{100 + number}.bmp")
+        elif number < 17:
+            shutil.copy(path, f"{beside}_{100 + number}.png")
+    return root
+
+
+def test_copies_by_pixels_and_near_duplicates_are_counted_and_shown(copied_tree: Path, tmp_path: Path) -> None:
+    seen = inspect(copied_tree, sheet=tmp_path / "sheet.png")
+    assert (seen.duplicates, seen.by_bytes, seen.near.tolist()) == (5, 2, [2] * 12)
+    assert seen.split is not None
+    assert seen.split.alike is not None
+    text = inspection_text(seen)
+    assert "Duplicates:  2 files repeat another one's bytes, 3 its pixels in other bytes; 0 have a copy" in text
+    total = seen.split.alike.total
+    assert total > 4
+    assert f"24 files, in 12 groups of up to 2; {total} have one in another part of the split below, such as" in text
+    first = seen.split.alike.pairs[0]
+    assert f"'{first.one}' (" in text
+    assert "grey levels RMS apart" in text
+    assert "keep each source in one part: data.split.group: '^(.+)[_-]" in text
+    found = inspection_json(seen)
+    assert found["by_bytes"] == 2
+    assert {key: found["near_duplicates"][key] for key in ("pictures", "groups", "apart")} == {
+        "pictures": 24, "groups": 12, "apart": total,
+    }  # fmt: skip
+    pairs = found["near_duplicates"]["pairs"]
+    assert pairs[0][:2] == [first.one, first.other]
+    plain = contact_sheet(seen.listing)
+    sheet = Image.open(tmp_path / "sheet.png")
+    assert sheet.height == plain.height + (1 + (len(pairs) > 4)) * (128 + 12)
+    left, right = (
+        np.asarray(sheet.crop((190 + at, plain.height, 318 + at, plain.height + 128)), dtype=float) for at in (0, 128)
+    )
+    # A row of 24 is four pixels here, and either may be the copy.
+    moved = [np.abs(one[20:100] - other[24:104]).mean() for one, other in ((left, right), (right, left))]
+    assert left.std() > 20
+    assert min(moved) < 5 < max(moved)
+    grouped = inspect(copied_tree, group=r"^(.+)_\d+$")
+    assert "Names look as if" not in inspection_text(grouped)
+
+
+def test_a_bound_on_what_is_decoded_is_said(copied_tree: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("orchestrator.data.inspect.content_look.MOST_PIXELS", 30 * 24 * 32)
+    seen = inspect(copied_tree)
+    text = inspection_text(seen)
+    assert "The pixels of 30 of 57 pictures were compared, evenly spread; the other 27" in text
+    assert 0 < len(seen.near) < 12
+    assert 2 <= seen.duplicates <= 5
+    assert seen.split is not None
+    assert seen.split.alike is not None
+    monkeypatch.setattr("orchestrator.data.inspect.content_look.MOST_FILES", 1)
+    alone = inspect(copied_tree, sheet=tmp_path / "sheet.png")
+    assert (alone.duplicates, len(alone.near)) == (2, 0)
+    assert "Near-dupl.:  none" in inspection_text(alone)
+
+
+def test_what_opens_but_can_not_be_decoded_is_compared_by_bytes(copied_tree: Path) -> None:
+    cut = copied_tree / "a/img0_00.png"
+    cut.write_bytes(cut.read_bytes()[:300])
+    text = inspection_text(inspect(copied_tree))
+    assert "The pixels of 56 of 57 pictures were compared" in text
+
+
+def test_series_are_compared_by_their_numbers(series_tree: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(series_tree, tree)
+    first, second, *_ = sorted(tree.rglob("*.csv"))
+    first.with_name("again.csv").write_text(first.read_text().replace("\n", "\r\n"), newline="")
+    lines = second.read_text().splitlines()
+    at = lines[0].split(",").index("value") if "value" in lines[0] else 0
+    rows = [line.split(",")[at] for line in lines]
+    second.with_name("near.csv").write_text("\n".join([rows[0], *(f"{float(row):.3f}" for row in rows[1:])]) + "\n")
+    seen = inspect(tree)
+    assert (seen.duplicates, seen.by_bytes, seen.near.tolist()) == (1, 0, [2])
+    assert "0 files repeat another one's bytes, 1 its numbers in other bytes" in inspection_text(seen)

@@ -26,6 +26,8 @@ class Data:
     parts: Sequence[Part | None]
     content: Sequence[str]
     fingerprint: str = "data"
+    sights: Sequence[str] = ()
+    views: None = None
 
 
 def data(*rows: tuple[str, Part | None, Sequence[str]], content: dict[str, str] | None = None) -> Data:

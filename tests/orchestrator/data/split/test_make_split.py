@@ -8,10 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import ValidationError
 
+from orchestrator.data.files.picture_layers import FullPicture
+from orchestrator.data.files.sight import picture_sight
 from orchestrator.data.layouts.listing import Part
+from orchestrator.data.split.grouped_division import divided
 from orchestrator.data.split.make_split import Split, SplitSettings, make_split
+from orchestrator.data.split.near_duplicates import Packed
 from trainables.errors import InputError
 
 
@@ -24,6 +29,8 @@ class Data:
     content: Sequence[str]
     parts: Sequence[Part | None]
     fingerprint: str = "data"
+    sights: Sequence[str] = ()
+    views: Packed | None = None
     paths: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -239,3 +246,118 @@ def test_patches_are_named_only_where_they_are_grouped() -> None:
     given.paths = tuple(f"{'ab'[row > 6]}/{'x' if row > 6 else row}_{row}.csv" for row in range(12))
     with pytest.raises(InputError, match="5 files are copies, or patches of the same source pictures, of one another"):
         make_split(given, SplitSettings(group=r"^(.*)_\d+$"))
+
+
+def copies_of(pictures: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]]:
+    """Each moved by a pixel, and 5 % darker."""
+    return [(np.roll(one, 1, axis=1) * 0.95).astype(np.uint8) for one in pictures]
+
+
+def with_views(
+    pictures: list[NDArray[np.uint8]], labels: Sequence[int], parts: list[Part | None] | None = None
+) -> Data:
+    """The pictures with all that is seen in them."""
+    given = data([len(pictures)], parts=parts)
+    given.labels, given.classes = np.array(labels), tuple("abc"[: max(labels) + 1])
+    sights = [picture_sight(FullPicture(Image.fromarray(one), None)) for one in pictures]
+    given.sights, given.views = [one.name for one in sights], np.stack([one.views for one in sights])
+    return given
+
+
+def noisy(count: int) -> list[NDArray[np.uint8]]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8))
+
+
+def test_what_is_seen_decides_where_it_is_known() -> None:
+    bytes_alone = data([30, 30])
+    given = data([30, 30], [*range(60)])
+    given.sights = [f"seen {row % 20}" for row in range(60)]  # three each, some under both classes
+    split, before = make_split(given, SplitSettings()), make_split(bytes_alone, SplitSettings())
+    parts = split.part_names()
+    assert parts[:20] == parts[20:40] == parts[40:]
+    assert (split.duplicates, split.by_bytes, split.conflicting, before.duplicates) == (40, 0, 60, 0)
+    assert "40 of 60 pictures repeat another one's content (0 its bytes, 40 in others)" in split.remarks[0]
+    assert "60 pictures with the same content stand under different classes" in split.remarks[1]
+    given = data([30, 30])
+    given.sights = [f"seen {row}" for row in range(60)]
+    same = make_split(given, SplitSettings())
+    assert (same.fingerprint, same.by_bytes) == (before.fingerprint, 0), "where nothing shows the same, nothing changes"
+
+
+def test_near_duplicates_are_counted_and_fall_apart() -> None:
+    first = noisy(40)
+    split = make_split(with_views([*first, *copies_of(first)], [0, 1] * 40), SplitSettings())
+    parts = split.part_names()
+    apart = [row for row in range(40) if parts[row] != parts[40 + row]]
+    assert split.alike is not None
+    assert 10 < len(apart) == split.alike.total / 2
+    assert sum(split.alike.counts.values()) == 2 * len(apart)
+    assert len(split.alike.pairs) == 6
+    for one, other, error in split.alike.pairs:
+        rows = [split.paths.index(one), split.paths.index(other)]
+        assert rows[0] % 40 == rows[1] % 40
+        assert parts[rows[0]] in ("validation", "test")
+        assert parts[rows[0]] != parts[rows[1]]
+        assert error < 1
+    assert f"{2 * len(apart)} pictures have a near-duplicate in another part" in split.remarks[-1]
+    assert "data.split.near_duplicates: group keeps those on one side" in split.remarks[-1]
+
+
+def test_one_key_keeps_near_duplicates_together() -> None:
+    first = noisy(40)
+    split = make_split(with_views([*first, *copies_of(first)], [0, 1] * 40), SplitSettings(near_duplicates="group"))
+    parts = split.part_names()
+    assert parts[:40] == parts[40:]
+    assert split.groups[40:] == split.groups[:40]
+    assert split.alike is not None
+    assert (split.alike.total, split.alike.pairs) == (0, ())
+    assert "80 of 80 pictures are near-duplicates, in 40 groups of up to 2; each group" in split.remarks[0]
+
+
+def test_where_there_are_none_the_key_changes_nothing_and_says_so() -> None:
+    given = with_views(noisy(40), [0, 1] * 20)
+    grouped, counted = (make_split(given, SplitSettings(near_duplicates=how)) for how in ("group", "count"))
+    assert grouped.remarks == (
+        "No two pictures are near-duplicates, so data.split.near_duplicates: group changes nothing.",
+    )
+    assert counted.remarks == ()
+
+
+def test_near_duplicates_in_supplied_parts_are_kept_and_counted() -> None:
+    first = noisy(12)
+    parts = supplied(("train", 6), ("validation", 3), ("test", 3)) * 2
+    moved = copies_of(first)
+    others = noisy(24)[12:]
+    # The first class's six in train have their copies in the second one's validation and test.
+    given = with_views([*first[:6], *others, *moved[:6]], [0] * 12 + [1] * 12, parts)
+    split = make_split(given, SplitSettings(near_duplicates="group"))
+    assert split.part_names() == parts
+    assert split.alike is not None
+    assert split.alike.counts == {"train": 6, "validation": 3, "test": 3}
+    (said,) = [remark for remark in split.remarks if "near-duplicate in another part" in remark]
+    assert said.startswith("12 pictures have a near-duplicate in another part (3 of 6 in test, 3 of 6 in validation")
+    assert "as the data's folders supply the parts" in said
+
+
+def test_large_groups_go_to_each_part_in_proportion() -> None:
+    """Ten videos of 10 frames and 900 single pictures: no part holds single ones alone."""
+    groups = np.concatenate([np.repeat(np.arange(10), 10), np.arange(10, 910)])
+    shares: dict[Part, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
+    rows, drawn = np.arange(1000), np.random.default_rng(0)
+    numbers = divided(rows, groups, shares, "a", drawn, alike=True)
+    assert np.bincount(numbers).tolist() == [800, 100, 100]
+    assert np.bincount(numbers[:100]).tolist() == [80, 10, 10]
+    assert np.bincount(divided(rows, groups, shares, "a", drawn)).tolist() == [800, 100, 100]
+
+
+def test_one_group_that_swallows_a_class_is_explained() -> None:
+    (still,) = noisy(1)
+    frames = [np.roll(still, frame % 2, axis=1) for frame in range(20)]
+    other = noisy(21)[1:]
+    given = with_views([*frames, *other], [0] * 20 + [1] * 20)
+    with pytest.raises(InputError, match=r"Class 'a' has too few different pictures to divide: 1.*or near-duplicates,"):
+        make_split(given, SplitSettings(near_duplicates="group"))
+    given = with_views([*frames[:17], *noisy(30)[26:29], *other], [0] * 20 + [1] * 20)
+    split = make_split(given, SplitSettings(near_duplicates="group"))
+    (said,) = [remark for remark in split.remarks if "The largest group of near-duplicates holds 17" in remark]
+    assert "where the smallest part that is cut was to hold 6" in said

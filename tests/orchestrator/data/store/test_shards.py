@@ -5,16 +5,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.data.files.sight import PICTURE_BYTES, SERIES_BYTES, Sight
 from orchestrator.data.store.shards import (
     SHARD_BYTES,
     Shard,
     ShardContents,
     has_right_form,
+    has_views,
     open_shard,
     read_shard,
     remove_shard,
     repack,
     rows_per_shard,
+    views_file,
     write_shard,
 )
 
@@ -125,3 +128,41 @@ def test_removed_shards_are_gone(tmp_path: Path) -> None:
     remove_shard(tmp_path, name)
     remove_shard(tmp_path, name)
     assert list(tmp_path.iterdir()) == []
+
+
+def sights(count: int) -> list[Sight]:
+    views = np.random.default_rng(9).integers(0, 256, (count, PICTURE_BYTES), dtype=np.uint8)
+    return [Sight(f"seen {number}", views[number]) for number in range(count)]
+
+
+def test_what_is_seen_lies_beside_the_pictures(tmp_path: Path) -> None:
+    keys, sizes = [f"key{number}" for number in range(4)], [SHAPE[:2]] * 4
+    contents = write_shard(tmp_path, keys, sizes, pictures(4), (), sights(4))
+    name = contents.shard.name
+    assert contents.sights == ("seen 0", "seen 1", "seen 2", "seen 3")
+    assert read_shard(tmp_path, name, SHAPE) == contents
+    assert has_views(tmp_path, contents.shard, PICTURE_BYTES)
+    assert not has_views(tmp_path, contents.shard, SERIES_BYTES)
+    assert np.array_equal(np.load(views_file(tmp_path, name)), np.stack([one.views for one in sights(4)]))
+    file = views_file(tmp_path, name)
+    whole = file.read_bytes()
+    for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b"", b"x" * len(whole)):
+        file.write_bytes(damaged)
+        assert read_shard(tmp_path, name, SHAPE) == contents._replace(sights=())
+    file.unlink()
+    assert read_shard(tmp_path, name, SHAPE) == contents._replace(sights=())
+    assert not has_views(tmp_path, contents.shard, PICTURE_BYTES)
+    file.write_bytes(whole)
+    remove_shard(tmp_path, name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_seen_is_packed_along_unless_some_of_it_is_not_known(tmp_path: Path) -> None:
+    known = write_shard(tmp_path, ["a", "b"], [SHAPE[:2]] * 2, pictures(2), (), sights(2))
+    older = written(tmp_path)
+    first = [(known.shard, row, key, SHAPE[:2], None) for row, key in ((1, "b"), (0, "a"))]
+    (packed,) = repack(tmp_path, first)
+    assert packed.sights == ("seen 1", "seen 0")
+    assert np.array_equal(np.load(views_file(tmp_path, packed.shard.name))[0], sights(2)[1].views)
+    (mixed,) = repack(tmp_path, [*first, (older.shard, 0, "key0", SHAPE[:2], None)])
+    assert mixed.sights == ()

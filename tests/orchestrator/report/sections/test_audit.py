@@ -8,10 +8,11 @@ from PIL import Image
 
 from orchestrator.artifacts.galleries import write_galleries
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.report.document.document import Facts
+from orchestrator.report.document.document import Facts, Fold, Listing, Strips
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.page import write_report
 from orchestrator.report.sections.audit import audit_section
+from orchestrator.report.sections.galleries import size_of
 from trainables.interface import Gallery
 
 MakeRun = Callable[..., RunFolder]
@@ -39,8 +40,58 @@ def test_what_chose_what(make_run: MakeRun) -> None:
     )
     assert found["Trials"] == "trained with seed 1000, which no final training has"
     assert found["Data fingerprint"] == "9e107d9d372bb682"
-    assert found["Copies of pictures"] == "3 pictures repeat the bytes of another"
+    assert found["Copies of pictures"] == "3 pictures repeat the bytes of another; what is seen was not compared"
     assert found["Copies across parts"] == "not known"
+    assert found["Near-duplicates across parts"] == "not looked for by the release that made this split"
+
+
+def with_split(run: RunFolder, **more: object) -> RunFolder:
+    """A run whose split knows more."""
+    run.split.write_text(json.dumps({**json.loads(run.split.read_text()), **more}), encoding="utf-8")
+    return run
+
+
+def test_copies_by_bytes_and_by_what_is_seen_are_told_apart(make_run: MakeRun) -> None:
+    run = with_split(
+        make_run(search=0), duplicates=5, by_bytes=2, across=0, near_duplicates={"counts": {}, "pairs": []}
+    )
+    found = facts(run)
+    assert found["Copies of pictures"] == (
+        "5 pictures repeat another: 2 by the bytes of the file, 3 in other bytes by the pixels or numbers seen"
+    )
+    assert found["Near-duplicates across parts"] == "none: near-duplicates stand in one part"
+    assert facts(with_split(run, duplicates=0, by_bytes=0))["Copies of pictures"] == "none, by what is seen"
+    assert facts(with_split(run, duplicates=0, by_bytes=None))["Copies of pictures"] == "none, by their bytes"
+
+
+def test_near_duplicates_are_counted_and_stand_side_by_side(make_run: MakeRun) -> None:
+    run = make_run(search=0)
+    with_split(run, near_duplicates={"counts": {"train": 4, "<b>": 1, "test": "x"}, "pairs": []})
+    pictures = np.full((2, 40, 40, 3), 90, dtype=np.uint8)
+    rows = tuple((f"{name} (train) | b.png (test): 1.2 grey levels RMS apart", pictures) for name in ("a", "<b>x"))
+    write_galleries(run.near_duplicates, (Gallery("Near-duplicates in different parts", rows),))
+    found = facts(run)["Near-duplicates across parts"]
+    assert found == "5 pictures with one in another part (4 of 630 in train, 1 of ? in <b>, 0 of 135 in test)"
+    section = audit_section(read_run(run), None)
+    (fold,) = [block for block in section.blocks if isinstance(block, Fold)]
+    assert fold.title == "Near-duplicates in different parts, side by side"
+    (strips,) = fold.blocks
+    assert isinstance(strips, Strips)
+    assert [(one.pictures, one.exact) for one in strips.strips] == [(2, True)] * 2
+    text = write_report(run, figures=False).read_text(encoding="utf-8")
+    assert text.index('id="audit"') < text.index("a (train) | b.png (test): 1.2 grey levels RMS apart")
+    assert "<b>" not in text
+    assert size_of([section]) > len(strips.strips[0].data) * 2
+    (run.near_duplicates / "0-0.png").write_bytes(b"x")
+    said = [block for block in audit_section(read_run(run), None).blocks if isinstance(block, Listing)][-1]
+    assert "near-duplicates: a strip was left out: 0-0.png is no PNG" in said.items[0]
+
+
+def test_where_they_are_grouped_it_is_said(make_run: MakeRun) -> None:
+    run = make_run(search=0, data={"path": "x", "split": {"near_duplicates": "group"}})
+    with_split(run, near_duplicates={"counts": {"train": 1, "test": 1}, "pairs": []})
+    found = facts(run)["Near-duplicates across parts"]
+    assert found.startswith("2 pictures with one in another part (1 of 630 in train, 1 of 135 in test); the others are")
 
 
 def test_two_fingerprints_are_both_listed(make_run: MakeRun) -> None:
