@@ -7,8 +7,7 @@ import sys
 import pytest
 import torch
 
-from trainables.training.usage import GpuEnergy, PeakMemory
-
+from trainables.training.usage import GpuEnergy
 
 OWN_PROCESS = """
 import numpy as np
