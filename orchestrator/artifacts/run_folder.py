@@ -13,12 +13,19 @@ class RunFolder(PathLike[str]):
     """
 
     root: Path
+    whole: Path
+    """The folder of the whole run, of which this is one of several splits; else the same."""
 
-    def __init__(self, root: str | PathLike[str]) -> None:
+    def __init__(self, root: str | PathLike[str], whole: str | PathLike[str] | None = None) -> None:
         object.__setattr__(self, "root", Path(root))
+        object.__setattr__(self, "whole", Path(root if whole is None else whole))
 
     def __fspath__(self) -> str:
         return str(self.root)
+
+    def of_split(self, number: int) -> "RunFolder":
+        """The folder of one of a run's repeated splits, by its number from 1: the first is the run's own."""
+        return self if number == 1 else RunFolder(self.whole / "splits" / str(number), self.whole)
 
     @property
     def experiment(self) -> Path:
@@ -47,7 +54,7 @@ class RunFolder(PathLike[str]):
     @property
     def stores(self) -> Path:
         """The stores of pictures, one a style and size."""
-        return self.root / "stores"
+        return self.whole / "stores"
 
     @property
     def models(self) -> Path:
@@ -61,17 +68,17 @@ class RunFolder(PathLike[str]):
     @property
     def lock(self) -> Path:
         """Held by the process that works here."""
-        return self.root / "lock"
+        return self.whole / "lock"
 
     @property
     def heartbeat(self) -> Path:
         """Who works here; absent when nobody does."""
-        return self.root / "heartbeat.json"
+        return self.whole / "heartbeat.json"
 
     @property
     def stop(self) -> Path:
         """There while the run is asked to stop."""
-        return self.root / "stop"
+        return self.whole / "stop"
 
     @property
     def test_reads(self) -> Path:
@@ -91,7 +98,7 @@ class RunFolder(PathLike[str]):
     @property
     def own_metrics(self) -> Path:
         """The descriptions of metrics of one's own, where there are any."""
-        return self.root / "metrics.json"
+        return self.whole / "metrics.json"
 
     @property
     def report(self) -> Path:

@@ -74,9 +74,9 @@ class Readings:
     """Of a version that chained none."""
 
     @property
-    def commands(self) -> int:
-        """How many commands have read, as far as they are named."""
-        return len({one.command for one in self.found} - {""})
+    def commands(self) -> frozenset[str]:
+        """The marks of the commands that have read, as far as they are named."""
+        return frozenset(one.command for one in self.found) - {""}
 
 
 def read_readings(path: Path, split: str) -> Readings:

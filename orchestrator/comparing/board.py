@@ -14,6 +14,7 @@ from orchestrator.report.document.formatting import printable, words
 from orchestrator.report.numbers.measured import standings
 from orchestrator.scoring.metric_table import default_metric
 from trainables.errors import InputError
+from trainables.files import json_sha256
 from trainables.interface import Task
 
 
@@ -41,7 +42,12 @@ def read_board(paths: Sequence[Path], metric: str | None = None) -> Board:
         if len(judged) > 1:
             notices.append(f"{run.name} is left out: its cells were judged on {len(judged)} splits or data sets.")
             continue
-        groups.setdefault((*judged.pop(), run.data.task), []).append(run)
+        judged_on, split = judged.pop()
+        if run.data.over_splits:
+            # Figures over several splits are no more comparable with those of one than those of another split.
+            split = json_sha256([one.split.get("fingerprint") for one in run.data.evaluated_splits])[:32]
+            notices.append(f"{run.name}: figures are over {len(run.data.evaluated_splits)} splits.")
+        groups.setdefault((judged_on, split, run.data.task), []).append(run)
     kept = [run for members in groups.values() for run in members]
     if not kept:
         raise InputError(f"No run can be ranked. {' '.join(notices)}")

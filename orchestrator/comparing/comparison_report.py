@@ -163,8 +163,16 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
     caption = f"Every metric on the test part, mean over seeds, in A and {name}."
     if one.check.same:
         over = f" ({plural(min(seeds), 'seed')} in common)" if len(seeds) == 1 else ""
-        caption += f" {name} − A: paired by seed{over}, with its 95 % interval over seeds"
-        caption += " and test pictures" if same_pictures else ""
+        splits = max((difference.splits for difference in paired), default=0)
+        if splits:
+            caption += (
+                f" Over {plural(splits, 'split')} that both have. {name} − A: paired by split and seed{over}, with its "
+                "95 % interval over splits, by the corrected resampled t test (Nadeau and Bengio 2003)"
+            )
+        else:
+            caption += f" {name} − A: paired by seed{over}, with its 95 % interval over seeds"
+            caption += " and test pictures" if same_pictures else ""
+            caption += _first_splits(found, one, name)
         if found.tests:
             caption += (
                 f". p: the level whose interval just reaches 0, Holm-corrected over all {plural(found.tests, 'test')}"
@@ -184,6 +192,12 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
         columns.append("Seeds in common")
     printed = [row[: len(columns)] for row in printed]
     return Table("moves", caption + found.first.data.caveat, columns, printed, frozenset({2, 3, 5, 7}))
+
+
+def _first_splits(found: RunComparison, one: Against, name: str) -> str:
+    """That only the first splits are compared, where a run has more; as a clause."""
+    more = [which for which, run in (("A", found.first), (name, one.run)) if run.data.over_splits]
+    return f", on the first split alone, as the other splits of {words(more)} are not in both" if more else ""
 
 
 def _seeds_differ(move: Move) -> bool:

@@ -1,16 +1,18 @@
 """What moved from one run to another: paired differences by variant and metric, tested together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.comparing.reading import NamedRun
 from orchestrator.report.numbers.measured import Drawn, compared, drawn, evidence
-from orchestrator.report.numbers.run_data import metrics_of_cells
+from orchestrator.report.numbers.over_splits import evidence_over_splits
+from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.scoring.comparisons import Comparison
 from orchestrator.scoring.comparisons import corrected as after_holm
 from orchestrator.scoring.intervals import Estimate, estimate
+from orchestrator.scoring.repeated_splits import SplitEvidence, estimate_over_splits, paired_over_splits
 from trainables.interface import Mode
 
 Outcome = Literal[
@@ -54,6 +56,25 @@ class Cells:
 
     def records(self, variant: str) -> Sequence[TrialRecord]:
         return self.run.data.completed.get(variant, [])
+
+    def over_splits(self, variant: str, metric: str, numbers: Collection[int]) -> SplitEvidence | None:
+        """What is known of one metric over some of the run's splits; None where no cell has it."""
+        data = self.run.data
+        cells = {
+            one.split_number: one.completed.get(variant, ())
+            for one in data.evaluated_splits
+            if one.split_number in numbers
+        }
+        return evidence_over_splits(data, cells, metric)
+
+
+def common_splits(first: RunData, second: RunData) -> list[int]:
+    """The numbers of the splits that two runs with several were evaluated on, where these are the same pictures; empty
+    where fewer than two are, so that their first splits are compared."""
+    theirs = {one.split_number: one.split.get("fingerprint") for one in second.evaluated_splits}
+    ours = {one.split_number: one.split.get("fingerprint") for one in first.evaluated_splits}
+    found = [number for number, name in ours.items() if name is not None and theirs.get(number) == name]
+    return found if len(found) > 1 else []
 
 
 def moves(
@@ -100,8 +121,8 @@ def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
 
 
 def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool) -> Move:
-    ours, theirs = first.of(mine), second.of(its)
-    values = _estimate(first, mine, metric), _estimate(second, its, metric)
+    numbers = common_splits(first.run.data, second.run.data) if comparable else []
+    values = _estimate(first, mine, metric, numbers), _estimate(second, its, metric, numbers)
     if values[0] is None or values[1] is None:
         outcome: Outcome = "only in the second" if values[1] is not None else "only in the first"
         if values == (None, None):
@@ -110,6 +131,9 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
     if not comparable:
         return Move(mine, its, metric, *values, "not comparable", "other split")
     mode = first.run.data.mode_of(metric)
+    if numbers:
+        return _move_over_splits(first, second, mine, its, metric, numbers, values)
+    ours, theirs = first.of(mine), second.of(its)
     comparison = compared(first.run.data, theirs, ours, metric)
     seeds = 0 if comparison is None else comparison.difference.seeds
     if comparison is not None and comparison.p is None and seeds and comparison.difference.mean == 0:
@@ -118,6 +142,25 @@ def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, compara
     few = ("no seed in common", "one seed in common")
     why = "" if comparison is None else few[seeds] if seeds < 2 else comparison.why
     return Move(mine, its, metric, *values, "no test", why, mode, comparison)
+
+
+def _move_over_splits(
+    first: Cells,
+    second: Cells,
+    mine: str,
+    its: str,
+    metric: str,
+    numbers: Collection[int],
+    values: tuple[Estimate | None, Estimate | None],
+) -> Move:
+    ours, theirs = first.over_splits(mine, metric, numbers), second.over_splits(its, metric, numbers)
+    assert ours is not None
+    assert theirs is not None
+    mode = first.run.data.mode_of(metric)
+    comparison = paired_over_splits(theirs, ours, mode)
+    if comparison.p is None and comparison.difference.splits and comparison.difference.mean == 0:
+        return Move(mine, its, metric, *values, "unchanged", "the same on every split", mode, comparison)
+    return Move(mine, its, metric, *values, "no test", comparison.why, mode, comparison)
 
 
 def _judged(move: Move, comparison: Comparison | None) -> Move:
@@ -129,6 +172,9 @@ def _judged(move: Move, comparison: Comparison | None) -> Move:
     return replace(move, comparison=comparison, outcome="moved significantly", explanation=comparison.outcome)
 
 
-def _estimate(cells: Cells, variant: str, metric: str) -> Estimate | None:
+def _estimate(cells: Cells, variant: str, metric: str, numbers: Collection[int] = ()) -> Estimate | None:
+    if numbers:
+        over = cells.over_splits(variant, metric, numbers)
+        return None if over is None else estimate_over_splits(over)
     known = evidence(cells.run.data, cells.of(variant), metric)
     return None if known is None else estimate(known)

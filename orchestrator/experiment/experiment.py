@@ -41,6 +41,7 @@ FREE_KEYS = (
     "resources.gpus",
     "heat_maps",
     "mirror",
+    "data.split.repeats",
 )
 """What may differ when a run goes on: how much and on what, never what it means. All of `ablation` may, too."""
 PLACE_KEYS = ("data.path", "data.store")
@@ -53,6 +54,9 @@ LATER_KEYS: dict[str, str | None] = {
     "data.decimal": "auto",
     "data.bits": None,
     "data.split.near_duplicates": "count",
+    "data.split.folds": None,
+    "data.split.number": None,
+    "budget.searches": "each",
 }
 """Keys that came after runs were begun without them, and the value that means what these did."""
 
@@ -139,6 +143,13 @@ class Experiment(Section):
         """The variant that all are compared with."""
         cheap = [variant.name for variant in self.families if is_cheap(variant.family)]
         return self.baseline or (cheap or [self.families[0].name])[0]
+
+    def of_split(self, number: int) -> Self:
+        """The same of one of its repeated splits, by its number: of the first as it is, which has the run's folder."""
+        if self.data.split.number is not None or number == 1:
+            return self
+        split = self.data.split.model_copy(update={"number": number})
+        return self.model_copy(update={"data": self.data.model_copy(update={"split": split})})
 
     def variant(self, name: str) -> Variant:
         """The variant of that name."""

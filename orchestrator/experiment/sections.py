@@ -1,6 +1,6 @@
 """The sections of the experiment file: data, variants, objective, threshold, budget, resources."""
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -184,7 +184,14 @@ class Budget(Section):
 
     trials: Work = Field(default=20, description="Trials a family.")
     epochs: Work = Field(default=30, description="The most epochs a trial.")
-    minutes: Minutes | None = Field(default=None, description="Wall time of the whole search; unset: no limit.")
+    minutes: Minutes | None = Field(
+        default=None, description="Wall time of the whole search, on each split; unset: no limit."
+    )
+    searches: Literal["each", "first"] = Field(
+        default="each",
+        description="With data.split.repeats or folds: each (every split has its own search), or first (all splits "
+        "train the winners of the first one's, whose search has seen what others test on; tables say so).",
+    )
     epoch_minutes: Minutes | None = Field(
         default=120,
         description="A training that gives no epoch for so long hangs, and is ended; null: no limit.",

@@ -1,5 +1,7 @@
 """Copies of what is finished, at a URI: a second place that may fail without harm."""
 
+from pathlib import Path
+
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.machine.progress import Reporter
 from trainables.credentials import masked
@@ -31,8 +33,11 @@ class Mirror:
         if self._files is None:
             return
         run = self._folder
-        files = [run.experiment, run.as_run, run.records, run.split, run.places, run.ablation, run.test_reads]
-        files += [path for folder in (run.models, run.report) for path in sorted(folder.rglob("*")) if path.is_file()]
+        files: list[Path] = []
+        for each in [run, *(RunFolder(path, run.whole) for path in sorted((run.root / "splits").glob("*")))]:
+            files += [each.experiment, each.as_run, each.records, each.split, each.places, each.ablation]
+            files += [each.test_reads]
+            files += [path for kept in (each.models, each.report) for path in sorted(kept.rglob("*")) if path.is_file()]
         try:
             for path in files:
                 if not path.exists() or any(map(is_draft, (path, *path.parents))):

@@ -26,8 +26,13 @@ def _nobody(said: str) -> None:
 
 
 def run_at(path: str | PathLike[str]) -> RunFolder:
-    """The folder of a run at a path, which is made absolute: a trial's working folder is elsewhere."""
-    return RunFolder(Path(path).expanduser().absolute())
+    """The folder of a run, or of one of its splits, at a path, which is made absolute: a trial's working folder is
+    elsewhere."""
+    root = Path(path).expanduser().absolute()
+    whole = root.parent.parent
+    if root.parent.name == "splits" and RunFolder(whole).experiment.is_file() and (root / "experiment.yaml").is_file():
+        return RunFolder(root, whole)
+    return RunFolder(root)
 
 
 def open_run(path: str | PathLike[str]) -> RunFolder:
@@ -80,6 +85,13 @@ def check_folder(
                 f"{root} already holds this experiment, with {len(records)} records. "
                 "Go on with it: --resume (in Python: resume=True). Start afresh: give another --out."
             )
+        for number in () if experiment.data.split.number is not None else experiment.data.split.numbers[1:]:
+            part = folder.of_split(number)
+            if part.experiment.exists() and origin_of(part, list(read_records(part.records))).strangers:
+                raise InputError(
+                    f"{part.records} holds records of another experiment: put this run's own back from a copy, or give "
+                    "another --out."
+                )
         _refuse_seed_of_trials(before, experiment, records)
         prove_same(before, experiment, folder, say)
     elif root.exists() and not root.is_dir():
@@ -137,8 +149,11 @@ def locked(experiment: Experiment, folder: RunFolder) -> Iterator[None]:
             )
         if folder.experiment.exists() and (before := place_of(experiment_of(folder))) != place_of(experiment):
             keep_place(folder, before)
-        for path in (folder.experiment, folder.as_run):
-            write_whole(path, experiment.to_yaml(), wait=False)
+        for number in experiment.data.split.numbers:
+            part = folder.of_split(number) if experiment.data.split.number is None else folder
+            part.root.mkdir(parents=True, exist_ok=True)
+            for path in (part.experiment, part.as_run):
+                write_whole(path, experiment.of_split(number).to_yaml(), wait=False)
         yield
 
 

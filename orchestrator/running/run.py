@@ -53,8 +53,9 @@ class Work:
             yield
         from trainables.training.trial_state import told_of_foreign
 
-        for remark in told_of_foreign(self.context.folder.states):
-            self.context.reporter.say(remark)
+        for each in self.context.of_splits():
+            for remark in told_of_foreign(each.folder.states):
+                self.context.reporter.say(remark)
 
 
 def run(
@@ -90,22 +91,24 @@ def _sweep(
 ) -> RunFolder:
     with working(experiment, out, command=command, resume=resume, strict=strict, reporter=reporter) as work:
         from orchestrator.stages.evaluate import evaluate as evaluate_winners
-        from orchestrator.stages.prepare import prepare
+        from orchestrator.stages.prepare import prepare, prepare_splits
         from orchestrator.stages.search import search
 
         context, folder = work.context, work.context.folder
         if experiment.ablation is not None:
             reporter.say(told_by_a_sweep(context.experiment, folder))
         work.beat.stage("render")
-        prepared = prepare(context)
+        splits = prepare_splits(context, prepare(context))
         too_short: list[str] = []
-        if STAGES.index(until) >= STAGES.index("search"):
-            with work.stage("search"):
-                too_short = search(context, prepared)
-        if STAGES.index(until) >= STAGES.index("evaluate"):
-            with work.stage("evaluate"):
-                evaluate_winners(context, prepared)
-            shutil.rmtree(folder.states, ignore_errors=True)
+        # One after the other to its end: what is evaluated when the run is broken off can be reported.
+        for each, prepared in splits:
+            if STAGES.index(until) >= STAGES.index("search"):
+                with work.stage("search"):
+                    too_short += search(each, prepared)
+            if STAGES.index(until) >= STAGES.index("evaluate"):
+                with work.stage("evaluate"):
+                    evaluate_winners(each, prepared)
+                shutil.rmtree(each.folder.states, ignore_errors=True)
         if too_short and not any(read_records(folder.records)):
             raise InputError("\n".join(too_short))  # there is nothing to report
         if until == "report":
@@ -128,18 +131,19 @@ def ablate(
     with working(experiment, out, command="ablate", resume=True, strict=strict, reporter=reporter) as work:
         from orchestrator.stages.ablate import ablate as run_cells
         from orchestrator.stages.ablate import plan
-        from orchestrator.stages.prepare import prepare
+        from orchestrator.stages.prepare import prepare, prepare_splits
 
         context = work.context
         asked = AskedAblation.of(context.experiment)
         work.beat.stage("render")
-        prepared = prepare(context, with_all_sizes(asked, context.goal))
-        with work.stage("search"):
-            rows = plan(context, prepared, asked)
-        with work.stage("ablate"):
-            run_cells(context, prepared, asked, rows)
-        with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
-            context.folder.states.rmdir()
+        splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
+        for each, prepared in splits:
+            with work.stage("search"):
+                rows = plan(each, prepared, asked)
+            with work.stage("ablate"):
+                run_cells(each, prepared, asked, rows)
+            with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
+                each.folder.states.rmdir()
         _report(work)
         context.mirror.copy()
     return context.folder

@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.durations import Durations, TimeLeft, Unit
 from orchestrator.artifacts.endings import ENDED_WELL, RUN_AGAIN
 from orchestrator.artifacts.heartbeat import Beat, read_beat
-from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of, known_prints
@@ -37,7 +38,8 @@ class VariantStatus:
     wanted: int
     cells: int
     trials: Counter[str] = field(default_factory=Counter)
-    evaluated: set[int] = field(default_factory=set)
+    evaluated: set[tuple[int, int]] = field(default_factory=set)
+    """(split, seed), each once."""
     best: float | None = None
 
     @property
@@ -58,29 +60,38 @@ def status(run_folder: str | Path) -> dict[str, Any]:
 
 
 def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
-    """How a run stands, as plain JSON values. Raises InputError where its records can't be read."""
+    """How a run stands, over all of its splits, as plain JSON values. Raises InputError where its records can't be
+    read."""
     goal = experiment.objective
     given = goal.metric or default_metric("classification")
     metric = next((one.name for one in read_own(folder.own_metrics) if one.asked == given), given)
     mode = goal.mode or metric_mode(metric)
     better = max if mode == "max" else min
+    split = experiment.data.split
+    parts = {1: folder}
+    if split.number is None:
+        parts = {number: folder.of_split(number) for number in split.numbers}
+    searched = len(parts) if experiment.budget.searches == "each" else 1
     variants = {
-        one.name: VariantStatus(one.name, experiment.budget.trials, len(experiment.seeds))
+        one.name: VariantStatus(one.name, experiment.budget.trials * searched, len(experiment.seeds) * len(parts))
         for one in experiment.families
     }
     evaluated: set[tuple[str, int]] = set()
     ended: list[tuple[float, float]] = []
     durations = Durations()
-    named = Counter[str]()
     errors: list[dict[str, Any]] = []
-    for record in read_records(folder.records):
+    strangers, all_records = 0, []
+    for number, part in parts.items():
+        found = list(read_records(part.records))
+        strangers += _strangers(part, experiment.of_split(number), found)
+        all_records += [(number, record) for record in found]
+    for number, record in all_records:
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
             evaluated.add((record.cell, record.seed))
         with suppress(ValueError, OverflowError):  # a moment that is none has no part in the rate
             moment = datetime.fromisoformat(record.provenance.finished).timestamp()
             ended.append((moment, record.seconds))
         durations.add(record)
-        named[record.provenance.experiment] += 1
         variant = variants.get(record.variant)
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
@@ -88,13 +99,13 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
             if value is not None and record.status == "completed":
                 variant.best = value if variant.best is None else better(variant.best, value)
         elif variant is not None and record.status == "completed":
-            variant.evaluated.add(record.seed)
+            variant.evaluated.add((number, record.seed))
         if record.status not in ENDED_WELL:
             keys = {"variant", "stage", "trial", "seed", "status", "reason"}
             errors.append(record.model_dump(include=keys))
     beat = read_beat(folder.heartbeat)
     alive = beat is not None and beat.alive
-    ablation = _ablation(folder, experiment, evaluated)
+    ablation = _ablation(list(parts.values()), experiment, evaluated)
     trials: list[Unit] = []
     cells: list[Unit] = []
     for one in variants.values():
@@ -118,8 +129,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         "pid": beat.pid if beat is not None else None,
         "seconds": time.time() - beat.started if beat is not None and alive else None,
         "objective": {"metric": metric, "mode": mode},
-        "records": named.total(),
-        "strangers": _strangers(folder, experiment, named),
+        "records": len(all_records),
+        "strangers": strangers,
         **_pace(beat if alive else None, ended, durations, trials, cells),
         "variants": [
             {
@@ -138,11 +149,11 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def _strangers(folder: RunFolder, experiment: Experiment, named: Counter[str]) -> int:
+def _strangers(folder: RunFolder, experiment: Experiment, records: Sequence[TrialRecord]) -> int:
     """How many records name another experiment; 0 too where places.json, which earlier versions' need, is broken."""
     with suppress(InputError):
         known = known_prints(experiment, folder)
-        return sum(count for name, count in named.items() if name not in known)
+        return sum(record.provenance.experiment not in known for record in records)
     return 0
 
 
@@ -187,20 +198,30 @@ def _left(durations: Durations, missing: list[Unit], speed: float, since: float)
     return durations.left(missing[at_work:], [(unit, had) for unit in missing[:at_work]], speed)
 
 
-def _ablation(folder: RunFolder, experiment: Experiment, evaluated: set[tuple[str, int]]) -> dict[str, Any] | None:
+def _ablation(
+    folders: Sequence[RunFolder], experiment: Experiment, evaluated: set[tuple[str, int]]
+) -> dict[str, Any] | None:
     """How the run's ablation stands: its baseline and its cells; None where there is none.
 
     `fault`: why its plan can't be read, which the next `orchestrate ablate` writes anew; else null.
     """
-    if not folder.ablation.exists():
+    begun = [folder for folder in folders if folder.ablation.exists()]
+    if not begun:
         return None
     try:
-        plan = AblationPlan.load(folder.ablation)
+        plans = [AblationPlan.load(folder.ablation) for folder in begun]
     except InputError as error:
         named = experiment.ablation.baseline if experiment.ablation is not None else ""
         return {"baseline": named or experiment.baseline_name, "done": 0, "of": 0, "fault": str(error)}
-    wanted = {(variant.cell, seed) for variant in plan.variants for seed in plan.seeds}
-    return {"baseline": plan.baseline, "done": len(wanted & evaluated), "of": len(wanted), "fault": None}
+    wanted = {(variant.cell, seed) for plan in plans for variant in plan.variants for seed in plan.seeds}
+    # Splits whose plan is still to come have as many cells as the first.
+    to_come = (len(folders) - len(begun)) * len(plans[0].variants) * len(plans[0].seeds)
+    return {
+        "baseline": plans[0].baseline,
+        "done": len(wanted & evaluated),
+        "of": len(wanted) + to_come,
+        "fault": None,
+    }
 
 
 def status_text(status: dict[str, Any]) -> str:

@@ -81,11 +81,11 @@ def paired(variant: Evidence, baseline: Evidence, mode: Mode) -> Comparison:
 def _why_untested(found: Spread, mean: float) -> str:
     if found.refused:
         return found.remark
-    if found.seeds < 2:
+    if found.repeats < 2:
         return "fewer than two seeds in common with the baseline"
     if found.of_pictures is None:
         return "the test scores of both on the same pictures are not there, so other pictures can't be asked"
-    if found.of_pictures == 0 and not found.of_seeds:
+    if found.of_pictures == 0 and not found.of_repeats:
         if mean == 0:
             return "the same result as the baseline with every seed, on every picture"
         if not found.floor:
@@ -140,9 +140,11 @@ def detectable(found: Spread, tests: int) -> float:
 
     NaN where it is not known.
     """
-    if not found.known or found.seeds < 2:
+    if not found.known or found.repeats < 2:
         return float("nan")
-    return found.half_width(SIGNIFICANCE / max(1, tests)) + float(stats.norm.ppf(POWER)) * found.error
+    # Over splits nothing but their own spread is known, and of few of them that is not known well.
+    beyond = stats.norm.ppf(POWER) if found.of_pictures is not None else stats.t.ppf(POWER, found.repeats - 1)
+    return found.half_width(SIGNIFICANCE / max(1, tests)) + float(beyond) * found.error
 
 
 def _judged(comparison: Comparison, mode: Mode) -> Comparison:
@@ -154,7 +156,8 @@ def _judged(comparison: Comparison, mode: Mode) -> Comparison:
         words = f"not significant after correction for {comparison.comparisons} comparisons" if alone else ""
         return replace(comparison, outcome="not significant", explanation=words or "not significant")
     way: Literal["better", "worse"] = "better" if (comparison.difference.mean > 0) == (mode == "max") else "worse"
-    alone_words = ", of the test pictures alone: no seed changes it" if not comparison.spread.of_seeds else ""
+    by_pictures = not comparison.spread.of_repeats and not comparison.difference.splits
+    alone_words = ", of the test pictures alone: no seed changes it" if by_pictures else ""
     return replace(comparison, outcome=way, explanation=f"significantly {way}{alone_words}")
 
 
@@ -167,11 +170,11 @@ def _probability(ours: Evidence, theirs: Evidence, mode: Mode) -> float:
         rows = rows[: max(1, _SOME_DRAWS // mine.shape[1] ** 2)]
         if len(rows):
             first, second = mine[rows], its[rows]
-    above = _share(first, second)
+    above = share_above(first, second)
     return above if mode == "max" else 1 - above
 
 
-def _share(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def share_above(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Of (draws, S) and (draws, S): how often one of the first lies above one of the second of the same draw."""
     apart = first[:, :, None] - second[:, None, :]
     return float((apart > _ROUNDING).mean() + (np.abs(apart) <= _ROUNDING).mean() / 2)

@@ -26,6 +26,8 @@ class Estimate:
     """Whether the interval covers the choice of test pictures."""
     remark: str = ""
     """What the interval leaves out, in words."""
+    splits: int = 0
+    """How many repeated splits the mean and its interval are over; 0: it is of one."""
 
 
 def estimate(evidence: Evidence) -> Estimate:
@@ -43,9 +45,8 @@ def estimate(evidence: Evidence) -> Estimate:
     mean, (low, high) = float(values.mean()), scale.bounds
     width = high - low
     answers, floor = _answers(evidence), 0.0
-    share = (mean - low) / width if np.isfinite(width) else np.nan
+    share = drawn_in(mean, scale.bounds, answers)
     if answers:
-        share = (share * answers + 0.5) / (answers + 1)
         floor = share * (1 - share) / answers * width**2
         # Of one model; the mean of several that err on other pictures each varies less.
         floor *= evidence.resampled.agreement(floor / 2) if evidence.resampled else 1.0
@@ -59,12 +60,27 @@ def estimate(evidence: Evidence) -> Estimate:
             return _estimate(found, mean, high - exact, high)
         if (values == low).all():
             return _estimate(found, mean, low, low + exact)
+    return _estimate(found, mean, *ends_of(mean, half, scale.bounds, share))
+
+
+def drawn_in(mean: float, bounds: tuple[float, float], answers: float) -> float:
+    """Where between its bounds a figure lies, from 0 to 1, with half of its `answers` more on either side; NaN without
+    bounds."""
+    low, high = bounds
+    share = (mean - low) / (high - low) if np.isfinite(high - low) else np.nan
+    return (share * answers + 0.5) / (answers + 1) if answers else share
+
+
+def ends_of(mean: float, half: float, bounds: tuple[float, float], share: float) -> tuple[float, float]:
+    """Both ends of an interval of this half-width, made on the logit scale around `share` where there are bounds."""
+    low, high = bounds
+    width = high - low
     if 0 < share < 1:
         middle, far = special.logit(share), half / width / (share * (1 - share))
         ends = [low + width * float(special.expit(middle + side * far)) for side in (-1, 1)]
     else:
         ends = [float(np.clip(mean + side * half, low, high)) for side in (-1, 1)]
-    return _estimate(found, mean, min(ends[0], mean), max(ends[1], mean))
+    return min(ends[0], mean), max(ends[1], mean)
 
 
 def _answers(evidence: Evidence) -> float:
@@ -79,4 +95,4 @@ def _answers(evidence: Evidence) -> float:
 
 
 def _estimate(found: Spread, mean: float, low: float, high: float) -> Estimate:
-    return Estimate(mean, low, high, found.seeds, found.of_pictures is not None, found.remark)
+    return Estimate(mean, low, high, found.repeats, found.of_pictures is not None, found.remark)

@@ -1,4 +1,4 @@
-"""How far a mean over seeds would move with other seeds and other test pictures."""
+"""How far a mean would move with other seeds and other test pictures, or over repeated splits with other splits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Spread:
-    """The variances of a mean over seeds."""
+    """The variances of a mean over seeds, or over repeated splits."""
 
-    seeds: int
-    of_seeds: float | None
-    """From training with other seeds, s² / S; None: not known."""
+    repeats: int
+    """How many seeds there are; of repeated splits, how many of these."""
+    of_repeats: float | None
+    """From training with other seeds, s² / S, or all that other splits would change; None: not known."""
     of_pictures: float | None = None
     """From testing on other pictures, all that the bootstrap gives; None: not known."""
     shared: float = 0.0
-    """The part of `of_pictures` that `of_seeds` holds too: each seed's own answers on these pictures."""
+    """The part of `of_pictures` that `of_repeats` holds too: each seed's own answers on these pictures."""
     freedom: float = np.inf
     """The degrees of freedom of `of_pictures`."""
     floor: float = 0.0
@@ -38,7 +39,7 @@ class Spread:
     @property
     def known(self) -> bool:
         """Whether an interval can be made of it."""
-        return not self.refused and not (self.of_seeds is None and self.of_pictures is None)
+        return not self.refused and not (self.of_repeats is None and self.of_pictures is None)
 
     @property
     def error(self) -> float:
@@ -53,13 +54,13 @@ class Spread:
         (Bouthillier et al. 2021, "Accounting for variance in machine learning benchmarks"). i is what both hold and
         counts once. The whole is never below u² b: seeds that agree by chance take nothing from what pictures show.
         """
-        student = -special.stdtrit(self.seeds - 1, alpha / 2) if self.of_seeds else 0.0
+        student = -special.stdtrit(self.repeats - 1, alpha / 2) if self.of_repeats else 0.0
         normal = -special.ndtri(alpha / 2)
         of_pictures = -special.stdtrit(self.freedom, alpha / 2) if np.isfinite(self.freedom) else normal
         return self._width(float(student), float(of_pictures), float(normal))
 
     def _width(self, student: float, of_pictures: float, normal: float) -> float:
-        seeds, pictures = student**2 * (self.of_seeds or 0.0), self.of_pictures or 0.0
+        seeds, pictures = student**2 * (self.of_repeats or 0.0), self.of_pictures or 0.0
         floor = normal**2 * self.floor
         apart = max(of_pictures**2 * max(pictures - self.shared, 0.0), floor)
         return float(np.sqrt(max(seeds + apart, of_pictures**2 * pictures)))

@@ -86,7 +86,7 @@ def ablate(context: Context, prepared: Prepared, asked: AskedAblation, found: Se
     done = {(key, seed) for (_, seed), (key, one) in standing(experiment, records).items() if one.cell}
     waiting = [cell for cell in every if (cell.key, cell.seed) not in done]
     context.reporter.say(
-        f"ablation: {len(cells[0])} variants x {len(seeds)} seeds = {len(every)} cells, "
+        f"{context.title}ablation: {len(cells[0])} variants x {len(seeds)} seeds = {len(every)} cells, "
         f"{len(every) - len(waiting)} of them done"
     )
     finish_cells(context, prepared, "ablate", waiting, len(every))
@@ -181,7 +181,7 @@ def _trials(context: Context, stage: str, variant: str) -> int:
 
 
 def _of(context: Context, stage: str, variant: str) -> list[TrialRecord]:
-    records = read_records(context.folder.records)
+    records = read_records(context.winners_in.records)
     return [record for record in records if (record.stage, record.variant) == (stage, variant)]
 
 

@@ -1,6 +1,6 @@
 """What every stage of a run works with: what is settled, where it works, and the pictures with their one split."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,8 @@ class Context:
     """Whether a file that can't be used ends the run."""
     command: str
     """What this process was called to do, with a mark of its own."""
+    searched: RunFolder | None = None
+    """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
 
     @property
     def experiment(self) -> Experiment:
@@ -50,6 +52,35 @@ class Context:
         """What the run seeks."""
         return self.settled.goal
 
+    @property
+    def title(self) -> str:
+        """What stands before the name of a stage: which of several splits it works on."""
+        split = self.experiment.data.split
+        return f"split {split.number or 1} of {split.several}: " if split.several > 1 else ""
+
+    @property
+    def winners_in(self) -> RunFolder:
+        """The folder whose search chose the configurations."""
+        return self.searched or self.folder
+
+    def of_splits(self) -> list["Context"]:
+        """The same for each split of the run, in its order."""
+        split = self.experiment.data.split
+        if split.number is not None:
+            return [self]
+        inherited = self.folder if self.experiment.budget.searches == "first" else None
+        return [
+            self
+            if number == 1
+            else replace(
+                self,
+                settled=replace(self.settled, experiment=self.experiment.of_split(number)),
+                folder=self.folder.of_split(number),
+                searched=inherited,
+            )
+            for number in split.numbers
+        ]
+
     @cached_property
     def own_code(self) -> tuple[str, ...]:
         """What of the code is the user's, as it was when the run began."""
@@ -58,7 +89,12 @@ class Context:
     @cached_property
     def forecast(self) -> Forecast:
         """How long a sweep takes, said once a run."""
-        return Forecast(self.experiment, read_records(self.folder.records), self.concurrent, self.reporter.say)
+        split = self.experiment.data.split
+        later = len(split.numbers) - 1
+        if self.folder.whole != self.folder.root:
+            later = split.several - (split.number or 1)
+        records = read_records(self.folder.records)
+        return Forecast(self.experiment, records, self.concurrent, self.reporter.say, later)
 
     @cached_property
     def judge(self) -> Judge:

@@ -11,7 +11,7 @@ def evaluate(context: Context, prepared: Prepared) -> None:
     """Train the winner of every study with every seed, and score each on the test part."""
     experiment, goal = context.experiment, context.goal
     records = list(read_records(context.folder.records))
-    chosen = winners(experiment, records, goal.metric, goal.mode)
+    chosen = winners(experiment, list(read_records(context.winners_in.records)), goal.metric, goal.mode)
     cells = []
     for variant in experiment.families:
         if variant.name not in chosen:

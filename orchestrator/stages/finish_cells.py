@@ -52,7 +52,7 @@ def finish_cells(
             later.append(cell)
         else:
             first[model] = cell
-    with context.reporter.line(title, total, "models", at_once=context.concurrent) as line:
+    with context.reporter.line(f"{context.title}{title}", total, "models", at_once=context.concurrent) as line:
         cross_fitted = context.cross_fitted(prepared)
         done = _Done(context, line, total - len(waiting), waiting, forecast, cross_fitted)
         train_cells(context, prepared, list(first.values()), done)

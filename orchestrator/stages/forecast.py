@@ -17,15 +17,22 @@ class Forecast:
     """What is left of a sweep's trials and cells, by what of each variant has ended."""
 
     def __init__(
-        self, experiment: Experiment, records: Iterable[TrialRecord], at_once: int, say: Callable[[str], object]
+        self,
+        experiment: Experiment,
+        records: Iterable[TrialRecord],
+        at_once: int,
+        say: Callable[[str], object],
+        later: int = 0,
     ) -> None:
-        """`records`: those that the run has; `at_once`: trials, or cells, that run beside each other."""
-        self._experiment, self._at_once, self._say = experiment, at_once, say
+        """`records`: those that the run's split has; `at_once`: trials, or cells, that run beside each other; `later`:
+        how many splits come after this one."""
+        self._experiment, self._at_once, self._say, self._later = experiment, at_once, say, later
+        self._later_trials = later * experiment.budget.trials if experiment.budget.searches == "each" else 0
         self._durations = Durations()
         self._open: Counter[Unit] = Counter()
         for one in experiment.families:
-            self._open[one.name, False] = experiment.budget.trials
-            self._open[one.name, True] = len(experiment.seeds)
+            self._open[one.name, False] = experiment.budget.trials + self._later_trials
+            self._open[one.name, True] = len(experiment.seeds) * (1 + later)
         self._told = False
         for record in records:
             self._count(record)
@@ -36,8 +43,8 @@ class Forecast:
         self.tell()
 
     def searched(self) -> None:
-        """No trial comes any more: a search that ended short of them, for want of time, has ended."""
-        self._open = Counter({unit: count for unit, count in self._open.items() if unit[1]})
+        """No trial comes any more on this split: a search that ended short of them, for want of time, has ended."""
+        self._open = Counter({unit: count if unit[1] else self._later_trials for unit, count in self._open.items()})
 
     def tell(self) -> None:
         """Say, once, how long what is left takes, what of it is the dearest, and what makes it shorter."""
@@ -61,6 +68,7 @@ class Forecast:
         without = f", and what {', '.join(unknown)} will take" if unknown else ""
         keys = ["budget.trials=…"] * (self._experiment.budget.trials > 1)
         keys += ["seeds=[0, 1]"] * (len(self._experiment.seeds) > 2)
+        keys += ["budget.searches=first"] * (self._later_trials > 0)
         self._say(
             f"About {duration(total)} of work are left{share}{without}. Shorter, in another --out: --set "
             f"{' or '.join([*keys, 'data.size=…'])}"

@@ -28,7 +28,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
     bits = data.bits
-    begun = context.folder.split.exists()
+    begun = all(each.folder.split.exists() for each in context.of_splits())
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
@@ -57,7 +57,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             for line in skipped_lines(filled):
                 context.reporter.say(line)
     first = next(iter(stores.values()))
-    split = _split_of_before(context, first) if begun else _new_split(context, first)
+    split = _split_of(context, first)
     # Of masks too, which may vanish at one size and not at another.
     of_stores = dict.fromkeys(remark for each in stores.values() for remark in each.remarks)
     own = tuple(dict.fromkeys((*of_stores, *split.remarks)))
@@ -70,6 +70,34 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
         if remark not in context.settled.remarks:
             context.reporter.say(remark)
     return Prepared(stores, split, context.goal.normal)
+
+
+def prepare_splits(context: Context, first: Prepared) -> list[tuple[Context, Prepared]]:
+    """Each of the run's splits on the pictures of the first, all divided before anything is trained on one."""
+    others = context.of_splits()[1:]
+    found = [(context, first)]
+    for each in others:
+        split = _split_of(each, next(iter(first.stores.values())))
+        of_data = [remark for remark in first.split.remarks if remark not in (first.split.said or ())]
+        split = replace(split, remarks=tuple(dict.fromkeys((*of_data, *split.remarks))))
+        split.save(each.folder.split)
+        found.append((each, replace(first, split=split)))
+    if others:
+        settings = context.experiment.data.split
+        how = f"{settings.folds} folds" + (f", {settings.repeats} times" if settings.repeats > 1 else "")
+        searches = "each with its own search"
+        if context.experiment.budget.searches == "first":
+            searches = "all with the winners of the first one's search"
+        context.reporter.say(
+            f"{len(found)} splits{f' ({how})' if settings.folds else ''}, {searches}. What is said of the division is "
+            "of the first one."
+        )
+    return found
+
+
+def _split_of(context: Context, store: Store) -> Split:
+    """The split that the run was begun with, else a new one."""
+    return _split_of_before(context, store) if context.folder.split.exists() else _new_split(context, store)
 
 
 def _new_split(context: Context, store: Store) -> Split:

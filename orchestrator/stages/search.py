@@ -38,8 +38,11 @@ class Search:
 def search(context: Context, prepared: Prepared, searches: Sequence[Search] | None = None) -> list[str]:
     """Run the searches; unset: one a variant. What an earlier call has done is not done again.
 
-    Returns what to say of those that `budget.minutes` ended before any trial had a result; it was said aloud, too.
+    A split that is given another one's winners has none. Returns what to say of those that `budget.minutes` ended
+    before any trial had a result; it was said aloud, too.
     """
+    if context.searched is not None:
+        return []
     experiment, folder = context.experiment, context.folder
     forecast = context.forecast if searches is None else None  # an ablation has other cells than a sweep
     if searches is None:
@@ -59,7 +62,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
         begun = time.monotonic()
-        title = f"{one.stage} {one.title or variant.name}"
+        title = f"{context.title}{one.stage} {one.title or variant.name}"
         with context.reporter.line(title, one.trials, "trials", at_once=context.concurrent, seconds=share) as line:
             trials = EndedTrials(judging, prepared, variant, ended, line, forecast)
             first_epoch = run_study(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.listing import PARTS, Part
-from orchestrator.data.split.grouped_division import divided, strata_of, why_few
+from orchestrator.data.split.grouped_division import divided, folds_of, strata_of, why_few
 from orchestrator.data.split.settings import SplitSettings
 from trainables.errors import InputError
 
@@ -42,7 +42,7 @@ class DetectionDivision:
         self._groups = groups
         self._settings = settings
         self._supplied = {part for part in parts if part is not None}
-        self._generator = np.random.default_rng(settings.seed)
+        self._generator = np.random.default_rng(settings.repeat_seed)
         self.anomalous: NDArray[np.bool_] = kinds != list(classes).index(normal)
         self.numbers = np.array([PARTS.index(part or "train") for part in parts], dtype=np.int64)
         self.remarks: list[str] = []
@@ -54,6 +54,8 @@ class DetectionDivision:
         if self._supplied:
             self._refuse_anomalies_in_train()
             self._cut_normals()
+        elif self._settings.folds is not None:
+            self._divide_folds(self._settings.folds)
         else:
             self._divide_all()
         if self._settings.anomalies_to_validation:
@@ -87,6 +89,39 @@ class DetectionDivision:
         free, alike = np.flatnonzero(~together), self._settings.grouped
         why = why_few(np.flatnonzero(~self.anomalous), free, self._groups, self._settings)
         self.numbers[free] = divided(free, self._groups, shares, self._normal, self._generator, placed, why, alike)
+
+    def _divide_folds(self, folds: int) -> None:
+        """The test part is one fold of every kind and of the normal pictures; validation has all other anomalies."""
+        everywhere = np.arange(len(self._kinds))
+        together = np.isin(self._groups, self._groups[self.anomalous])
+        # A group with an anomaly goes by its kind, however many normal pictures there are in it.
+        kinds = np.where(self.anomalous | ~together, self._kinds, -1)
+        own = np.flatnonzero(kinds >= 0)
+        strata = strata_of(self._groups[own], kinds[own], len(self._classes))
+        chosen = folds_of(everywhere, self._groups, strata, folds, self._generator)
+        for name, side in (("normal pictures", ~self.anomalous), ("anomalies", self.anomalous)):
+            if len(np.unique(chosen[side])) < folds:
+                raise InputError(
+                    f"data.split.folds: {folds} needs {name} in every fold, and there are "
+                    f"{len(np.unique(self._groups[side]))} different ones{self._settings.as_one}. Ask for fewer folds, "
+                    f"or add {name}."
+                )
+        test = chosen == self._settings.fold
+        self.numbers[:] = TRAIN
+        self.numbers[together] = VALIDATION
+        self.numbers[test] = TEST
+        free = np.flatnonzero(~together & ~test)
+        shares: dict[Part, float] = {"train": self._settings.train, "validation": self._settings.validation}
+        placed: dict[Part, int] = {"validation": self._count(VALIDATION, False)}
+        # With the fold's own draws, or the same pictures would validate in every fold.
+        generator = np.random.default_rng([self._settings.repeat_seed, 2, self._settings.fold or 0])
+        why = why_few(np.flatnonzero(~self.anomalous & ~test), free, self._groups, self._settings)
+        alike = self._settings.grouped
+        self.numbers[free] = divided(free, self._groups, shares, self._normal, generator, placed, why, alike)
+        self.remarks.append(
+            f"Of each kind of anomaly the test part has one of {folds} folds; the others, "
+            f"{self._count(VALIDATION, True)} anomalies, are all in validation, as none may train."
+        )
 
     def _cut_normals(self) -> None:
         """Parts for which the folders supply no normal picture get some from train."""

@@ -135,6 +135,35 @@ def divided(
     return np.array([PARTS.index(parts[part]) for part in chosen[position]], dtype=np.int64)
 
 
+def folds_of(
+    rows: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    strata: NDArray[np.int64],
+    folds: int,
+    generator: np.random.Generator,
+) -> NDArray[np.int64]:
+    """The fold, from 0, of each of the rows: groups whole, each stratum and the whole spread evenly.
+
+    `strata`: each group's. Rare strata first, of these large groups, each to the fold with the fewest pictures of its
+    stratum, of equals to that with the fewest in all, of equals to a drawn one.
+    """
+    present, position, sizes = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    kinds = strata[present]
+    of_stratum = np.zeros((int(kinds.max()) + 1, folds), dtype=np.int64)
+    in_all, drawn = np.zeros(folds, dtype=np.int64), generator.permutation(folds)
+    order = generator.permutation(len(present))
+    rarity = np.bincount(kinds, weights=sizes)[kinds]
+    chosen = np.empty(len(present), dtype=np.int64)
+    for group in order[np.lexsort((-sizes[order], rarity[order]))]:
+        own = of_stratum[kinds[group]]
+        fold = np.lexsort((drawn, in_all, own))[0]
+        chosen[group] = fold
+        own[fold] += sizes[group]
+        in_all[fold] += sizes[group]
+    found: NDArray[np.int64] = chosen[position]
+    return found
+
+
 def why_few(own: NDArray[np.int64], rows: NDArray[np.int64], groups: NDArray[np.int64], settings: SplitSettings) -> str:
     """Why a class has fewer different pictures than files. `own`: its rows in train; `rows`: those divided as its own.
 

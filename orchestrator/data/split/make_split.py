@@ -15,6 +15,7 @@ from orchestrator.data.split.grouped_division import (
     content_numbers,
     counts_of,
     divided,
+    folds_of,
     group_pictures,
     mixed,
     strata_of,
@@ -81,11 +82,14 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
     Pictures with the same content, patches of one source picture (`settings.group`) and, where they are to be grouped
     (`settings.near_duplicates`), near-duplicates fall on one side. The content is what is seen, or, where the store
     does not know that, the files' bytes. Near-duplicates in different parts are counted. Parts that the folders supply
-    are kept as they are, and those they don't supply are cut from train, in the proportion of the settings. For
+    are kept as they are, and those they don't supply are cut from train, in the proportion of the settings. Of repeated
+    splits it is the one that the settings name; with folds, test is one of them, and train and validation share the
+    rest in their proportion. For
     detection train holds normal pictures alone; anomalies without a part go to validation and test. The same data and
     settings give the same split.
-    InputError where a class has no picture, or too few different ones, for a part; for detection also where anomalies
-    are in train, test lacks one side, or `anomalies_to_validation` can't be done.
+    InputError where a class has no picture, or too few different ones, for a part, and where the folders supply what is
+    to be divided repeatedly; for detection also where anomalies are in train, test lacks one side, or
+    `anomalies_to_validation` can't be done.
     """
     supplied = {part for part in store.parts if part is not None}
     assert not supplied or None not in store.parts
@@ -93,6 +97,13 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
         raise InputError(
             f"The data's folders give {' and '.join(sorted(supplied))}, and no train. Add a folder train beside them, "
             "or put all class folders side by side to have all three parts cut."
+        )
+    if supplied and settings.several > 1:
+        key = "folds" if settings.folds else "repeats"
+        raise InputError(
+            f"data.split.{key}: the data's folders supply {' and '.join(part for part in PARTS if part in supplied)}, "
+            "which stay as they are, so there is one split. Put all class folders side by side to have them divided "
+            "repeatedly, or leave it out."
         )
     contents = content_numbers(store.content, store.sights)
     near = near_groups(store.views, contents) if settings.grouped and store.views is not None else contents
@@ -111,7 +122,7 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
         numbers, remarks = division.divide(), division.remarks
         sides = division.anomalous.astype(np.int64)
     if settings.train_limit is not None:
-        remarks += _limit(numbers, labels, settings.train_limit, settings.seed)
+        remarks += _limit(numbers, labels, settings.train_limit, settings.repeat_seed)
     kept = numbers != LEFT_OUT
     duplicates = len(contents) - len(np.unique(contents))
     by_bytes = len(contents) - len(set(store.content)) if any(store.sights) else None
@@ -137,8 +148,15 @@ def make_split(store: Divisible, settings: SplitSettings, normal: str | None = N
         conflicting=conflicting,
         across=across,
         groups=groups.names,
+        tested=_tested(numbers, np.zeros_like(sides) if normal is None else sides),
         alike=alike,
     )
+
+
+def _tested(numbers: NDArray[np.int64], sides: NDArray[np.int64]) -> float:
+    """The larger share of the two sides, where there are two, that is in test."""
+    present = [numbers[(sides == side) & (numbers != LEFT_OUT)] for side in np.unique(sides)]
+    return max(float((parts == PARTS.index("test")).mean()) for parts in present if len(parts))
 
 
 def _smallest_cut(store: Divisible, settings: SplitSettings, labels: NDArray[np.int64], normal: str | None) -> float:
@@ -164,14 +182,39 @@ def _by_class(store: Divisible, settings: SplitSettings, groups: NDArray[np.int6
     labels = np.asarray(store.labels)
     if len(shares) > 1:
         strata = strata_of(groups, labels, len(store.classes))
-        generator = np.random.default_rng(settings.seed)
+        generator = np.random.default_rng(settings.repeat_seed)
         trained = numbers == 0
+        if settings.folds is not None:
+            folds = folds_of(np.arange(len(labels)), groups, strata, settings.folds, generator)
+            _refuse_unfolded(labels, folds, store.classes, groups, settings)
+            numbers[folds == settings.fold] = PARTS.index("test")
+            del shares["test"]
+            # The rest is divided with the fold's own draws, or the same pictures would validate in every fold.
+            generator = np.random.default_rng([settings.repeat_seed, 2, settings.fold or 0])
         for label, name in enumerate(store.classes):
             rows = np.flatnonzero((numbers == 0) & (strata[groups] == label))
             why = why_few(np.flatnonzero(trained & (labels == label)), rows, groups, settings)
             numbers[rows] = divided(rows, groups, shares, name, generator, why=why, alike=settings.grouped)
     _refuse_empty(numbers, labels, store.classes, supplied)
     return numbers
+
+
+def _refuse_unfolded(
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    classes: Sequence[str],
+    groups: NDArray[np.int64],
+    settings: SplitSettings,
+) -> None:
+    """InputError where a class is not in every fold."""
+    for label, name in enumerate(classes):
+        own = labels == label
+        if len(np.unique(folds[own])) < (settings.folds or 0):
+            raise InputError(
+                f"data.split.folds: {settings.folds} needs pictures of each class in every fold, and class {name!r} "
+                f"has {len(np.unique(groups[own]))} different ones{settings.as_one}, {int(own.sum())} files in all. "
+                "Ask for fewer folds, or add files to this class."
+            )
 
 
 def _limit(numbers: NDArray[np.int64], labels: NDArray[np.int64], limit: int, seed: int) -> list[str]:

@@ -3,10 +3,12 @@
 import re
 from typing import Annotated, Literal, Self, get_args
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictInt, field_validator, model_validator
 
 LARGEST_SEED = 2**32 - 1
 """What NumPy and scikit-learn take."""
+MOST_REPEATS = 1_000
 NearDuplicates = Literal["count", "group"]
 NEAR_DUPLICATES: tuple[NearDuplicates, ...] = get_args(NearDuplicates)
 Share = Annotated[float, Strict()]
@@ -45,6 +47,52 @@ class SplitSettings(BaseModel):
     train_limit: StrictInt | None = Field(
         default=None, ge=2, description="At most so many training pictures, drawn at random; unset: all."
     )
+    repeats: StrictInt = Field(
+        default=1,
+        ge=1,
+        le=MOST_REPEATS,
+        description="How often the data are divided, each time by another seed: figures are then over several training "
+        "sets. More may be asked for later.",
+    )
+    folds: StrictInt | None = Field(
+        default=None,
+        ge=2,
+        le=MOST_REPEATS,
+        description="Cross-validation: each repeat divides the data into so many folds, each of which is the test part "
+        "of one split; train and validation share the rest in their proportion.",
+    )
+    number: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        description="Only this one of the repeats × folds splits, from 1; unset: one after the other.",
+    )
+
+    @property
+    def several(self) -> int:
+        """How many splits there are to be."""
+        return self.repeats * (self.folds or 1)
+
+    @property
+    def numbers(self) -> range:
+        """Which of them a run has."""
+        return range(1, self.several + 1) if self.number is None else range(self.number, self.number + 1)
+
+    @property
+    def repeat_seed(self) -> int:
+        """The seed that divides this repeat: `seed` of the first, one that follows from both of every other."""
+        repeat = (self._place - 1) // (self.folds or 1)
+        if not repeat:
+            return self.seed
+        return int(np.random.SeedSequence([self.seed, repeat]).generate_state(1)[0])
+
+    @property
+    def fold(self) -> int | None:
+        """Which fold is the test part, from 0; None where there are no folds."""
+        return None if self.folds is None else (self._place - 1) % self.folds
+
+    @property
+    def _place(self) -> int:
+        return self.number or 1
 
     @property
     def grouped(self) -> bool:
@@ -96,4 +144,6 @@ class SplitSettings(BaseModel):
                 f"train, validation and test are {self.train:g}, {self.validation:g} and {self.test:g}, "
                 f"which makes {total:g}; the three must make 1"
             )
+        if self.number is not None and self.number > self.several:
+            raise ValueError(f"number is {self.number}, and repeats and folds make {self.several} splits")
         return self

@@ -48,6 +48,9 @@ class Split:
     near-duplicates share."""
     alike: Alike | None = None
     """Near-duplicates in different parts; None where none were looked for."""
+    tested: float | None = None
+    """The share of the divided pictures that is in test, for detection the larger one of normal pictures and anomalies;
+    None where an older release saved it."""
     said: tuple[str, ...] | None = None
     """Those of the remarks that are of the division itself; None where an older release saved it."""
 
@@ -74,6 +77,7 @@ class Split:
             "by_bytes": self.by_bytes,
             "conflicting": self.conflicting,
             "across": self.across,
+            "tested": self.tested,
             "near_duplicates": None if self.alike is None else self.alike._asdict(),
             "pictures": rows,
             # Mostly each picture is its own group, which need not be said 100,000 times.
@@ -101,6 +105,7 @@ class Split:
                 conflicting=read["conflicting"],
                 across=read["across"],
                 groups=tuple(groups.get(path, path) for path in paths),
+                tested=None if read.get("tested") is None else float(read["tested"]),
                 alike=_alike(read.get("near_duplicates")),
                 said=None if read.get("said") is None else tuple(read["said"]),
             )

@@ -60,9 +60,10 @@ def standing_chart(data: RunData, rows: Sequence[Standing], baseline: str | None
     keep_apart(axes, [*spans, *([chance] if chance is not None and near else [])])
     axes.set_xlabel(f"{label(data.metric)} on the test part ({'higher' if data.mode == 'max' else 'lower'} is better)")
     metric = sentence(label(data.metric))
+    over = "splits" if data.over_splits else "seeds"
     left_out = len(known) - len(shown)
     said = [
-        f"{metric} on the test part, best first: mean over seeds and its 95 % interval.",
+        f"{metric} on the test part, best first: mean over {over} and its 95 % interval.",
         "Dashed: the baseline, grey." if base is not None else "",
         f"Dotted: chance, {number(chance)}." if near else f"Chance is {number(chance)}." if chance is not None else "",
         f"{MARKS}" if base is not None and len(known) > 1 else "",

@@ -6,6 +6,7 @@ import numpy as np
 
 from orchestrator.report.document.formatting import label, number, plural, printable, sentence, words
 from orchestrator.report.numbers.measured import Standing
+from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.comparisons import POWER, Comparison, detectable
 
 
@@ -21,17 +22,48 @@ def what_was_tested(rows: Sequence[Standing], metrics: Sequence[str], removed: i
     over = plural(counts[-1], "comparison") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} comparisons"
     of_each = " of each metric" if len(metrics) > 1 else ""
     gone = f", {plural(removed, 'variant')} that earlier ablations compared among them" if removed else ""
-    return f"{WHAT_P_ASKS} Holm-corrected for the {over}{of_each} that this run has made on its test part{gone}."
+    asks = WHAT_P_ASKS_OF_SPLITS if any(row.splits for row in rows) else WHAT_P_ASKS
+    parts = "test parts" if any(row.splits for row in rows) else "test part"
+    return f"{asks} Holm-corrected for the {over}{of_each} that this run has made on its {parts}{gone}."
 
 
 WHAT_P_ASKS = (
     "p: the level at which the interval of Δ would just reach 0, that is, whether other seeds and other pictures like "
     "these, together, could have made this difference;"
 )
+WHAT_P_ASKS_OF_SPLITS = (
+    "p: the level at which the interval of Δ would just reach 0, that is, whether other training sets, searches, seeds "
+    "and pictures of this kind, together, could have made this difference, by the corrected resampled t test (Nadeau "
+    "and Bengio 2003);"
+)
 
 
 ONE_SPLIT = "One training set, one search: intervals and p leave out what others would give."
 """What no interval of one split covers."""
+
+
+def test_parts(data: RunData, rows: Sequence[Standing]) -> str:
+    """What rows were measured on, with how many pictures, where that is the same of all."""
+    pictures = sorted({row.pictures for row in rows if row.pictures is not None})
+    if not data.over_splits:
+        return f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
+    return f"their test parts ({plural(pictures[0], 'picture')} in all)" if len(pictures) == 1 else "their test parts"
+
+
+def what_splits(data: RunData) -> str:
+    """Over how many training sets and searches the figures are, and what of these they leave out."""
+    if not data.over_splits:
+        asked = data.wanted_splits > 1
+        return ONE_SPLIT + (f" Of the {data.wanted_splits} splits asked for, one is evaluated." if asked else "")
+    found = len(data.evaluated_splits)
+    some = f" of the {data.wanted_splits} asked for" if found < data.wanted_splits else ""
+    if data.inherits:
+        return (
+            f"{found} splits{some}, each with its own training set; all train the winners of the first one's search, "
+            "which has seen pictures that others test on, so figures are flattered and leave out what other searches "
+            "would give."
+        )
+    return f"{found} splits{some}, each with its own training set and its own search."
 
 
 def remarks_of(rows: Sequence[Standing], metric: str) -> list[str]:
@@ -52,13 +84,17 @@ def power(found: Iterable[Comparison], pictures: int | None, sources: int | None
     sizes = [size for size in sizes if np.isfinite(size)]
     if not sizes:
         return ""
+    splits = max(one.difference.splits for one in tested)
     seeds = min(one.difference.seeds for one in tested)
+    if splits:
+        pictures = None
     part = f" and {plural(pictures, 'test picture')}" if pictures else ""
     part += f" of {plural(sources, 'source')}" if sources and pictures and sources < pictures else ""
     median = " (the median of them)" if len(sizes) > 1 else ""
     first = f" as the first to count of {tested[0].comparisons}" if tested[0].comparisons > 1 else ""
+    design = f"{plural(splits, 'split')} of {plural(seeds, 'seed')}" if splits else plural(seeds, "seed")
     return (
-        f"{plural(seeds, 'seed')}{part} show a difference of {number(np.median(sizes))} or "
+        f"{design}{part} show a difference of {number(np.median(sizes))} or "
         f"more{median} in {POWER:.0%} of such comparisons{first}."
     ).replace("%", " %")
 
@@ -73,7 +109,7 @@ def conclusion(rows: Sequence[Standing], baseline: str | None, metric: str, metr
     tested = [one for one in found.values() if one.p is not None]
     if not found:
         return f"The baseline {name} has no {label(metric)}, so no difference may be concluded."
-    if not tested and all(one.difference.seeds < 2 for one in found.values()):
+    if not tested and all(one.difference.seeds < 2 and not one.difference.splits for one in found.values()):
         return (
             "With one seed there is no test: a difference here may be the seed's, and none may be concluded to be that "
             f"of the variant. {_pictures(others, metric)}"

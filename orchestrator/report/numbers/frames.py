@@ -21,14 +21,14 @@ def comparison_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
 def comparison_rows(rows: Sequence[Standing], baseline: str | None) -> pd.DataFrame:
     """Every metric of every row against the baseline; Holm's correction is within a metric, over all of the run."""
     columns = [
-        "variant", "baseline", "metric", "paired_seeds", "difference", "difference_low", "difference_high",
-        "probability_better", "p", "p_holm", "comparisons", "outcome", "explanation",
+        "variant", "baseline", "metric", "paired_seeds", "paired_splits", "difference", "difference_low",
+        "difference_high", "probability_better", "p", "p_holm", "comparisons", "outcome", "explanation",
     ]  # fmt: skip
     table = [
         [
-            row.variant, baseline, metric, found.difference.seeds, found.difference.mean, found.difference.low,
-            found.difference.high, found.probability, found.p, found.p_corrected, found.comparisons, found.outcome,
-            found.explanation,
+            row.variant, baseline, metric, found.difference.seeds, found.difference.splits or 1,
+            found.difference.mean, found.difference.low, found.difference.high, found.probability, found.p,
+            found.p_corrected, found.comparisons, found.outcome, found.explanation,
         ]
         for row in rows
         for metric, found in row.comparisons.items()
@@ -43,6 +43,7 @@ def cell_frame(data: RunData) -> pd.DataFrame:
             {
                 "family": record.family,
                 "variant": record.variant,
+                **_of_split(data, one),
                 "seed": record.seed,
                 "trial": record.trial,
                 "status": record.status,
@@ -55,7 +56,8 @@ def cell_frame(data: RunData) -> pd.DataFrame:
                 "peak_memory": record.peak_memory,
                 "reason": record.reason,
             }
-            for records in data.evaluation.values()
+            for one in data.every_split
+            for records in one.evaluation.values()
             for record in records
         ],
         columns=None if any(data.evaluation.values()) else ["family", "variant", "seed", "trial", "status"],
@@ -68,6 +70,7 @@ def trial_frame(data: RunData) -> pd.DataFrame:
         {
             "family": record.family,
             "variant": record.variant,
+            **_of_split(data, one),
             "trial": record.trial,
             "seed": record.seed,
             "status": record.status,
@@ -78,7 +81,8 @@ def trial_frame(data: RunData) -> pd.DataFrame:
             **{f"config.{key}": value for key, value in flat(record.config).items()},
             "reason": record.reason,
         }
-        for records in data.search.values()
+        for one in data.every_split
+        for records in one.search.values()
         for record in records
     ]
     frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=["family", "variant", "trial", "status"])
@@ -163,9 +167,10 @@ def cost_frame(data: RunData) -> pd.DataFrame:
     groups: dict[tuple[str, str], list[TrialRecord]] = {
         (variant, stage): [] for variant in data.variants for stage in ("search", "evaluation")
     }
-    for record in data.records:
+    for record in data.all_records:
         groups.setdefault((record.variant, record.stage), []).append(record)
-    names = {one.folder: one.name for one in data.ablation.variants} if data.ablation else {}
+    plans = [one.ablation for one in data.every_split if one.ablation]
+    names = {one.folder: one.name for plan in plans for one in plan.variants}
     for (variant, stage), records in groups.items():
         if records:
             parameters = [one.parameters for one in records if one.parameters is not None]
@@ -196,17 +201,33 @@ def cost_frame(data: RunData) -> pd.DataFrame:
 def failure_frame(data: RunData) -> pd.DataFrame:
     """A row a record that neither completed nor was pruned, in the order in which they ended."""
     rows = [
-        [one.variant, one.stage, one.trial, one.seed, one.status, one.seconds, one.reason]
-        for one in data.records
+        {
+            "variant": one.variant,
+            **_of_split(data, each),
+            "stage": one.stage,
+            "trial": one.trial,
+            "seed": one.seed,
+            "status": one.status,
+            "seconds": one.seconds,
+            "reason": one.reason,
+        }
+        for each in data.every_split
+        for one in each.records
         if one.status not in ENDED_WELL
     ]
-    return pd.DataFrame(rows, columns=["variant", "stage", "trial", "seed", "status", "seconds", "reason"])
+    columns = ["variant", "stage", "trial", "seed", "status", "seconds", "reason"]
+    return pd.DataFrame(rows, columns=None if rows else columns)
+
+
+def _of_split(data: RunData, one: RunData) -> dict[str, int]:
+    """A column for the split, where there are several."""
+    return {"split": one.split_number} if data.others else {}
 
 
 def fact_frame(data: RunData) -> pd.DataFrame:
     """A row a variant, fact and value, with how many records say so."""
     counts: dict[tuple[str, str, str], int] = {}
-    for record in data.records:
+    for record in data.all_records:
         for name, value in record.facts.items():
             key = (record.variant, name, value)
             counts[key] = counts.get(key, 0) + 1

@@ -22,10 +22,13 @@ from orchestrator.report.numbers.run_data import RunData, read_run
 
 
 def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
-    """Columns: family, variant, n_seeds; each metric with its interval; then cost and the comparison."""
+    """Columns: family, variant, n_seeds, n_splits where there are several; each metric with its interval; then cost and
+    the comparison."""
     table = []
     for row in rows:
         values: dict[str, Any] = {"family": row.family, "variant": row.variant, "n_seeds": len(row.seeds)}
+        if data.over_splits:
+            values["n_splits"] = row.splits
         for metric in data.metrics:
             found = row.estimates.get(metric)
             for suffix, value in (("", "mean"), ("_low", "low"), ("_high", "high")):

@@ -1,13 +1,14 @@
 """Evaluated cells to rows: means with intervals, and differences to a baseline with their verdicts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.report.numbers.over_splits import evidence_over_splits, tested_labels
 from orchestrator.report.numbers.predictions import VariantScores, read_scores, resample
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.numbers.same_pictures import PicturesTest, compared_on_pictures, holm_corrected
@@ -15,6 +16,7 @@ from orchestrator.scoring.bootstrap import Draws
 from orchestrator.scoring.comparisons import Comparison, corrected, paired
 from orchestrator.scoring.evidence import Evidence, Scale
 from orchestrator.scoring.intervals import Estimate, estimate
+from orchestrator.scoring.repeated_splits import SplitEvidence, estimate_over_splits, paired_over_splits
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Standing:
     sources: int | None = None
     """How many source pictures these come from; as many as pictures where each is its own."""
     remark: str = ""
+    splits: int = 0
+    """How many repeated splits the figures are over; 0: they are of one."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +94,27 @@ def _ablation_lineup(data: RunData, names: Sequence[str]) -> Lineup:
     return Lineup(cells, families, data.ablation.variants[0].name, metrics)
 
 
+def _all_ablated(data: RunData) -> Lineup:
+    """The same with the variants that only earlier ablations of the run had."""
+    plan = data.ablation
+    return (
+        ablated(data) if plan is None else _ablation_lineup(data, [one.name for one in (*plan.variants, *plan.removed)])
+    )
+
+
 @lru_cache(maxsize=2)
 def measured(data: RunData) -> Measured:
-    """Every row of the run, measured once.
+    """Every row of the run, measured once, over its splits where there are several.
 
     Within a metric Holm's correction runs over all differences that were ever tested on the run's test part: those of
     the leaderboard, of the ablation, and of its variants that were taken out since, whichever table shows them.
     """
     plan = data.ablation
     gone = [one.name for one in plan.removed] if plan is not None else []
-    both = ablated(data)
-    every = _ablation_lineup(data, [*both.cells, *gone]) if gone else both
-    drafts = [_measure(data, evaluated(data)), _measure(data, every)]
+    if data.over_splits:
+        drafts = [over_splits(data, evaluated), over_splits(data, _all_ablated)]
+    else:
+        drafts = [_measure(data, evaluated(data)), _measure(data, _all_ablated(data))]
     together: dict[str, dict[str, Comparison]] = {}
     for place, rows in enumerate(drafts):
         for row in rows:
@@ -209,6 +222,55 @@ def _pictures_test(data: RunData, ours: Drawn, baseline: Drawn) -> PicturesTest:
     if baseline.kept is None:
         return PicturesTest(reason=f"of the baseline, {baseline.reason}")
     return compared_on_pictures(data.task, ours.kept, baseline.kept)
+
+
+def over_splits(data: RunData, lineup_of: Callable[[RunData], Lineup]) -> list[Standing]:
+    """A row for each name that a line-up has on any split, measured over all splits on which it was evaluated."""
+    lineups = {one.split_number: lineup_of(one) for one in data.evaluated_splits}
+    every = list(lineups.values())
+    names = list(dict.fromkeys(name for lineup in every for name in lineup.cells))
+    metrics = list(dict.fromkeys(metric for lineup in every for metric in lineup.metrics))
+    baseline = next((lineup.baseline for lineup in every if lineup.baseline), None)
+    families = {name: family for lineup in reversed(every) for name, family in lineup.families.items()}
+    labels = tested_labels(data)
+
+    def known(name: str, metric: str) -> SplitEvidence | None:
+        cells = {number: lineup.cells.get(name, ()) for number, lineup in lineups.items()}
+        return evidence_over_splits(data, cells, metric)
+
+    base = {metric: known(baseline, metric) for metric in metrics} if baseline is not None else {}
+    rows = []
+    for name in names:
+        cells = [cell for lineup in every for cell in lineup.cells.get(name, ())]
+        own = {metric: one for metric in metrics if (one := known(name, metric)) is not None}
+        pairs = {} if name == baseline else {metric: (one, base.get(metric)) for metric, one in own.items()}
+        rows.append(
+            Standing(
+                families[name],
+                name,
+                tuple(sorted({cell.seed for cell in cells})),
+                {metric: _of_all(data, estimate_over_splits(one)) for metric, one in own.items()},
+                {
+                    metric: paired_over_splits(ours, theirs, data.mode_of(metric))
+                    for metric, (ours, theirs) in pairs.items()
+                    if theirs is not None
+                },
+                None,
+                _mean([cell.seconds for cell in cells]),
+                _mean([cell.seconds * cell.gpus for cell in cells]),
+                next((cell.parameters for cell in cells if cell.parameters is not None), None),
+                None if labels is None else len(labels),
+                splits=sum(bool(lineup.cells.get(name)) for lineup in every),
+            )
+        )
+    return rows
+
+
+def _of_all(data: RunData, found: Estimate) -> Estimate:
+    """The estimate, with a remark where some of the splits are missing."""
+    missing = f"evaluated on {found.splits} of {data.wanted_splits} splits"
+    remarks = [*([found.remark] if found.remark else []), *([missing] if found.splits < data.wanted_splits else [])]
+    return replace(found, remark="; ".join(remarks))
 
 
 def _mean(values: list[float]) -> float | None:

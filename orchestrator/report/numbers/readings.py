@@ -10,24 +10,33 @@ MOST_NAMED = 5
 
 def read_often(data: RunData) -> str:
     """A sentence for what stands beside a table of test figures; empty where there is no log."""
-    log = data.readings
-    if not log.found:
+    found = [reading for one in data.every_split for reading in one.readings.found]
+    if not found:
         return ""
-    times = _times(len(log.found))
-    unnamed = sum(not one.command for one in log.found)
-    if unnamed == len(log.found):
-        return f"This test part was read {times}, by commands that its log does not name."
-    by = f"by {plural(log.commands, 'command')}"
+    times, whose, log = _times(len(found)), "This test part was read", "its log does"
+    if data.others:
+        whose, log = f"The test parts of {plural(len(data.every_split), 'split')} were read", "their logs do"
+    unnamed = sum(not one.command for one in found)
+    if unnamed == len(found):
+        return f"{whose} {times}, by commands that {log} not name."
+    # One command reads the test parts of many splits.
+    named = {command for one in data.every_split for command in one.readings.commands}
+    by = f"by {plural(len(named), 'command')}"
     if unnamed:
         return (
-            f"This test part was read {times}: {_times(len(log.found) - unnamed)} {by}, {_times(unnamed)} by commands "
-            "that its log does not name."
+            f"{whose} {times}: {_times(len(found) - unnamed)} {by}, {_times(unnamed)} by commands that {log} not name."
         )
-    return f"This test part was read {times}, {by}."
+    return f"{whose} {times}, {by}."
 
 
 def log_faults(data: RunData) -> list[str]:
-    """What a reader must know of the log of readings before believing its count."""
+    """What a reader must know of the log of readings before believing its count, of every split's."""
+    if data.others:
+        return [f"Split {one.split_number}: {line}" for one in data.every_split for line in _faults(one)]
+    return _faults(data)
+
+
+def _faults(data: RunData) -> list[str]:
     log, name = data.readings, data.run.test_reads.name
     if log.missing:
         return [f"{log.missing}: how often the test part was read is not known."]

@@ -41,6 +41,41 @@ class RunData:
     """What must be read before all else: that the experiment's file is not the one that the records name."""
     prints: frozenset[str] = frozenset()
     """What records may call the run's experiment; empty: that is not known, or none of them does."""
+    others: tuple["RunData", ...] = ()
+    """The run's other splits that have a record; everything else here is of the first."""
+    wanted_splits: int = 1
+    """How many splits the experiment asks for."""
+
+    @property
+    def every_split(self) -> "tuple[RunData, ...]":
+        """The run's splits that have a record, this one first."""
+        return (self, *self.others)
+
+    @cached_property
+    def split_number(self) -> int:
+        """Which of repeated splits this is, from 1."""
+        number = section(section(self.experiment, "data"), "split").get("number")
+        return number if isinstance(number, int) else 1
+
+    @cached_property
+    def evaluated_splits(self) -> "tuple[RunData, ...]":
+        """Those on which something was evaluated."""
+        return tuple(one for one in self.every_split if any(one.completed.values()) or any(one.ablated.values()))
+
+    @property
+    def over_splits(self) -> bool:
+        """Whether variants are compared over repeated splits: two tell what another would give."""
+        return len(self.evaluated_splits) > 1
+
+    @property
+    def inherits(self) -> bool:
+        """Whether all splits train the winners of the first one's search."""
+        return section(self.experiment, "budget").get("searches") == "first"
+
+    @cached_property
+    def all_records(self) -> tuple[TrialRecord, ...]:
+        """Those of every split."""
+        return tuple(record for one in self.every_split for record in one.records)
 
     @cached_property
     def task(self) -> Task:
@@ -239,9 +274,10 @@ class RunData:
         """The trial with the best objective on validation, as the evaluation chooses it."""
         return best_record(self.search[variant], self.search_metric, self.search_mode)
 
-    def distinct(self, field_name: str) -> list[str]:
+    def distinct(self, field_name: str, every_split: bool = False) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""
-        return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in self.records))
+        records = self.all_records if every_split else self.records
+        return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in records))
 
 
 def standing_cells(records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -278,7 +314,36 @@ def read_run(run: RunFolder) -> RunData:
     if isinstance(mirror := experiment.get("mirror"), str):
         experiment["mirror"] = masked(mirror)  # runs begun before credentials were refused may hold some
     ablation, own = ablation_in(run.ablation, remarks), own_metrics_in(run.own_metrics, remarks)
-    return RunData(run, experiment, split, tuple(records), remarks, ablation, own, tuple(found.marks), found.prints)
+    others, wanted = _other_splits(run, experiment)
+    if run.whole != run.root:
+        remarks.append(
+            f"This is one of several splits of the run in {run.whole}: what may be concluded over all of them stands "
+            "in the report of that folder."
+        )
+    return RunData(
+        run,
+        experiment,
+        split,
+        tuple(records),
+        remarks,
+        ablation,
+        own,
+        tuple(found.marks),
+        found.prints,
+        others,
+        wanted,
+    )
+
+
+def _other_splits(run: RunFolder, experiment: dict[str, Any]) -> tuple[tuple[RunData, ...], int]:
+    """The splits of a run beside its first, so far as they have a record, and how many there are to be in all."""
+    asked = section(section(experiment, "data"), "split")
+    repeats, folds = (value if isinstance(value := asked.get(key), int) else 1 for key in ("repeats", "folds"))
+    if run.whole != run.root or asked.get("number") is not None:
+        return (), 1
+    parts = [run.of_split(number) for number in range(2, repeats * folds + 1)]
+    begun = [part for part in parts if part.records.exists() and part.records.stat().st_size]
+    return tuple(read_run(part) for part in begun), 1 + len(parts)
 
 
 def _unfinished(run: RunFolder) -> str:

@@ -19,7 +19,7 @@ from orchestrator.report.document.formatting import (
     setting,
     words,
 )
-from orchestrator.report.numbers.conclusions import ONE_SPLIT, conclusion, remarks_of, what_was_tested
+from orchestrator.report.numbers.conclusions import conclusion, remarks_of, test_parts, what_splits, what_was_tested
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.metric_table import metrics_of
@@ -173,17 +173,19 @@ def level(value: Any) -> str:
 
 def _caption(data: RunData, plan: AblationPlan, rows: Sequence[Standing], metrics: Sequence[str]) -> str:
     base = rows[0].variant
-    pictures = sorted({row.pictures for row in rows if row.pictures is not None})
-    part = f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
+    over, paired = plural(len(plan.seeds), "seed"), "seed"
+    if data.over_splits:
+        over, paired = f"{plural(len(data.evaluated_splits), 'split')} of {over}", "split and seed"
+    part = test_parts(data, rows)
     text = [
-        f"Ablation: mean over {plural(len(plan.seeds), 'seed')} with its 95 % interval, on {part}.",
-        f"In brackets (Δ, p): Δ is the difference to {printable(base)}, paired by seed.",
+        f"Ablation: mean over {over} with its 95 % interval, on {part}.",
+        f"In brackets (Δ, p): Δ is the difference to {printable(base)}, paired by {paired}.",
         what_was_tested(rows, metrics, measured(data).removed),
         "Bold: best of a column. *: significant, that is, p is below .05; differences without one are not.",
         _budget(data, plan),
         _missing(data, plan, rows),
         *remarks_of(rows, data.metric),
-        ONE_SPLIT,
+        what_splits(data),
         conclusion(rows, base, data.metric, metrics),
     ]
     return " ".join(part for part in text if part) + data.caveat
@@ -209,11 +211,12 @@ def _budget(data: RunData, plan: AblationPlan) -> str:
 
 def _missing(data: RunData, plan: AblationPlan, rows: Sequence[Standing]) -> str:
     """What is missing of the cells."""
-    done = sum(len(row.seeds) for row in rows)
-    whole = len(plan.seeds) * len(plan.variants)
+    every = [records for split in data.every_split for records in split.ablated.values()]
+    done = sum(one.status == "completed" and bool(one.metrics) for records in every for one in records)
+    whole = len(plan.seeds) * len(plan.variants) * data.wanted_splits
     text = []
     if done < whole:
-        failed = sum(one.status != "completed" for records in data.ablated.values() for one in records)
+        failed = sum(one.status != "completed" for records in every for one in records)
         text.append(f"Partial: {done} of {whole} cells are complete" + (f", {failed} failed." if failed else "."))
     return " ".join(text)
 

@@ -23,9 +23,10 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
     `normals_only`: whether detection's validation part holds no anomaly; None where that is not known. `folds`: by
     which its threshold strategies were compared, as `compared_by` gives it.
     """
-    found, said = data.readings.found, log_faults(data)
-    if found:
-        said += _repeated(data, found)
+    said = log_faults(data)
+    for one in data.every_split:
+        of_split = f"Split {one.split_number}: " if data.others else ""
+        said += [f"{of_split}{line}" for line in (_repeated(one, one.readings.found) if one.readings.found else ())]
     detection = data.task == "detection"
     by = label(data.search_metric)
     normals = ", of its normal pictures" if detection and data.search_metric == "validation_loss" else ""
@@ -42,9 +43,9 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
         rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
     rows += [
         *([("Trials", how_seeded(data))] if data.trial_seeds else []),
-        ("Test part", _counted(data, found) if found else "not known"),
+        ("Test part", _counted(data) or "not known"),
         ("Data fingerprint", words([printable(value) for value in data.distinct("data")], 20)),
-        ("Split fingerprint", words([printable(value) for value in data.distinct("split")], 20)),
+        ("Split fingerprint", words([printable(value) for value in data.distinct("split", every_split=True)], 20)),
         ("Copies of pictures", _duplicates(data)),
         ("Copies across parts", _copies(data)),
         ("Near-duplicates across parts", _near(data)),
@@ -57,8 +58,11 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
     return Section("audit", "Leakage audit", [text], blocks)
 
 
-def _counted(data: RunData, found: Sequence[Reading]) -> str:
-    cells = Counter((one.variant, one.seed) for one in found)
+def _counted(data: RunData) -> str:
+    every = [(split.split_number, one) for split in data.every_split for one in split.readings.found]
+    if not every:
+        return ""
+    cells = Counter((number, one.variant, one.seed) for number, one in every)
     once = all(number == 1 for number in cells.values())
     often = "each once" if once else "some of them more than once"
     return f"{read_often(data)} It was read by {plural(len(cells), 'frozen cell')} (configuration × seed), {often}."

@@ -51,6 +51,8 @@ def _card_lines(data: RunData, best: Standing, counts: PlainCounts) -> list[str]
         )
     else:
         lines.append(f"The counts are of the one seed that was evaluated, {counts.record.seed}")
+    if data.over_splits:
+        lines.append("The counts and the pictures are of the first split")
     took, where = duration(best.seconds), printable(counts.record.provenance.device)
     each = counts.record.seconds_a_picture
     told = "Time a picture: not measured" if each is None else f"{time_a_picture(each)} a picture, scored in batches"

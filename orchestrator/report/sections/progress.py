@@ -15,7 +15,7 @@ def missing(data: RunData) -> str:
 
     A search that the experiment limits in time may end with fewer trials: it is whole once its winners are evaluated.
     """
-    parts = [one for one in (_trials(data), _models(data), _ablation(data)) if one]
+    parts = [one for one in (_trials(data), _models(data), _ablation(data), _splits(data)) if one]
     beat = read_beat(data.run.heartbeat)
     # The run writes its own report last, with nothing else to come.
     working = beat is not None and beat.alive and beat.stage != "report"
@@ -26,7 +26,9 @@ def missing(data: RunData) -> str:
         how = f"The run is at work ({printable(beat.stage)}): a report written later shows more."
     else:
         root = printable(data.run.root.resolve().name)
-        again = "ablate" if parts == [_ablation(data)] else "sweep"
+        # Other splits lack what was last run on the first.
+        ablated = parts == [_ablation(data)] or (data.ablation is not None and parts == [_splits(data)])
+        again = "ablate" if ablated else "sweep"
         resume = "" if again == "ablate" else " --resume"
         how = (
             "No process is at work on it. "
@@ -41,6 +43,8 @@ def _trials(data: RunData) -> str:
     budget = budget if isinstance(budget, dict) else {}
     each = budget.get("trials")
     if not isinstance(each, int) or isinstance(each, bool) or (budget.get("minutes") and not _models(data)):
+        return ""
+    if data.inherits and data.split_number > 1:
         return ""
     # A trial that ran out of time runs again when the run goes on.
     ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in _sought(data, data.search)]
@@ -70,6 +74,23 @@ def _ablation(data: RunData) -> str:
     wanted = len(data.ablation.variants) * len(data.ablation.seeds)
     done = sum(record.status == "completed" for records in data.ablated.values() for record in records)
     return f"{count(done)} of {count(wanted)} cells of the ablation are evaluated" if done < wanted else ""
+
+
+def _splits(data: RunData) -> str:
+    """`2 of 5 splits are whole`; empty where all are, or where there is one, or the first is not."""
+    if data.wanted_splits == 1 or _trials(data) or _models(data) or _ablation(data):
+        return ""
+    whole = 1 + sum(not (_trials(one) or _models(one) or _behind(data, one)) for one in data.others)
+    return f"{count(whole)} of {count(data.wanted_splits)} splits are whole" if whole < data.wanted_splits else ""
+
+
+def _behind(first: RunData, other: RunData) -> str:
+    """What another split lacks that the first has."""
+    if first.ablation is not None and other.ablation is None:
+        return "it has no ablation"
+    if any(first.completed.values()) and not any(other.completed.values()):
+        return "it has no evaluated model"
+    return _ablation(other)
 
 
 def _sought(data: RunData, records: Mapping[str, Sequence[TrialRecord]]) -> list[str]:

@@ -44,9 +44,17 @@ from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame,
 from orchestrator.report.sections.progress import missing
 from orchestrator.report.sections.search_sections import hyperparameter_section, importances
 from orchestrator.report.sections.selection_section import selection_section, selection_table
+from orchestrator.report.sections.splits_section import split_frame, splits_section
 from orchestrator.report.sections.summary import ablation_found, asked, found, notices, only_ablation
 from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
 from trainables.errors import InputError
+
+OVER_SPLITS = (
+    "Of each split the mean over its seeds counts once. The half-width of an interval is t √((1/J + q / (1 − q)) s²): "
+    "s² the variance over J splits, t Student's quantile with J − 1 degrees of freedom, q the share of the data that a "
+    "split tests on (of detection the larger one, of normal pictures or of anomalies). Splits share most of their "
+    "training pictures, so s² / J alone would be too small (Nadeau and Bengio 2003)."
+)
 
 
 def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
@@ -72,6 +80,8 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         "failures": frames.failure_frame(data),
         "facts": frames.fact_frame(data),
     }
+    if data.over_splits:
+        numbers["splits"] = split_frame(data)
     chosen = selections(data)
     numbers["selection"] = selection_frame(data, chosen)
     numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
@@ -92,6 +102,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     results = [ablated, *results]
     sections = [
         _leaderboard(data, evaluated, rows, tests),
+        splits_section(data, numbers.get("splits"), rows),
         _side_by_side(data, evaluated),
         *results,
         _learning(data),
@@ -111,10 +122,12 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     first = headline(data, *ranked, nothing=[*answer, *changed][0])
     taken = sum(len(one.data) for one in first.tiles)
     names, room = [row.variant for row in evaluated], min(LARGEST_PAGE - size_of(sections), ROOM) - taken
-    sections.insert(2 + len(results), gallery_section(data, names, room))
-    cells = [*data.completed.values(), *data.ablated.values()]
+    sections.insert(3 + len(results), gallery_section(data, names, room))
     # An ablation shares cells with the evaluation.
-    done = len({(one.variant, one.seed) for records in cells for one in records if one.status == "completed"})
+    done = sum(
+        len({(one.variant, one.seed) for records in cells for one in records if one.status == "completed"})
+        for cells in ([*split.completed.values(), *split.ablated.values()] for split in data.every_split)
+    )
     if ablation and alone:
         title = f"Ablation of {printable(ablation.plan.baseline)}"
     else:
@@ -122,7 +135,8 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     return Report(
         title=title,
         subtitle=f"Run {printable(data.run.root.resolve().name)}: {plural(done, 'evaluated model')}, "
-        f"{plural(len(data.records), 'record')}, last one of {max(data.distinct('finished'))}",
+        f"{plural(len(data.all_records), 'record')}, last one of "
+        f"{max(data.distinct('finished', every_split=True))}",
         asked=asked(data),
         # The first is part of the headline.
         found=[*answer, *changed][1:],
@@ -174,6 +188,9 @@ def _leaderboard(data: RunData, evaluated: list[Standing], rows: list[Standing],
         "p is the level at which the interval of a difference would just reach 0. Holm's correction runs over all "
         "differences that this run ever tested on its test part, and a difference counts where p is then below .05."
     )
+    if data.over_splits:
+        text = OVER_SPLITS
+        near = "A metric between two bounds has its interval on the logit scale."
     made = [text, near, p, *(how_detection(data) if data.task == "detection" else ())]
     folds = [Fold("How the numbers are made", [Listing(made)]), *([Fold(TITLE, [tests])] if tests is not None else [])]
     return Section("leaderboard", "Leaderboard", blocks=[*blocks, *folds])
@@ -253,12 +270,12 @@ def _search(data: RunData) -> Section | None:
 
 def _failures(data: RunData, numbers: dict[str, Any]) -> Section:
     frame = numbers["failures"]
-    pruned = Counter(record.status for record in data.records)["pruned"]
+    pruned = Counter(record.status for record in data.all_records)["pruned"]
     stopped = f"{plural(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned, which is no failure."
     if frame.empty:
         return Section("failures", "Failures", [f"None: no run failed. {stopped if pruned else ''}".strip()])
     kinds = [f"{number_of} {status}" for status, number_of in frame["status"].value_counts().items()]
-    text = f"{plural(len(frame), 'run')} of {count(len(data.records))} ended badly: {words(kinds)}."
+    text = f"{plural(len(frame), 'run')} of {count(len(data.all_records))} ended badly: {words(kinds)}."
     return Section("failures", "Failures", [text, stopped] if pruned else [text], [tables.failure_table(frame)])
 
 
@@ -267,9 +284,12 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
         "experiment": "Experiment", "data": "Data fingerprint", "split": "Split fingerprint", "code": "Code",
         "device": "Device", "host": "Host",
     }  # fmt: skip
-    facts = [(title, words([printable(value) for value in data.distinct(key)], 20)) for key, title in names.items()]
+    facts = [
+        (title, words([printable(value) for value in data.distinct(key, every_split=True)], 20))
+        for key, title in names.items()
+    ]
     versions: dict[str, list[str]] = {}
-    for record in data.records:
+    for record in data.all_records:
         for package, version in record.provenance.packages.items():
             if version not in versions.setdefault(package, []):
                 versions[package].append(version)
@@ -280,8 +300,10 @@ def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:
                 ", ".join(f"{printable(name)} {printable(' / '.join(found))}" for name, found in versions.items()),
             )
         )
-    finished = sorted(data.distinct("finished"))
-    facts.append(("Records", f"{count(len(data.records))}, from {printable(finished[0])} to {printable(finished[-1])}"))
+    finished = sorted(data.distinct("finished", every_split=True))
+    facts.append(
+        ("Records", f"{count(len(data.all_records))}, from {printable(finished[0])} to {printable(finished[-1])}")
+    )
     facts.append(("Seeds", words([str(seed) for seed in data.seeds], 30)))
     facts.append(("Objective", f"{label(data.metric)} ({data.mode})"))
     if data.search_metric != data.metric:

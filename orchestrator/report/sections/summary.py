@@ -19,6 +19,7 @@ from orchestrator.report.document.formatting import (
 from orchestrator.report.numbers.measured import Standing
 from orchestrator.report.numbers.run_data import RunData, superseded
 from orchestrator.report.sections.detection_summary import losing_sentences, threshold_sentence
+from orchestrator.scoring.intervals import Estimate
 
 MOST_LINES = 6
 """Sentences on single variants in one summary."""
@@ -48,6 +49,15 @@ def asked(data: RunData) -> list[str]:
         (f"Search: {', '.join(limits)}, judged {_by(data)}on the validation part. " if limits else "")
         + f"Then each winner is trained with {plural(len(data.seeds), 'seed')} and read once on the test part."
     )
+    if data.wanted_splits > 1:
+        split = (experiment.get("data") or {}).get("split") or {}
+        folds = f"{split['folds']}-fold cross-validation" if split.get("folds") else ""
+        often = f", {plural(int(split['repeats']), 'time')}" if folds and split.get("repeats", 1) > 1 else ""
+        lines.append(
+            f"All of it on {plural(data.wanted_splits, 'split')}"
+            + (f" ({folds}{often})" if folds else ", divided at random")
+            + (", with the winners of the first one's search." if data.inherits else ", each with its own search.")
+        )
     if data.baseline is not None:
         lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
     return [*lines, *_ablated(data)]
@@ -96,10 +106,10 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
             f"Guessing among {plural(len(data.classes), 'class', 'classes')} would score about "
             f"{number(1 / len(data.classes))}."
         )
-    statuses = Counter(record.status for record in data.records)
+    statuses = Counter(record.status for record in data.all_records)
     bad = sum(number_of for status, number_of in statuses.items() if status not in ENDED_WELL)
     lines.append(
-        f"Of {plural(len(data.records), 'run')}, {statuses['completed']} completed, {statuses['pruned'] or 'none'} "
+        f"Of {plural(len(data.all_records), 'run')}, {statuses['completed']} completed, {statuses['pruned'] or 'none'} "
         f"{'was' if statuses['pruned'] == 1 else 'were'} pruned and {bad or 'none'} failed."
     )
     return lines
@@ -122,7 +132,7 @@ def first_line(data: RunData, baseline: str | None, level: Sequence[Standing], a
     best, top = level[0], level[0].estimates[data.metric]
     first, metric = words([printable(row.variant) for row in level]), label(data.metric)
     span = interval(top.low, top.high)
-    reached = number(top.mean) + (f", 95 % interval {span}," if span else "") + f" over {plural(top.seeds, 'seed')}"
+    reached = number(top.mean) + (f", 95 % interval {span}," if span else "") + f" over {_repeats(top)}"
     if alone:
         return f"{first} has a mean {metric} of {reached}; it is the only variant that was evaluated."
     if len(level) > 1:
@@ -138,6 +148,11 @@ def first_line(data: RunData, baseline: str | None, level: Sequence[Standing], a
     else:
         doubt = f"not significantly {above} the baseline {printable(baseline)}"
     return f"The {highest} mean {metric} is that of {first}, {reached}; {doubt}."
+
+
+def _repeats(found: Estimate) -> str:
+    seeds = plural(found.seeds, "seed")
+    return f"{plural(found.splits, 'split')} of {seeds}" if found.splits else seeds
 
 
 def _comparison_lines(data: RunData, baseline: str | None, ranked: Sequence[Standing]) -> list[str]:

@@ -21,16 +21,14 @@ from orchestrator.report.document.formatting import (
     share,
     watt_hours,
 )
-from orchestrator.report.numbers.conclusions import ONE_SPLIT, conclusion, remarks_of, what_was_tested
+from orchestrator.report.numbers.conclusions import conclusion, remarks_of, test_parts, what_splits, what_was_tested
 from orchestrator.report.numbers.leaderboard import outcome
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
 
 MOST_ROWS = 60
-WHAT_P_BETTER = (
-    "P(better): the chance that one more training of the variant beats one more of the baseline on other test pictures."
-)
+WHAT_P_BETTER = "P(better): the chance that one more training of the variant beats one more of the baseline on"
 
 
 def leaderboard_tables(data: RunData, rows: Sequence[Standing], metrics: Sequence[str] = ()) -> list[Table]:
@@ -71,6 +69,7 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
                 TableCell(change, span),
                 TableCell("" if p is None else p_value(p), chance),
                 TableCell(words, tone=tone),
+                *([TableCell(str(row.splits))] if data.over_splits else []),
                 TableCell(str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
             ]
@@ -83,31 +82,34 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         "Δ to baseline",
         "p (Holm)",
         "Verdict",
+        *(["Splits"] if data.over_splits else []),
         "Seeds",
         "Time a seed",
     ]
-    numeric = frozenset(columns.index(name) for name in (label(metric), "p (Holm)", "Seeds", "Time a seed"))
+    flush = {label(metric), "p (Holm)", "Splits", "Seeds", "Time a seed"}
+    numeric = frozenset(place for place, name in enumerate(columns) if name in flush)
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
     return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
 
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
-    pictures = sorted({row.pictures for row in rows if row.pictures is not None})
-    part = f"the test part ({plural(pictures[0], 'picture')})" if len(pictures) == 1 else "the test part"
     seeds = sorted({len(row.seeds) for row in rows if row.seeds})
-    over = plural(seeds[0], "seed") if len(seeds) == 1 else "seeds"
+    over, paired = plural(seeds[0], "seed") if len(seeds) == 1 else "seeds", "seed"
+    if data.over_splits:
+        over, paired = f"{plural(len(data.evaluated_splits), 'split')}, each the mean over {over},", "split and seed"
+    part = test_parts(data, rows)
     text = f"Mean {label(data.metric)} over {over} on {part}, best first, with 95 % intervals."
     if data.baseline is not None:
-        text += f" Δ: paired by seed against {printable(data.baseline)}, with its 95 % interval."
+        text += f" Δ: paired by {paired} against {printable(data.baseline)}, with its 95 % interval."
     said = [text]
     if any(row.comparisons for row in rows):
         said += [
-            WHAT_P_BETTER,
+            f"{WHAT_P_BETTER} {'another split' if data.over_splits else 'other test pictures'}.",
             what_was_tested(rows, [data.metric], measured(data).removed),
             "The verdict is p below .05, and nothing else.",
         ]
     said += remarks_of([row for row in rows if row.estimates], data.metric)
-    said += [read_often(data), ONE_SPLIT, conclusion(rows, data.baseline, data.metric, [data.metric])]
+    said += [read_often(data), what_splits(data), conclusion(rows, data.baseline, data.metric, [data.metric])]
     return " ".join(one for one in said if one) + data.caveat
 
 
@@ -139,7 +141,8 @@ def metrics_table(data: RunData, rows: Sequence[Standing], metrics: Sequence[str
             cells.append(TableCell(number(found.mean if found else None), span))
         printed.append(cells)
     which = "Every metric" if len(metrics) == len(data.metrics) else "Metrics"
-    caption = f"{which} on the test part: mean over seeds and its 95 % interval.{data.caveat}"
+    over = "test parts of all splits: mean over splits" if data.over_splits else "test part: mean over seeds"
+    caption = f"{which} on the {over} and its 95 % interval.{data.caveat}"
     columns = ["Variant", *(label(name) for name in metrics)]
     return Table("leaderboard", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
 

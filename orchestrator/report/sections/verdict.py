@@ -41,7 +41,8 @@ def line(data: RunData, ranked: Sequence[Standing], lineup: Lineup, counts: Plai
     if told:
         model = "its one model" if counts.seeds == 1 else f"the median of its {counts.seeds} models"
         whose = sentence(model) if len(level) == 1 else f"Of {printable(best.variant)}, {model}"
-        said.append(f"{whose} (seed {counts.record.seed}) {told}.")
+        where = ", on the first split," if data.over_splits else ""
+        said.append(f"{whose} (seed {counts.record.seed}){where} {told}.")
     said += [*missed(counts), *guessed(data, best, counts)]
     # Of another winner, the first sentence says so.
     said += unbeaten(data, ranked, lineup.baseline) if best.variant == lineup.baseline else []

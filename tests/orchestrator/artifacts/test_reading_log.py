@@ -53,7 +53,7 @@ def test_a_line_each_that_its_record_can_name(path: Path) -> None:
         ("pca", 0, "weights 0"),
         ("pca", 1, "weights 1"),
     ]
-    assert (found.commands, faults(found), found.missing) == (2, {}, "")
+    assert (len(found.commands), faults(found), found.missing) == (2, {}, "")
     assert [json.loads(line)["number"] for line in path.read_bytes().splitlines()] == [1, 2, 3, 4, 5]
 
 
@@ -141,7 +141,7 @@ def test_lines_of_before_the_chain_are_read_and_held_by_the_first_link(path: Pat
     found = read_readings(path, SPLIT)
     assert faults(found) == {"unchained": [1, 2, 3]}
     assert [one.command for one in found.found] == ["", "", "", "sweep aaaa", "sweep aaaa"]
-    assert found.commands == 1
+    assert len(found.commands) == 1
     assert changed(path, lambda lines: lines[1:]).broken == [3]
 
 
@@ -172,7 +172,7 @@ def test_processes_that_write_at_once_make_one_chain(path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", code, f"worker{number}"]) for number in range(4)]
     assert [process.wait(100) for process in processes] == [0] * 4
     found = read_readings(path, SPLIT)
-    assert (len(found.found), found.commands, faults(found)) == (160, 4, {})
+    assert (len(found.found), len(found.commands), faults(found)) == (160, 4, {})
 
 
 def test_two_of_the_same_moment_are_no_removed_line(path: Path) -> None:

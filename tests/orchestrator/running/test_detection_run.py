@@ -62,7 +62,7 @@ def test_from_pictures_to_the_report(tile_tree: Path, tmp_path: Path, orchestrat
     readings = read_readings(folder.test_reads, cells[0].provenance.split)
     assert readings == Readings(found=readings.found)
     assert {one.hash for one in readings.found} == {cell.reading for cell in cells}
-    assert readings.commands == 1
+    assert len(readings.commands) == 1
     assert "This test part was read 4 times, by 1 command." in page
     assert not list(folder.states.glob("*"))
     _resuming_does_nothing_again(orchestrate, tmp_path / "e.yaml", folder)

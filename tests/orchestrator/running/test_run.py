@@ -179,7 +179,7 @@ def test_a_run_stops_after_any_stage_goes_on_grows_and_is_mirrored(
     assert {record.seed for record in of_stage(folder, "search")} == {1000}
     data = read_run(folder)
     assert (data.marks, log_faults(data)) == ((), [])
-    assert (len(data.readings.found), data.readings.commands) == (len(of_stage(folder, "evaluation")), 2)
+    assert (len(data.readings.found), len(data.readings.commands)) == (len(of_stage(folder, "evaluation")), 2)
     assert (tmp_path / "mirror" / "test_reads.jsonl").read_bytes() == folder.test_reads.read_bytes()
     with pytest.raises(InputError, match="seeds: 1000 is the seed that this run's trials trained with"):
         run(more.model_copy(update={"seeds": (0, 1, 1000)}), tmp_path / "run", resume=True, reporter=QUIET)

@@ -90,7 +90,7 @@ def test_seeds_that_agree_by_chance_take_nothing_from_the_pictures() -> None:
     hits = np.stack([generator.permutation(np.arange(100) < 70) for _ in range(5)])
     other = np.stack([generator.permutation(np.arange(100) < 60) for _ in range(5)])
     one = paired(model(hits), model(other), "max")
-    assert one.spread.of_seeds == 0
+    assert one.spread.of_repeats == 0
     assert one.spread.of_pictures is not None
     assert one.spread.half_width(0.05) >= 1.96 * math.sqrt(one.spread.of_pictures)
 
