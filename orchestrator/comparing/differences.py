@@ -85,10 +85,11 @@ def moves(
     `pairs`: variant of the first run -> the same one's name in the second. `metrics`: those to compare; all that either
     holds where it is empty. Where the runs are not `comparable`, figures stand without differences and tests.
     """
+    numbers = common_splits(first.run.data, second.run.data) if comparable else []
     found = []
     for mine, its in pairs.items():
         asked = metrics or metrics_of_cells(first.run.data.metric, [*first.records(mine), *second.records(its)])
-        found += [_move(first, second, mine, its, metric, comparable) for metric in asked]
+        found += [_move(first, second, mine, its, metric, comparable, numbers) for metric in asked]
     sides: tuple[tuple[Cells, set[str], Outcome], ...] = (
         (first, set(pairs), "only in the first"),
         (second, set(pairs.values()), "only in the second"),
@@ -98,7 +99,7 @@ def moves(
             if variant in others or not cells.records(variant):
                 continue
             for metric in metrics or metrics_of_cells(first.run.data.metric, cells.records(variant)):
-                value = _estimate(cells, variant, metric)
+                value = _estimate(cells, variant, metric, numbers)
                 if value is not None:
                     here = outcome == "only in the first"
                     ours, theirs = (value, None) if here else (None, value)
@@ -120,8 +121,9 @@ def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
     return [[next(moved) for _ in moves_of] for moves_of in lists], tests
 
 
-def _move(first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool) -> Move:
-    numbers = common_splits(first.run.data, second.run.data) if comparable else []
+def _move(
+    first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool, numbers: Collection[int]
+) -> Move:
     values = _estimate(first, mine, metric, numbers), _estimate(second, its, metric, numbers)
     if values[0] is None or values[1] is None:
         outcome: Outcome = "only in the second" if values[1] is not None else "only in the first"

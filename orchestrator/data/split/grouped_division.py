@@ -154,7 +154,8 @@ def folds_of(
     order = generator.permutation(len(present))
     rarity = np.bincount(kinds, weights=sizes)[kinds]
     chosen = np.empty(len(present), dtype=np.int64)
-    for group in order[np.lexsort((-sizes[order], rarity[order]))]:
+    # One stratum after the other, or pictures that are left over from even shares would not fill up the same folds.
+    for group in order[np.lexsort((-sizes[order], kinds[order], rarity[order]))]:
         own = of_stratum[kinds[group]]
         fold = np.lexsort((drawn, in_all, own))[0]
         chosen[group] = fold

@@ -69,11 +69,11 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
                 TableCell(change, span),
                 TableCell("" if p is None else p_value(p), chance),
                 TableCell(words, tone=tone),
-                *([TableCell(str(row.splits))] if data.over_splits else []),
-                TableCell(str(len(row.seeds))),
+                TableCell(f"{row.splits} × {len(row.seeds)}" if data.over_splits else str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
             ]
         )
+    repeats = "Repeats" if data.over_splits else "Seeds"
     columns = [
         "Variant",
         *(["Family"] if families else []),
@@ -82,12 +82,10 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         "Δ to baseline",
         "p (Holm)",
         "Verdict",
-        *(["Splits"] if data.over_splits else []),
-        "Seeds",
+        repeats,
         "Time a seed",
     ]
-    flush = {label(metric), "p (Holm)", "Splits", "Seeds", "Time a seed"}
-    numeric = frozenset(place for place, name in enumerate(columns) if name in flush)
+    numeric = frozenset(columns.index(name) for name in (label(metric), "p (Holm)", repeats, "Time a seed"))
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
     return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
 
