@@ -315,11 +315,10 @@ def read_run(run: RunFolder) -> RunData:
         experiment["mirror"] = masked(mirror)  # runs begun before credentials were refused may hold some
     ablation, own = ablation_in(run.ablation, remarks), own_metrics_in(run.own_metrics, remarks)
     others, wanted = _other_splits(run, experiment)
-    if run.whole != run.root:
-        remarks.append(
-            f"This is one of several splits of the run in {run.whole}: what may be concluded over all of them stands "
-            "in the report of that folder."
-        )
+    marks = list(found.marks)
+    for one in others:
+        marks += [f"Split {one.split_number}: {mark}" for mark in one.marks]
+        remarks += [f"Split {one.split_number}: {remark}" for remark in one.remarks]
     return RunData(
         run,
         experiment,
@@ -328,7 +327,7 @@ def read_run(run: RunFolder) -> RunData:
         remarks,
         ablation,
         own,
-        tuple(found.marks),
+        tuple(marks),
         found.prints,
         others,
         wanted,

@@ -87,9 +87,14 @@ def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
         f"What each search chose, in {metric}. Validation: the chosen trial, the best of all, so that it flatters. "
         f"Retrained: its final models on validation, their mean{_seeds(found)}. Test: the same models on the test "
         f"part. Drop: from validation to test, above 0 where test is worse.{_untested(found)} Asked, completed, "
-        f"pruned, failed: trials. Time: of all trials, added up as if one had run after the other.{data.caveat}"
+        f"pruned, failed: trials. Time: of all trials, added up as if one had run after the other."
+        f"{_of_first(data)}{data.caveat}"
     )
     return Table("selection", caption, columns, printed, frozenset(range(1, len(columns))), stacked=True)
+
+
+def _of_first(data: RunData) -> str:
+    return f" All is of the first of {plural(data.wanted_splits, 'split')}." if data.over_splits else ""
 
 
 def _seeds(found: Sequence[Selection]) -> str:

@@ -203,6 +203,12 @@ def _families(families: list[str]) -> str:
 def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
     """What a reader must know before believing a figure."""
     lines = list(data.remarks)
+    if data.run.whole != data.run.root:
+        lines.insert(
+            0,
+            f"This is one of several splits of the run in {printable(data.run.whole)}: what may be concluded over all "
+            "of them stands in the report of that folder.",
+        )
     for kind in ("data", "split"):
         prints = data.distinct(kind)
         if len(prints) > 1:
