@@ -2,12 +2,14 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from orchestrator import Experiment, InputError, RunFolder, ablate, compare_runs, open_run, read_records, run, status
 from orchestrator import results as results_of
@@ -34,6 +36,7 @@ def experiment(tree: Path, store: Path, split: dict[str, int], **changes: Any) -
         "budget": {"trials": 2, "epochs": 1},
         "seeds": [0, 1],
         "baseline": "one",
+        "ablation": {"baseline": "many", "factors": {"components": [1]}},
     }
     return Experiment.from_mapping({**values, **changes})
 
@@ -45,8 +48,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folded(ray_session: None, series_tree: Path, store: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Three folds, each with its own search; tests only read it."""
-    return run(experiment(series_tree, store, {"folds": 3}), tmp_path_factory.mktemp("runs") / "folds", reporter=QUIET)
+    """Two folds, each with its own search; tests only read it."""
+    return run(experiment(series_tree, store, {"folds": 2}), tmp_path_factory.mktemp("runs") / "folds", reporter=QUIET)
 
 
 def parts(folder: RunFolder, count: int) -> list[RunFolder]:
@@ -64,7 +67,7 @@ def of_stage(folder: RunFolder, stage: str) -> list[TrialRecord]:
 def test_each_fold_has_its_own_search_cells_and_test_part(folded: RunFolder) -> None:
     tested: list[str] = []
     cells = set()
-    for number, part in enumerate(parts(folded, 3), start=1):
+    for number, part in enumerate(parts(folded, 2), start=1):
         assert len(of_stage(part, "search")) == 4
         evaluated = of_stage(part, "evaluation")
         assert sorted((one.variant, one.seed) for one in evaluated) == [(v, s) for v in ("many", "one") for s in (0, 1)]
@@ -76,45 +79,44 @@ def test_each_fold_has_its_own_search_cells_and_test_part(folded: RunFolder) -> 
         cells |= {(one.cell, one.seed) for one in evaluated}
         assert number == read_run(part).split_number
     assert sorted(tested) == sorted(path for path, _ in split["pictures"])
-    assert len(cells) == 12
+    assert len(cells) == 8
 
 
 def test_the_ranking_is_over_the_splits(folded: RunFolder) -> None:
     figures = {
         name: [
             np.mean([one.metrics["macro_f1"] for one in of_stage(part, "evaluation") if one.variant == name])
-            for part in parts(folded, 3)
+            for part in parts(folded, 2)
         ]
         for name in ("many", "one")
     }
     table = pd.read_csv(folded.report / "tables" / "leaderboard.csv").set_index("variant")
     assert table.loc["many", "macro_f1"] == pytest.approx(np.mean(figures["many"]))
-    assert table["n_splits"].tolist() == [3, 3]
+    assert table["n_splits"].tolist() == [2, 2]
     differences = np.subtract(figures["many"], figures["one"])
     assert table.loc["many", "difference"] == pytest.approx(differences.mean())
     tested = json.loads(folded.split.read_text(encoding="utf-8"))["tested"]
-    assert tested == pytest.approx(1 / 3, abs=0.01)
-    shares = [json.loads(part.split.read_text(encoding="utf-8"))["tested"] for part in parts(folded, 3)]
-    error = math.sqrt((1 / 3 + max(shares) / (1 - max(shares))) * differences.var(ddof=1))
+    assert tested == pytest.approx(1 / 2)
+    error = math.sqrt((1 / 2 + 1) * differences.var(ddof=1))
     half = (table.loc["many", "difference_high"] - table.loc["many", "difference_low"]) / 2
-    assert half == pytest.approx(4.302652729696142 * error, rel=1e-6)
+    assert half == pytest.approx(stats.t.ppf(0.975, 1) * error, rel=1e-6)
     page = (folded.report / "report.md").read_text(encoding="utf-8")
-    assert "3 splits, each with its own training set and its own search." in page
+    assert "2 splits, each with its own training set and its own search." in page
     assert "One training set, one search" not in page
     assert "corrected resampled t test (Nadeau and Bengio 2003)" in page
     splits = pd.read_csv(folded.report / "tables" / "splits.csv")
     assert splits.loc[splits["variant"] == "many", "test"].to_numpy() == pytest.approx(figures["many"])
-    assert results_of(folded)["leaderboard"][0]["n_splits"] == 3
+    assert results_of(folded)["leaderboard"][0]["n_splits"] == 2
 
 
 def test_every_split_is_audited_counted_and_whole(folded: RunFolder) -> None:
     data = read_run(folded)
     assert (data.marks, log_faults(data), missing(data)) == ((), [], "")
-    assert read_often(data) == "The test parts of 3 splits were read 12 times, by 1 command."
+    assert read_often(data) == "The test parts of 2 splits were read 8 times, by 1 command."
     told = status(folded)
     assert told["state"] == "finished"
-    assert told["records"] == 24
-    assert [(one["of"], one["evaluated"], one["seeds"]) for one in told["variants"]] == [(6, 6, 6)] * 2
+    assert told["records"] == 16
+    assert [(one["of"], one["evaluated"], one["seeds"]) for one in told["variants"]] == [(4, 4, 4)] * 2
     log = folded.of_split(2).test_reads
     kept = log.read_bytes()
     try:
@@ -134,79 +136,86 @@ def test_a_split_is_a_run_of_its_own_for_who_reads_it(folded: RunFolder) -> None
 
 
 def test_repeats_that_inherit_winners_go_on_and_grow(series_tree: Path, store: Path, tmp_path: Path) -> None:
-    budget = {"trials": 2, "epochs": 1, "searches": "first"}
-    plan = experiment(series_tree, store, {"repeats": 2}, budget=budget)
+    changes: dict[str, Any] = {
+        "families": [FAMILIES[0]],
+        "baseline": "",
+        "budget": {"trials": 1, "epochs": 1, "searches": "first"},
+        "ablation": None,
+    }
+    plan = experiment(series_tree, store, {"repeats": 2}, **changes)
     folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
     assert not of_stage(folder, "evaluation")
-    assert "2 splits" in missing(read_run(folder)) or "models are evaluated" in missing(read_run(folder))
+    assert "0 of 2 models are evaluated" in missing(read_run(folder))
     run(plan, tmp_path / "run", resume=True, reporter=QUIET)
     first, second = parts(folder, 2)
     assert not of_stage(second, "search")
-    winners = {one.variant: one.config for one in of_stage(first, "evaluation")}
-    assert {one.variant: one.config for one in of_stage(second, "evaluation")} == winners
+    assert {str(one.config) for part in (first, second) for one in of_stage(part, "evaluation")} == {
+        str(of_stage(first, "search")[0].config)
+    }
     page = (folder.report / "report.md").read_text(encoding="utf-8")
     assert "all train the winners of the first one's search, which has seen pictures that others test on" in page
     before = [part.records.read_bytes() for part in (first, second)]
-    more = experiment(series_tree, store, {"repeats": 3}, budget=budget)
+    more = experiment(series_tree, store, {"repeats": 3}, **changes)
     run(more, tmp_path / "run", resume=True, reporter=QUIET)
     assert [part.records.read_bytes() for part in (first, second)] == before
-    assert len(of_stage(folder.of_split(3), "evaluation")) == 4
-    assert read_run(folder).over_splits
     assert status(folder)["state"] == "finished"
     # Some of a split is lost: it is told, and a resume makes that and nothing else.
     lost = folder.of_split(3)
     lines = lost.records.read_bytes().splitlines(keepends=True)
-    lost.records.write_bytes(b"".join(lines[:1]))
+    lost.records.write_bytes(lines[0])
     assert missing(read_run(folder)).startswith("Partial: 2 of 3 splits are whole")
     assert status(folder)["state"] == "stopped"
-    run(more, tmp_path / "run", resume=True, reporter=QUIET)
+    run(more, tmp_path / "run", resume=True, until="evaluate", reporter=QUIET)
     assert lost.records.read_bytes().startswith(lines[0])
     assert sorted(keys(lost)) == sorted(keys(second))
     with pytest.raises(InputError, match=r"data\.split\.folds"):
-        run(experiment(series_tree, store, {"folds": 3}, budget=budget), tmp_path / "run", resume=True, reporter=QUIET)
+        run(experiment(series_tree, store, {"folds": 3}, **changes), tmp_path / "run", resume=True, reporter=QUIET)
 
 
-def test_records_of_another_split_are_refused(series_tree: Path, store: Path, tmp_path: Path) -> None:
-    plan = experiment(series_tree, store, {"repeats": 2}, families=["pca_logistic"], baseline="")
-    folder = run(plan, tmp_path / "run", reporter=QUIET)
-    second = folder.of_split(2)
-    second.records.write_bytes(folder.records.read_bytes())
+def test_records_of_another_split_are_refused(
+    folded: RunFolder, series_tree: Path, store: Path, tmp_path: Path
+) -> None:
+    copy = RunFolder(shutil.copytree(folded.root, tmp_path / "run"))
+    copy.of_split(2).records.write_bytes(copy.records.read_bytes())
     with pytest.raises(InputError, match="holds records of another experiment"):
-        run(plan, tmp_path / "run", resume=True, reporter=QUIET)
+        run(experiment(series_tree, store, {"folds": 2}), copy.root, resume=True, reporter=QUIET)
 
 
-def test_an_ablation_is_over_the_splits_too(series_tree: Path, store: Path, tmp_path: Path) -> None:
-    plan = experiment(
-        series_tree,
-        store,
-        {"folds": 3},
-        families=[FAMILIES[0]],
-        baseline="",
-        ablation={"baseline": "many", "factors": {"components": [1, 2]}},
-    )
-    folder = ablate(plan, tmp_path / "run", reporter=QUIET)
-    for part in parts(folder, 3):
-        assert len(of_stage(part, "ablation")) == 4
-    text = (folder.report / "report.md").read_text(encoding="utf-8")
-    assert "Ablation: mean over 3 splits of 2 seeds with its 95 % interval" in text
+def test_an_ablation_is_over_the_splits_too(folded: RunFolder, series_tree: Path, store: Path, tmp_path: Path) -> None:
+    copy = RunFolder(shutil.copytree(folded.root, tmp_path / "run"))
+    ablate(experiment(series_tree, store, {"folds": 2}), copy.root, reporter=QUIET)
+    for part in parts(copy, 2):
+        assert len(of_stage(part, "ablation")) == 2
+        assert len(of_stage(part, "evaluation")) == 4
+    text = (copy.report / "report.md").read_text(encoding="utf-8")
+    assert "Ablation: mean over 2 splits of 2 seeds with its 95 % interval" in text
     assert "Partial" not in text
-    told = status(folder)["ablation"]
-    assert (told["done"], told["of"]) == (18, 18)
+    told = status(copy)["ablation"]
+    assert (told["done"], told["of"]) == (8, 8)
 
 
 def test_two_runs_with_the_same_splits_are_compared_over_them(
     folded: RunFolder, series_tree: Path, store: Path, tmp_path: Path
 ) -> None:
-    other = [{**FAMILIES[0], "fixed": {"C": 1e-6}}, FAMILIES[1]]
-    second = run(experiment(series_tree, store, {"folds": 3}, families=other), tmp_path / "run", reporter=QUIET)
-    found = compare_runs([folded.root, second.root])
-    move = next(
-        one for one in found.values["others"][0]["moves"] if (one["variant"], one["metric"]) == ("many", "macro_f1")
+    plan = experiment(
+        series_tree,
+        store,
+        {"folds": 2},
+        families=[{**FAMILIES[0], "fixed": {"C": 1e-6}}],
+        baseline="",
+        budget={"trials": 1, "epochs": 1},
+        ablation=None,
     )
+    second = run(plan, tmp_path / "run", until="evaluate", reporter=QUIET)
+    found = compare_runs([folded.root, second.root])
+    moves = found.values["others"][0]["moves"]
+    move = next(one for one in moves if (one["variant"], one["metric"]) == ("many", "macro_f1"))
     figures = [
-        [np.mean([one.metrics["macro_f1"] for one in of_stage(part, "evaluation") if one.variant == "many"])
-         for part in parts(folder, 3)]
+        [
+            np.mean([one.metrics["macro_f1"] for one in of_stage(part, "evaluation") if one.variant == "many"])
+            for part in parts(folder, 2)
+        ]
         for folder in (folded, second)
-    ]  # fmt: skip
+    ]
     assert move["difference"] == pytest.approx(np.mean(figures[1]) - np.mean(figures[0]))
-    assert "Over 3 splits that both have." in found.text
+    assert "Over 2 splits that both have." in found.text
