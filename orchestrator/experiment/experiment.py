@@ -53,6 +53,7 @@ LATER_KEYS: dict[str, str | None] = {
     "data.decimal": "auto",
     "data.bits": None,
     "data.split.near_duplicates": "count",
+    "objective.winner": "best",
 }
 """Keys that came after runs were begun without them, and the value that means what these did."""
 

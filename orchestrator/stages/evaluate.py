@@ -5,6 +5,7 @@ from orchestrator.evaluation.cells import setting_of, standing, winners
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.finish_cells import finish_cells
 from orchestrator.stages.handed_to_workers import cell_of
+from orchestrator.stages.winner import winner_of
 
 
 def evaluate(context: Context, prepared: Prepared) -> None:
@@ -17,7 +18,8 @@ def evaluate(context: Context, prepared: Prepared) -> None:
         if variant.name not in chosen:
             context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to evaluate.")
             continue
-        setting = setting_of(experiment, variant, chosen[variant.name])
+        winner = winner_of(context, prepared, variant, records, chosen[variant.name])
+        setting = setting_of(experiment, variant, winner)
         cells += [cell_of(context, prepared, setting, variant=variant.name, seed=seed) for seed in experiment.seeds]
     here = {(variant, seed): key for (variant, seed), (key, _) in standing(experiment, records).items()}
     waiting = [cell for cell in cells if here.get((cell.variant, cell.seed)) != cell.key]
