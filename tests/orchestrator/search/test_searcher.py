@@ -238,7 +238,9 @@ def test_the_default_configuration_comes_first_and_after_a_crash_too(tmp_path: P
         case "with its journal":
             put_aside(journal)
             study = open_study(journal, "x", "max")
-            kept = [ended(1, "completed", 0.4).model_copy(update={"config": {"thumbnail": 16, "components": 5, "C": 1}})]
+            kept = [
+                ended(1, "completed", 0.4).model_copy(update={"config": {"thumbnail": 16, "components": 5, "C": 1}})
+            ]
             rebuild(study, kept, searcher(study, default_first=True), "macro_f1")
             assert searcher(study, default_first=True).suggest("again") == first
         case "journal, record kept":
