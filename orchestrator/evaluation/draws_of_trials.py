@@ -13,6 +13,9 @@ from orchestrator.scoring.metric_table import METRICS, Metric
 from orchestrator.scoring.resampled import Resampled
 from trainables.interface import Samples
 
+DRAWS = 2_000
+"""They tell a p of .05 to ±.01; a search may have a thousand trials, and each costs as much as a seed on test."""
+
 
 def draws_of_trials(
     trials: Sequence[TrialRecord],
@@ -30,11 +33,11 @@ def draws_of_trials(
     groups = np.unique(samples.groups, return_inverse=True)[1] if samples.groups else np.arange(len(samples))
     lines = [None if one.threshold is None else one.threshold.value for one in trials]
     if metric in METRICS and METRICS[metric].task == "classification":
-        return resample_metrics(stacked, samples.labels, samples.classes, groups).get(metric)
+        return resample_metrics(stacked, samples.labels, samples.classes, groups, DRAWS).get(metric)
     if metric in METRICS:
         known = np.array([np.nan if line is None else line for line in lines])
         thresholds = known if METRICS[metric].thresholded else None
-        return resample_detection(stacked, samples.labels, groups, thresholds).get(metric)
+        return resample_detection(stacked, samples.labels, groups, thresholds, DRAWS).get(metric)
     row = next(one for one in own if one.name == metric)
     drawn = []
     for one, line in zip(stacked, lines, strict=True):

@@ -8,7 +8,7 @@ from trainables.files import is_draft
 
 
 class Mirror:
-    """Copies a run's records, models and report to a URI (file, s3, gs, hdfs); without one it does nothing."""
+    """Copies a run's records, choices, models and report to a URI (file, s3, gs, hdfs); without one it does nothing."""
 
     def __init__(self, uri: str | None, folder: RunFolder, reporter: Reporter) -> None:
         self._folder = folder
@@ -32,6 +32,7 @@ class Mirror:
             return
         run = self._folder
         files = [run.experiment, run.as_run, run.records, run.split, run.places, run.ablation, run.test_reads]
+        files += sorted((run.root / "studies").glob("*.choice.json"))
         files += [path for folder in (run.models, run.report) for path in sorted(folder.rglob("*")) if path.is_file()]
         try:
             for path in files:

@@ -13,6 +13,7 @@ from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.experiment.preflight import settle
 from orchestrator.experiment.settings import full_config
 from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.run_data import read_run
@@ -118,6 +119,20 @@ def _lost_scores_are_no_evidence(given: Experiment, folder: RunFolder) -> None:
     run(given, folder.root, resume=True, reporter=told)
     assert chosen(folder).chosen == 0
     assert any("no test could be made (the validation scores of trial 0 are not there)" in one for one in told.lines)
+
+
+def test_defaults_that_can_not_be_trained_are_refused_before_anything_starts(noise: Path, tmp_path: Path) -> None:
+    narrow = {"family": "pca", "fixed": {"thumbnail": 2, "grey": True}, "space": {"components": [1, 4]}}
+    data = {"path": str(noise), "layout": "images", "size": 16, "normal": "a"}
+    for rule, refused in (("best", False), ("beats_default", True)):
+        given = experiment(noise, "roc_auc", families=[narrow], data=data, ablation=None)
+        objective = given.objective.model_copy(update={"winner": rule})
+        given = given.model_copy(update={"objective": objective})
+        if refused:
+            with pytest.raises(InputError, match="components is 8, and a picture has 4 values"):
+                settle(given)
+        else:
+            settle(given)
 
 
 def test_a_lead_beyond_chance_is_taken_and_more_trials_are_chosen_from_anew(noise: Path, tmp_path: Path) -> None:
