@@ -11,7 +11,7 @@ from PIL import Image
 from orchestrator import Experiment, InputError
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.choices import Choice
-from orchestrator.artifacts.records import TrialRecord, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.preflight import settle
 from orchestrator.experiment.settings import full_config
@@ -19,6 +19,8 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.numbers.selection import selection_frame, selections
 from orchestrator.running.run import ablate, run
+
+SPILL = Path(__file__).parents[4] / "shared" / "data" / "spill"
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -148,3 +150,19 @@ def test_a_lead_beyond_chance_is_taken_and_more_trials_are_chosen_from_anew(nois
     assert choice.p < 0.05
     assert [one.trial for one in by_stage(folder)["evaluation"]] == [0, choice.best]
     assert any("more than chance explains: the best was taken" in one for one in told.lines)
+
+
+@pytest.mark.slow
+def test_on_spill_a_search_does_not_end_below_its_own_default(tmp_path: Path) -> None:
+    if not SPILL.is_dir():
+        pytest.skip("needs the real data ../shared/data/spill")
+    data = {"path": str(SPILL), "layout": "spill", "size": [40, 72], "split": {"near_duplicates": "group"}}
+    budget = {"trials": 16, "epochs": 1}
+    given = experiment(SPILL, "roc_auc", families=["pca"], data=data, budget=budget, ablation=None)
+    folder = RunFolder(run(given, tmp_path / "run", reporter=Told()).root)
+    records = by_stage(folder)
+    best = best_record(records["search"], "roc_auc", "max")
+    assert best is not None
+    assert best.metrics["roc_auc"] > records["search"][0].metrics["roc_auc"], "validation alone would take another"
+    assert full_config("pca", records["evaluation"][0].config) == full_config("pca", {})
+    assert records["evaluation"][0].metrics["roc_auc"] > 0.9
