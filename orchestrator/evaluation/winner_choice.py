@@ -28,7 +28,8 @@ def choose(
     best = best_record(trials, goal.metric, goal.mode)
     if best is None:
         raise ValueError(f"no trial has {goal.metric}")
-    reported = [one for one in trials if goal.metric in one.metrics]
+    # By number, so that of equal trials the first is the best here as in `best_record`.
+    reported = sorted((one for one in trials if goal.metric in one.metrics), key=lambda one: one.trial)
     default = next((one for one in reported if one.trial == DEFAULT_TRIAL), None)
     # As `best_record` has it: the completed ones, where there are any.
     ranked = [one for one in reported if one.status == best.status or one.status == "completed"]

@@ -132,6 +132,16 @@ def test_pruned_trials_are_not_among_those_that_the_best_is_the_best_of() -> Non
     assert (found.chosen, found.compared) == (4, 3)
 
 
+def test_in_whatever_order_trials_ended_the_same_is_chosen_and_of_equals_the_first() -> None:
+    trials, scores = search(2.0)
+    scores[2] = scores[4] * 3 + 1  # as good, and another trial
+    trials[2] = trial(2, trials[4].metrics["roc_auc"])
+    scores[4] = scores[4] + np.random.default_rng(5).normal(0, 1e-9, len(LABELS))
+    found = choose(trials, scores, samples(), ROC)
+    assert found.best == 2
+    assert choose(trials[::-1], scores, samples(), ROC) == found
+
+
 def test_a_default_that_is_the_best_is_taken_and_alone_too() -> None:
     trials, scores = search(2.0)
     found = choose([*trials[:-1], trial(4, 0.1)][:1], scores, samples(), ROC)
