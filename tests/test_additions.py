@@ -90,7 +90,7 @@ ADDITIONS = {
             "orchestrator/search/halving.py",
             "",
             "from ray.tune.schedulers import ASHAScheduler\n\n\n"
-            "def halving(epochs, metric, mode, earlier):\n"
+            "def halving(epochs, metric, mode, earlier, spared=()):\n"
             '    return ASHAScheduler(time_attr="epoch", max_t=epochs, reduction_factor=2)\n',
         ),
         Edit(

@@ -139,3 +139,7 @@ class RunFolder(PathLike[str]):
     def validation_scores(self, variant: str) -> Path:
         """The validation scores of each trial of one study at its best epoch, a line a trial."""
         return self.root / "studies" / f"{variant}.scores.jsonl"
+
+    def choice(self, variant: str) -> Path:
+        """Which trial one study ended with, where its best one had to beat the default configuration."""
+        return self.root / "studies" / f"{variant}.choice.json"

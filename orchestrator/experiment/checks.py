@@ -60,7 +60,8 @@ def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: F
     remarks = []
     incomparable: dict[str, dict[str, Any]] = {}
     # All keys, values and named files first: what builds and trains them imports torch, which costs seconds.
-    checked = [(variant, checked_configs(variant)) for variant in variants]
+    first = experiment.objective.default_first
+    checked = [(one, [*checked_configs(one), *([one.fixed] if first else [])]) for one in variants]
     for variant, configs in checked:
         check_named_files(family_row(variant.family).config, configs, f"families.{variant.name}")
     for variant, configs in checked:

@@ -57,6 +57,7 @@ LATER_KEYS: dict[str, str | None] = {
     "data.split.folds": None,
     "data.split.number": None,
     "budget.searches": "each",
+    "objective.winner": "best",
 }
 """Keys that came after runs were begun without them, and the value that means what these did."""
 

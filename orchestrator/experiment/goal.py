@@ -194,6 +194,14 @@ def goal_of(
     found = Goal(task, normal, metric, "max", test, strategies, anomalies, own)
     row = found.row(metric)
     found = replace(found, mode=wanted.mode or (metric_mode(metric) if row is None else row.mode))
+    if wanted.default_first and (row is None or row.pixel):
+        allowed = ", ".join(one.name for one in metrics_of(task) if not one.pixel)
+        raise InputError(
+            f"objective.winner is {wanted.winner}, which asks on draws of the validation pictures how far a lead is "
+            f"chance, and objective.metric is {metric}, of which no draws can be made. Search by one of {allowed}"
+            f"{'' if task == 'classification' or anomalies else ', with known anomalies in validation'}; or leave "
+            "objective.winner out."
+        )
     masks = any(file.mask is not None for file in listing.files)
     for key, name in (("objective.metric", metric), ("objective.test_metric", test)):
         row = found.row(name)

@@ -46,7 +46,8 @@ SCHEDULERS = {
         SearchMethod("none", "every trial runs to its end", "orchestrator.search.asha:no_scheduler"),
     )
 }
-"""`make(epochs, metric, mode, earlier)` gives a Ray Tune scheduler that has seen the `earlier` records."""
+"""`make(epochs, metric, mode, earlier, spared)` gives a Ray Tune scheduler that knows the `earlier` records and
+stops no trial whose number is `spared`."""
 
 if TYPE_CHECKING:
     SamplerName = str

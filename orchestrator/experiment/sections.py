@@ -147,6 +147,17 @@ class Objective(Section):
     test_metric: str | None = Field(
         default=None, description="What tables rank by. Unset: the metric, or roc_auc where that is validation_loss."
     )
+    winner: Literal["best", "beats_default"] = Field(
+        default="best",
+        description="What a search ends with. best: the best trial on validation. beats_default: the family's defaults "
+        "(with `fixed`) are the first trial, and are kept unless the best trial's lead on validation is more than "
+        "chance explains, as the largest lead of so many trials.",
+    )
+
+    @property
+    def default_first(self) -> bool:
+        """Whether the first trial of a search is the family's default configuration, which the best has to beat."""
+        return self.winner == "beats_default"
 
     @field_validator("metric", "test_metric")
     @classmethod

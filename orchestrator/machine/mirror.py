@@ -10,7 +10,7 @@ from trainables.files import is_draft
 
 
 class Mirror:
-    """Copies a run's records, models and report to a URI (file, s3, gs, hdfs); without one it does nothing."""
+    """Copies a run's records, choices, models and report to a URI (file, s3, gs, hdfs); without one it does nothing."""
 
     def __init__(self, uri: str | None, folder: RunFolder, reporter: Reporter) -> None:
         self._folder = folder
@@ -37,6 +37,7 @@ class Mirror:
         for each in [run, *(RunFolder(path, run.whole) for path in sorted((run.root / "splits").glob("*")))]:
             files += [each.experiment, each.as_run, each.records, each.split, each.places, each.ablation]
             files += [each.test_reads]
+            files += sorted((each.root / "studies").glob("*.choice.json"))
             files += [path for kept in (each.models, each.report) for path in sorted(kept.rglob("*")) if path.is_file()]
         try:
             for path in files:

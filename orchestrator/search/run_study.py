@@ -14,6 +14,7 @@ from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP, first_line
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.search_methods import SCHEDULERS
 from orchestrator.families import family_row
+from orchestrator.search.default_trial import DEFAULT_TRIAL
 from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.searcher import OptunaSearcher, agrees, rebuild, reconcile
@@ -44,6 +45,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
     earlier = (*study.earlier, *ledger.records)
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
+    spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
     resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
@@ -51,7 +53,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             metric="objective",
             mode=job.mode,
             search_alg=ledger.searcher,
-            scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier),
+            scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier, spared),
             num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
             max_concurrent_trials=study.concurrent,
             reuse_actors=True,
@@ -124,6 +126,7 @@ def open_searcher(
             sampler=experiment.sampler,
             strategies=experiment.threshold.strategies if experiment.threshold.search else (),
             ended=ended,
+            default_first=experiment.objective.default_first,
         )
 
     found = open_study(study.journal, variant.name, job.mode)

@@ -11,6 +11,7 @@ from ray.tune.search import Searcher
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.search_methods import SAMPLERS, SamplerName
+from orchestrator.search.default_trial import DEFAULT_TRIAL, AtDefaults, drawn_defaults
 from orchestrator.search.sampler import Seeded
 from search_spaces.overrides import Suggest, draw_config
 from trainables.interface import FamilyConfig
@@ -43,10 +44,12 @@ class OptunaSearcher(Searcher):
         sampler: SamplerName = "tpe",
         strategies: tuple[str, ...] = (),
         ended: Callable[[], bool] = lambda: False,
+        default_first: bool = False,
     ) -> None:
         """`strategies`: threshold strategies to draw from as a hyperparameter; none: none is drawn.
 
-        `ended` says whether the search is over before all its trials have run.
+        `ended` says whether the search is over before all its trials have run. `default_first`: trial DEFAULT_TRIAL is
+        the family's default configuration, with `fixed` and the first of the strategies.
         """
         super().__init__(metric="objective", mode="max")
         self.study = study
@@ -58,6 +61,7 @@ class OptunaSearcher(Searcher):
         self._training_seed = training_seed
         self._strategies = strategies
         self._ended = ended
+        self._default_first = default_first
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._unfinished = [trial.number for trial in running]
 
@@ -78,7 +82,9 @@ class OptunaSearcher(Searcher):
     def ask(self) -> tuple[optuna.Trial, dict[str, Any], str | None]:
         """A trial, its configuration and, where strategies are searched, its threshold strategy."""
         trial = self._next()
-        drawn = draw_config(self._suggest, trial, self._fixed, self._space)
+        default = self._default_first and trial.number == DEFAULT_TRIAL
+        asked = AtDefaults(trial, self._defaults) if default else trial
+        drawn = draw_config(self._suggest, asked, self._fixed, self._space)
         strategy = trial.suggest_categorical(THRESHOLD, self._strategies) if self._strategies else None
         return trial, drawn, strategy
 
@@ -88,7 +94,15 @@ class OptunaSearcher(Searcher):
         if self._unfinished:
             number = self._unfinished.pop(0)
             return optuna.Trial(self.study, self.study.get_trials(deepcopy=False)[number]._trial_id)
+        if self._default_first and not self.study.get_trials(deepcopy=False):
+            known = drawn_defaults(self._suggest, self._fixed, self._space, self._defaults)
+            self.study.enqueue_trial(known | ({THRESHOLD: self._strategies[0]} if self._strategies else {}))
         return self.study.ask()
+
+    @property
+    def _defaults(self) -> dict[str, Any]:
+        """What the family has for each key that `fixed` does not set, as records hold it."""
+        return self._config(**self._fixed).model_dump(mode="json")
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: the study is told by `tell`, once the record is on the disk."""

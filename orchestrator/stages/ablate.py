@@ -16,11 +16,13 @@ from orchestrator.experiment.ablation_rows import (
     tuned_variant,
     values,
 )
+from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting, digest
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.finish_cells import finish_cells
 from orchestrator.stages.handed_to_workers import cell_of
 from orchestrator.stages.search import Search, search
+from orchestrator.stages.winner import winner_of
 from trainables.errors import InputError
 
 Row = tuple[Change, Setting | None]
@@ -36,7 +38,7 @@ def plan(context: Context, prepared: Prepared, asked: AskedAblation) -> list[Row
     base = given_baseline(asked, context.goal.strategies)
     if base is None:
         search(context, prepared, [Search(variant, context.experiment.budget.trials)])
-        found = _best(context, "search", variant.name)
+        found = _winner(context, prepared, "search", variant)
         if found is None:
             if not folder.stop.exists():
                 context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to ablate.")
@@ -103,7 +105,7 @@ def _tuned(
     search(context, prepared, searches)
     found: list[Row] = []
     for change, one in zip(changes, searches, strict=True):
-        best = _best(context, "tuning", one.variant.name)
+        best = _winner(context, prepared, "tuning", one.variant)
         if best is None:
             context.reporter.say(f"{change.name}: no trial of its tuning gave a result.")
             found.append((change, None))
@@ -172,8 +174,12 @@ def _fruitless(context: Context, asked: AskedAblation, change: Change) -> Ablate
     )
 
 
-def _best(context: Context, stage: str, variant: str) -> TrialRecord | None:
-    return best_record(_of(context, stage, variant), context.goal.metric, context.goal.mode)
+def _winner(context: Context, prepared: Prepared, stage: str, variant: Variant) -> TrialRecord | None:
+    records = _of(context, stage, variant.name)
+    best = best_record(records, context.goal.metric, context.goal.mode)
+    if best is None or context.folder.stop.exists():
+        return best  # nothing comes of it until all trials have run
+    return winner_of(context, prepared, variant, records, best)
 
 
 def _trials(context: Context, stage: str, variant: str) -> int:

@@ -5,19 +5,21 @@ from orchestrator.evaluation.cells import setting_of, standing, winners
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.finish_cells import finish_cells
 from orchestrator.stages.handed_to_workers import cell_of
+from orchestrator.stages.winner import winner_of
 
 
 def evaluate(context: Context, prepared: Prepared) -> None:
     """Train the winner of every study with every seed, and score each on the test part."""
     experiment, goal = context.experiment, context.goal
-    records = list(read_records(context.folder.records))
-    chosen = winners(experiment, list(read_records(context.winners_in.records)), goal.metric, goal.mode)
+    records, searched = (list(read_records(one.records)) for one in (context.folder, context.winners_in))
+    chosen = winners(experiment, searched, goal.metric, goal.mode)
     cells = []
     for variant in experiment.families:
         if variant.name not in chosen:
             context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to evaluate.")
             continue
-        setting = setting_of(experiment, variant, chosen[variant.name])
+        winner = winner_of(context, prepared, variant, searched, chosen[variant.name])
+        setting = setting_of(experiment, variant, winner)
         cells += [cell_of(context, prepared, setting, variant=variant.name, seed=seed) for seed in experiment.seeds]
     here = {(variant, seed): key for (variant, seed), (key, _) in standing(experiment, records).items()}
     waiting = [cell for cell in cells if here.get((cell.variant, cell.seed)) != cell.key]

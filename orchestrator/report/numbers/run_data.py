@@ -3,17 +3,18 @@
 import math
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
+from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.families import FAMILIES
-from orchestrator.report.numbers.run_files import ablation_in, mapping, own_metrics_in, section
+from orchestrator.report.numbers.run_files import ablation_in, choices_in, mapping, own_metrics_in, section
 from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from trainables.credentials import masked
@@ -41,6 +42,8 @@ class RunData:
     """What must be read before all else: that the experiment's file is not the one that the records name."""
     prints: frozenset[str] = frozenset()
     """What records may call the run's experiment; empty: that is not known, or none of them does."""
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    """Study -> what was chosen of it, where its best trial had to beat the default configuration."""
     others: tuple["RunData", ...] = ()
     """The run's other splits that have a record; everything else here is of the first."""
     wanted_splits: int = 1
@@ -314,6 +317,7 @@ def read_run(run: RunFolder) -> RunData:
     if isinstance(mirror := experiment.get("mirror"), str):
         experiment["mirror"] = masked(mirror)  # runs begun before credentials were refused may hold some
     ablation, own = ablation_in(run.ablation, remarks), own_metrics_in(run.own_metrics, remarks)
+    choices = choices_in(run, {one.variant for one in records if one.stage in ("search", "tuning")}, remarks)
     others, wanted = _other_splits(run, experiment)
     marks = list(found.marks)
     for one in others:
@@ -329,6 +333,7 @@ def read_run(run: RunFolder) -> RunData:
         own,
         tuple(marks),
         found.prints,
+        choices,
         others,
         wanted,
     )

@@ -1,10 +1,13 @@
 """The files beside a run's records, read loosely: what is missing or broken is left out, with a remark."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.artifacts.choices import Choice
+from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import read_experiment
 from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.own_metrics import read_own
@@ -32,6 +35,18 @@ def ablation_in(path: Path, remarks: list[str]) -> AblationPlan | None:
         remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
         return None
     return plan
+
+
+def choices_in(run: RunFolder, studies: Iterable[str], remarks: list[str]) -> dict[str, Choice]:
+    """What was chosen of each study where it is written down; what is broken is left out, with a remark."""
+    found = {}
+    for study in sorted(studies):
+        try:
+            if (choice := Choice.load(run.choice(study))) is not None:
+                found[study] = choice
+        except InputError as error:
+            remarks.append(f"How a winner was chosen is left out: {error}")
+    return found
 
 
 def own_metrics_in(path: Path, remarks: list[str]) -> tuple[Metric, ...]:

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord, best_record
 from orchestrator.report.document.formatting import words
@@ -18,6 +19,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 COLUMNS = [
     "variant", "metric", "winner", "validation", "validation_retrained", "test", "drop", "seeds", "trials_asked",
     "trials_ended", *(f"trials_{status}" for status in STATUSES), "trial_seconds", "trial_seed", "cross_fitted",
+    "lead_over_default", "lead_error", "lead_p", "default_kept",
 ]  # fmt: skip
 """Of the table's CSV."""
 
@@ -47,6 +49,9 @@ class Selection:
     """Trials by how they ended; of one that was run again, how it ended last."""
     seconds: float
     """Of all trials together, repeated ones too, as if one had run after the other."""
+    choice: Choice | None = None
+    """Where the best trial had to beat the default configuration, what came of it; None: it had not, or nothing tells.
+    """
 
     @property
     def trials(self) -> int:
@@ -60,7 +65,7 @@ def selections(data: RunData) -> list[Selection]:
     asked = section(data.experiment, "budget").get("trials")
     asked = asked if isinstance(asked, int) and not isinstance(asked, bool) else None
     found = [
-        _selection(data, variant, _of(data, "search", variant), data.completed[variant], asked)
+        _selection(data, variant, variant, _of(data, "search", variant), data.completed[variant], asked)
         for variant, trials in data.search.items()
         if trials
     ]
@@ -75,12 +80,12 @@ def _tuned(data: RunData) -> list[Selection]:
     for record in data.counted:
         if record.stage == "tuning":
             studies.setdefault(record.variant, []).append(record)
-    best = {name: best_record(trials, data.search_metric, data.search_mode) for name, trials in studies.items()}
+    best = {name: _winner(data, name, {one.trial: one for one in trials}) for name, trials in studies.items()}
     found = []
     for row in plan.variants[1:]:
         for name, winner in best.items():
             if winner is not None and (winner.config, winner.strategy) == (row.config, row.strategy):
-                found.append(_selection(data, row.name, studies[name], data.ablated[row.name], plan.tuned))
+                found.append(_selection(data, row.name, name, studies[name], data.ablated[row.name], plan.tuned))
                 break
     return found
 
@@ -89,13 +94,25 @@ def _of(data: RunData, stage: str, variant: str) -> list[TrialRecord]:
     return [record for record in data.counted if (record.stage, record.variant) == (stage, variant)]
 
 
+def _winner(data: RunData, study: str, trials: Mapping[int, TrialRecord]) -> TrialRecord | None:
+    """The trial that was chosen, so far as that is known; else the best."""
+    choice = data.choices.get(study)
+    chosen = None if choice is None else trials.get(choice.chosen)
+    return chosen or best_record(trials.values(), data.search_metric, data.search_mode)
+
+
 def _selection(
-    data: RunData, variant: str, records: Sequence[TrialRecord], cells: Sequence[TrialRecord], asked: int | None
+    data: RunData,
+    variant: str,
+    study: str,
+    records: Sequence[TrialRecord],
+    cells: Sequence[TrialRecord],
+    asked: int | None,
 ) -> Selection:
     metric = data.search_metric
     trials = {record.trial: record for record in records}
     done = [cell for cell in cells if cell.status == "completed"]
-    winner = trials.get(done[0].trial) if done else best_record(trials.values(), metric, data.search_mode)
+    winner = trials.get(done[0].trial) if done else _winner(data, study, trials)
     ended = Counter(record.status for record in trials.values())
     validation = None if winner is None else winner.metrics.get(metric)
     test = _mean([cell.metrics.get(metric) for cell in done])
@@ -111,6 +128,7 @@ def _selection(
         asked=asked,
         ended=ended,
         seconds=sum(record.seconds for record in records),
+        choice=data.choices.get(study),
     )
 
 
@@ -143,6 +161,10 @@ def selection_frame(data: RunData, found: Sequence[Selection]) -> pd.DataFrame:
                 "trial_seconds": one.seconds,
                 "trial_seed": None if one.winner is None else one.winner.seed,
                 "cross_fitted": data.cross_fitted if data.thresholded else None,
+                "lead_over_default": None if one.choice is None else one.choice.lead,
+                "lead_error": None if one.choice is None else one.choice.error,
+                "lead_p": None if one.choice is None else one.choice.p,
+                "default_kept": None if one.choice is None else one.choice.default_stayed,
             }
             for one in found
         ],

@@ -17,6 +17,7 @@ from orchestrator.report.document.formatting import (
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.run_files import section
 from orchestrator.report.numbers.selection import Selection, how_judged, how_seeded
+from orchestrator.scoring.comparisons import SIGNIFICANCE
 
 MOST_NAMED = 12
 
@@ -30,6 +31,7 @@ def selection_section(data: RunData, found: Sequence[Selection], folds: int | No
         f"Trials {how_seeded(data)}." if data.trial_seeds else "",
         f"They were judged by {on_validation(data.search_metric)}{judged}." if judged else "",
         *budgets(data, found),
+        *_chosen(found),
         *_overtaken(data, found),
     ]
     return Section("selection", "Selection", [line for line in text if line], [selection_table(data, found)])
@@ -38,14 +40,36 @@ def selection_section(data: RunData, found: Sequence[Selection], folds: int | No
 def _overtaken(data: RunData, found: Sequence[Selection]) -> list[str]:
     """That more trials were run since, and one of them is better than what was evaluated."""
     lines = []
+    by_rule = section(data.experiment, "objective").get("winner") == "beats_default"
     for one in found:
         best = data.best_trial(one.variant) if one.variant in data.search and one.seeds else None
-        if best is not None and one.winner is not None and best.trial != one.winner.trial:
+        if best is None or one.winner is None or best.trial == one.winner.trial:
+            continue
+        if one.choice is None and not by_rule:
             lines.append(
                 f"{printable(one.variant)}: trial {one.winner.trial} was evaluated, and trial {best.trial} is better "
                 "on validation. Going on with the run evaluates that one."
             )
+        elif one.choice is None or best.trial != one.choice.best:
+            lines.append(
+                f"{printable(one.variant)}: trial {one.winner.trial} was evaluated, and trial {best.trial}, which "
+                "nothing says was held against it, is better on validation. Going on with the run chooses anew."
+            )
     return lines
+
+
+def _chosen(found: Sequence[Selection]) -> list[str]:
+    """What came of the rule that a winner has to beat the default configuration."""
+    told = [f"{printable(one.variant)}: {one.choice.told(label(one.choice.metric))}." for one in found if one.choice]
+    if not told:
+        return []
+    rule = (
+        "A search had to beat the family's default configuration, its first trial (objective.winner: beats_default): "
+        "the best trial was taken where chance gives so large a lead with p below "
+        f"{SIGNIFICANCE:g}, asked on draws of validation's source pictures as the largest lead of so many trials, and "
+        "the default else. What another training would give is not in it."
+    )
+    return [rule, *told]
 
 
 def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
@@ -84,7 +108,7 @@ def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
         "Time",
     ]
     caption = (
-        f"What each search chose, in {metric}. Validation: the chosen trial, the best of all, so that it flatters. "
+        f"What each search chose, in {metric}. Validation: the chosen trial, {_flatters(found)} "
         f"Retrained: its final models on validation, their mean{_seeds(found)}. Test: the same models on the test "
         f"part. Drop: from validation to test, above 0 where test is worse.{_untested(found)} Asked, completed, "
         f"pruned, failed: trials. Time: of all trials, added up as if one had run after the other."
@@ -95,6 +119,16 @@ def selection_table(data: RunData, found: Sequence[Selection]) -> Table:
 
 def _of_first(data: RunData) -> str:
     return f" All is of the first of {plural(data.wanted_splits, 'split')}." if data.over_splits else ""
+
+
+def _flatters(found: Sequence[Selection]) -> str:
+    """What a winner's validation figure is of."""
+    stayed = [printable(one.variant) for one in found if one.choice is not None and one.choice.default_stayed]
+    if not stayed:
+        return "the best of all, so that it flatters."
+    if len(stayed) == len(found):
+        return "the default configuration, which was kept."
+    return f"the best of all, so that it flatters, or the default that was kept ({words(stayed, MOST_NAMED)})."
 
 
 def _seeds(found: Sequence[Selection]) -> str:

@@ -85,6 +85,21 @@ def test_class_folders_must_say_what_is_normal() -> None:
     assert (found.normal, found.anomalies) == ("good", True)
 
 
+@pytest.mark.parametrize("metric", ["validation_loss", "pro_auc"])
+def test_a_default_to_be_beaten_needs_a_metric_that_can_be_drawn_again(metric: str) -> None:
+    masked = listing(("good", "train"), ("good", "validation"), ("crack", "validation"), mask="m.png")
+    objective = {"metric": metric, "winner": "beats_default"}
+    with pytest.raises(InputError, match=rf"objective\.metric is {metric}, of which no draws.*roc_auc.*or leave"):
+        goal(masked, objective=objective)
+    assert goal(masked, objective={"metric": metric}).metric == metric
+    assert goal(masked, objective={**objective, "metric": "roc_auc"}).metric == "roc_auc"
+
+
+def test_with_normals_only_no_default_can_be_beaten() -> None:
+    with pytest.raises(InputError, match=r"metric is validation_loss.*with known anomalies in validation; or leave"):
+        goal(NORMALS_ONLY, objective={"winner": "beats_default"})
+
+
 def test_a_layout_s_own_normal_class_is_not_overruled() -> None:
     with pytest.raises(InputError, match=r"Leave data\.normal out"):
         goal(WITH_ANOMALIES, data={"path": "x", "layout": "mvtec", "normal": "crack"})

@@ -28,6 +28,11 @@ def test_it_copies_what_is_finished_and_then_what_is_new(tmp_path: Path) -> None
     assert copied[0].endswith("models/v/0/weights.pt")
     folder.records.write_text("{}\n{}\n", encoding="ascii")
     mirror.copy()
+    folder.choice("v").parent.mkdir()
+    folder.choice("v").write_text("{}", encoding="ascii")
+    folder.journal("v").write_text("large, and made anew from the records", encoding="ascii")
+    mirror.copy()
+    assert [path.name for path in tmp_path.glob("copy*/studies/*")] == ["v.choice.json"]
     (records,) = tmp_path.glob("copy*/records.jsonl")
     assert records.read_text(encoding="ascii") == "{}\n{}\n"
 

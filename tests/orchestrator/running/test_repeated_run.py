@@ -139,7 +139,8 @@ def test_repeats_that_inherit_winners_go_on_and_grow(series_tree: Path, store: P
     changes: dict[str, Any] = {
         "families": [FAMILIES[0]],
         "baseline": "",
-        "budget": {"trials": 1, "epochs": 1, "searches": "first"},
+        "budget": {"trials": 2, "epochs": 1, "searches": "first"},
+        "objective": {"winner": "beats_default"},
         "ablation": None,
     }
     plan = experiment(series_tree, store, {"repeats": 2}, **changes)
@@ -149,9 +150,10 @@ def test_repeats_that_inherit_winners_go_on_and_grow(series_tree: Path, store: P
     run(plan, tmp_path / "run", resume=True, reporter=QUIET)
     first, second = parts(folder, 2)
     assert not of_stage(second, "search")
-    assert {str(one.config) for part in (first, second) for one in of_stage(part, "evaluation")} == {
-        str(of_stage(first, "search")[0].config)
-    }
+    chosen = json.loads(folder.choice("many").read_text(encoding="utf-8"))["chosen"]
+    winner = next(one.config for one in of_stage(first, "search") if one.trial == chosen)
+    assert [one.config for part in (first, second) for one in of_stage(part, "evaluation")] == [winner] * 4
+    assert not second.choice("many").exists()
     page = (folder.report / "report.md").read_text(encoding="utf-8")
     assert "all train the winners of the first one's search, which has seen pictures that others test on" in page
     before = [part.records.read_bytes() for part in (first, second)]

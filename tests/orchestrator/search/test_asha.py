@@ -19,6 +19,7 @@ class Reporting:
 
     def __init__(self, number: int) -> None:
         self.trial_id = f"trial-{number}"
+        self.config = {"number": number}
 
 
 def curves(count: int, seed: int) -> list[np.ndarray]:
@@ -69,6 +70,24 @@ def test_a_resumed_search_stops_what_the_undisturbed_one_stops(mode: Any, killed
     records = tuple(record(number, values[number], whole[number]) for number in range(killed_after))
     rest = play(fresh(records), range(killed_after, 16), values, mode)
     assert rest == {number: whole[number] for number in range(killed_after, 16)}
+
+
+def test_a_spared_trial_runs_to_its_end_and_the_others_are_stopped_as_ever() -> None:
+    values = curves(16, 3)
+
+    def stops(spared: tuple[int, ...]) -> dict[int, int]:
+        found: Any = asha(EPOCHS, "roc_auc", "max", (), spared)
+        found.set_search_properties("objective", "max")
+        return play(found, range(16), values, "max")
+
+    whole = stops(())
+    number = min(whole, key=lambda one: (whole[one], one))
+    assert whole[number] < EPOCHS
+    spared = stops((number,))
+    assert spared[number] == EPOCHS
+    before = range(number)
+    assert [spared[one] for one in before] == [whole[one] for one in before]
+    assert set(spared.values()) > {EPOCHS}
 
 
 def test_one_epoch_is_never_stopped() -> None:

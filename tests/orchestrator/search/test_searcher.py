@@ -1,5 +1,6 @@
 """The searcher: journal, states, seeds, and what a crash leaves."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from optuna.trial import TrialState
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.search.default_trial import DEFAULT_TRIAL
 from orchestrator.search.journal import open_study, put_aside
-from orchestrator.search.searcher import OptunaSearcher, agrees, rebuild, reconcile, tell
+from orchestrator.search.searcher import THRESHOLD, OptunaSearcher, agrees, rebuild, reconcile, tell
 from search_spaces import patch_knn
 from search_spaces.pca_logistic import suggest
 from trainables.patch_knn import FAMILY as PATCH_KNN
@@ -219,3 +221,53 @@ def test_choices_that_a_family_writes_otherwise_are_found_again(tmp_path: Path) 
     fresh = open_study(tmp_path / "b.journal", "x", "max")
     rebuild(fresh, records, asker(fresh), "macro_f1")
     assert [trial.params for trial in fresh.trials] == [trial.params for trial in study.trials]
+
+
+@pytest.mark.parametrize("lost", [None, "before it ended", "with its journal", "journal, record kept"])
+def test_the_default_configuration_comes_first_and_after_a_crash_too(tmp_path: Path, lost: str | None) -> None:
+    default = FAMILY.config().model_dump(mode="json")
+    journal = tmp_path / "x.journal"
+    study = open_study(journal, "x", "max")
+    first = searcher(study, default_first=True).suggest("a")
+    assert first["number"] == DEFAULT_TRIAL
+    record = ended(0, "completed", 0.5).model_copy(update={"config": first["config"]})
+    match lost:
+        case "before it ended":
+            study = open_study(journal, "x", "max")
+            assert searcher(study, default_first=True).suggest("again") == first
+        case "with its journal":
+            put_aside(journal)
+            study = open_study(journal, "x", "max")
+            kept = [
+                ended(1, "completed", 0.4).model_copy(update={"config": {"thumbnail": 16, "components": 5, "C": 1}})
+            ]
+            rebuild(study, kept, searcher(study, default_first=True), "macro_f1")
+            assert searcher(study, default_first=True).suggest("again") == first
+        case "journal, record kept":
+            put_aside(journal)
+            study = open_study(journal, "x", "max")
+            rebuild(study, [record], searcher(study, default_first=True), "macro_f1")
+            assert agrees(study, [record])
+    tell(study, record, "macro_f1")
+    assert {**default, **first["config"]} == default
+    assert set(first["config"]) == {"thumbnail", "components", "C"}
+    assert study.trials[0].params == first["config"], "the sampler learns from it"
+    second = searcher(study, default_first=True).suggest("b")
+    assert second["number"] > 0
+    assert second["config"] != first["config"]
+
+
+def test_a_default_outside_what_is_searched_is_tried_all_the_same(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    space = {"components": {"low": 200, "high": 220}, "thumbnail": [16, 48], "class_weights": ["balanced"]}
+    changes: dict[str, Any] = {"fixed": {"C": 3.0}, "space": space, "strategies": ("youden", "max_normal")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asker = searcher(study, default_first=True, **changes)
+        suggested = asker.suggest("a")
+    default = FAMILY.config(C=3.0).model_dump(mode="json")
+    assert {**default, **suggested["config"]} == default
+    assert suggested["strategy"] == "youden"
+    assert default["thumbnail"] not in space["thumbnail"]
+    assert study.trials[0].params == {THRESHOLD: "youden"}
+    assert asker.suggest("b")["config"]["components"] >= 200

@@ -10,6 +10,7 @@ import pytest
 from builders.pages import Page
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
+from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.records import append_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.run_data import read_run
@@ -219,3 +220,58 @@ def test_nothing_searched_has_no_account(make_run: MakeRun, tmp_path: Path) -> N
     page = write_report(run, figures=False)
     assert 'id="selection"' not in page.read_text()
     assert list(pd.read_csv(run.report / "tables" / "selection.csv").columns) == COLUMNS
+
+
+def choice(run: RunFolder, variant: str, **told: Any) -> None:
+    """Write down what was chosen of a variant's search."""
+    values = {"metric": "macro_f1", "default": 0, "compared": 5, "sources": 40, "lead": 0.021, "error": 0.01, **told}
+    path = run.choice(variant)
+    path.parent.mkdir(exist_ok=True)
+    Choice.model_validate(values).save(path)
+
+
+def test_the_report_says_which_rule_chose_and_what_came_of_it(make_run: MakeRun) -> None:
+    def kept(builder: Any) -> None:
+        builder.cell("resnet18", 0, trial=0)
+        choice(builder.run, "resnet18", best=4, chosen=0, p=0.21)
+        choice(builder.run, "pca_logistic", best=3, chosen=3, p=0.0004)
+
+    run = make_run(search=6, seeds=(), then=kept)
+    data = read_run(run)
+    found = {one.variant: one for one in selections(data)}
+    assert found["resnet18"].winner == data.search["resnet18"][0]
+    assert found["pca_logistic"].winner == data.search["pca_logistic"][3], "chosen, though not evaluated yet"
+    told = texts(run)
+    assert "(objective.winner: beats_default)" in told
+    assert (
+        "resnet18: trial 4 leads the default configuration, trial 0, by 0.0210 in macro F1 on validation (standard "
+        "error 0.0100; p = 0.210 as the largest of 5 leads, 40 source pictures), which chance may explain: the default "
+        "was kept."
+    ) in told
+    assert "p < 0.001 as the largest of 5 leads, 40 source pictures), more than chance explains: the best was" in told
+    caption = selection_table(data, list(found.values())).caption
+    assert "the best of all, so that it flatters, or the default that was kept (resnet18)." in caption
+    frame = selection_frame(data, list(found.values())).set_index("variant")
+    assert frame["default_kept"].to_dict() == {"resnet18": True, "pca_logistic": False}
+    assert frame["lead_p"].to_dict() == {"resnet18": 0.21, "pca_logistic": 0.0004}
+    assert "objective.winner" not in texts(make_run("plain", search=6))
+
+
+def test_a_default_that_was_kept_is_not_overtaken_by_the_trial_that_it_was_held_against(make_run: MakeRun) -> None:
+    run = make_run(search=6, seeds=(), then=lambda builder: builder.cell("resnet18", 0, trial=0))
+    best = read_run(run).best_trial("resnet18")
+    assert best is not None
+    assert best.trial != 0
+    assert "Going on with the run evaluates that one" in texts(run)
+    choice(run, "resnet18", best=best.trial, chosen=0, p=0.2)
+    assert "was evaluated, and trial" not in texts(run)
+    choice(run, "resnet18", best=best.trial - 1, chosen=0, p=0.2)
+    anew = f"trial 0 was evaluated, and trial {best.trial}, which nothing says was held against it, is better"
+    assert anew in texts(run)
+    run.choice("resnet18").write_text("{")
+    data = read_run(run)
+    assert selections(data)[-1].choice is None
+    assert any("How a winner was chosen is left out" in remark for remark in data.remarks)
+    asked = {"objective": {"winner": "beats_default"}}
+    lost = make_run("lost", search=6, seeds=(), then=lambda builder: builder.cell("resnet18", 0, trial=0), **asked)
+    assert anew in texts(lost)
