@@ -48,12 +48,13 @@ PLACE_KEYS = ("data.path", "data.store")
 """Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
 FIRST_TRIAL_SEED = 1_000
 """Far from the seeds that people count up for the final trainings, which may become more as a run goes on."""
-LATER_KEYS: dict[str, str | None] = {
+LATER_KEYS: dict[str, str | int | None] = {
     "sampler": "tpe",
     "data.gaps": "drop",
     "data.decimal": "auto",
     "data.bits": None,
     "data.split.near_duplicates": "count",
+    "data.split.repeats": 1,
     "data.split.folds": None,
     "data.split.number": None,
     "budget.searches": "each",
