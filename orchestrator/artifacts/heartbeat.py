@@ -5,12 +5,14 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from orchestrator.artifacts.at_work import AtWork
 from trainables.files import write_whole
 
 EVERY = 5.0
@@ -29,6 +31,8 @@ class Beat:
     started: float
     """Seconds since 1970, as `seen`."""
     seen: float
+    at_work: tuple[AtWork, ...] = ()
+    """The trainings that run."""
 
     @property
     def age(self) -> float:
@@ -50,13 +54,18 @@ class Heartbeat:
         self._path = path
         self._stage = "starting"
         self._started = time.time()
+        self._at_work: tuple[AtWork, ...] = ()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def stage(self, name: str) -> None:
         """What is done from now on."""
-        self._stage = name
+        self._stage, self._at_work = name, ()
         self._write()
+
+    def at_work(self, running: Sequence[AtWork]) -> None:
+        """Which trainings run; written with the next beat."""
+        self._at_work = tuple(running)
 
     def __enter__(self) -> Self:
         self._write()
@@ -76,7 +85,7 @@ class Heartbeat:
             self._write()
 
     def _write(self) -> None:
-        beat = Beat(socket.gethostname(), os.getpid(), self._stage, self._started, time.time())
+        beat = Beat(socket.gethostname(), os.getpid(), self._stage, self._started, time.time(), self._at_work)
         # A disk that is full for a moment must not end the run for want of a sign of life.
         with suppress(OSError):
             write_whole(self._path, json.dumps(asdict(beat)), wait=False, shared=True)
@@ -85,8 +94,10 @@ class Heartbeat:
 def read_beat(path: Path) -> Beat | None:
     """The last beat; None where there is none that can be read."""
     try:
-        return Beat(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        read = json.loads(path.read_text(encoding="utf-8"))
+        running = tuple(AtWork(**one) for one in read.pop("at_work", ()))
+        return Beat(**read, at_work=running)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -12,6 +12,7 @@ import ray
 from numpy.typing import NDArray
 from torch import Tensor
 
+from orchestrator.artifacts.at_work import EpochNote
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
@@ -130,6 +131,11 @@ def state_of(cell: Cell, job: Job) -> TrialState | None:
     return job.state_of(cell.setting.config, cell.seed, strategy=cell.setting.strategy, stage="evaluation")
 
 
+def note_of(state: TrialState | None) -> Path | None:
+    """Where the worker of a training notes its epochs."""
+    return None if state is None else state.path.with_suffix(".epochs")
+
+
 def train(
     cell: Cell, job: Job, state: TrialState | None
 ) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
@@ -138,6 +144,7 @@ def train(
     weights: dict[str, Tensor] = {}
     last = None
     mark = None if state is None else state.path.with_suffix(".hung")
+    note = EpochNote(note_of(state))
     try:
         with watched(mark, job.epoch_seconds) as alive:
             model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
@@ -145,10 +152,13 @@ def train(
                 alive.set()
                 history.append({"epoch": float(graded.epoch), **graded.row})
                 last = graded
+                note.write(graded.epoch, graded.seconds, graded.best[job.metric])
                 if not graded.finished and job.stopping():
                     return None
     except Stopping:
         return None
+    finally:
+        note.remove()
     assert isinstance(last, Graded), "a family yields at least one epoch"
     return model, weights, history, last
 

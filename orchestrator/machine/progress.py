@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
@@ -22,12 +22,18 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from orchestrator.artifacts.at_work import AtWork, at_most
 from trainables.printing import printable, printable_lines
 
 PLAIN_INTERVAL = 30.0
 """Seconds between lines where the output is no terminal (a log file, a batch job)."""
 RECENT = 20
 """The last units that the time left is reckoned by: a scheduler cuts later trials shorter than the first ones."""
+
+
+MORE_THAN, AT_MOST = "more than ", "at most "
+MOST_SHOWN = 2
+"""Trainings that a line names; of more it says how many."""
 
 
 class Line:
@@ -58,8 +64,10 @@ class Line:
         self._note = ""
         self._ends: float | None = None
         """The moment at which the stage is expected to end."""
-        self._at_least = False
-        """Whether it can't end before, and may end much later."""
+        self._bound = ""
+        """Where it can't end before, and may end much later, or the other way round: what stands before the time."""
+        self._running = ""
+        """What trains at this moment."""
         self._ended: deque[tuple[float, int]] = deque(maxlen=max(RECENT, 4 * at_once))
         """When so many were done, of late."""
         self._task: TaskID | None = None
@@ -83,17 +91,35 @@ class Line:
         elif done > self._done:
             self._ended.append((now, done))
         self._done, self._note = done, printable(note)
-        self._ends, self._at_least = self._expected_end(done, seconds_left, now), at_least
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, total=self._total, note=self._note)
-        elif self._console is not None and now - self._said >= PLAIN_INTERVAL:
-            self._said = now
-            text = "  ".join(part for part in (self._note, self.time_left) if part)
-            self._console.print(f"{self._title}: {done}/{self._total} {self._unit}  {text}", markup=False)
+        self._ends, self._bound = self._expected_end(done, seconds_left, now), MORE_THAN * at_least
+        self._show(now)
 
     def expect(self, seconds_left: float, at_least: bool = False) -> None:
         """What is left, seen anew while nothing ended: shown where the line is alive."""
-        self._ends, self._at_least = min(time.monotonic() + seconds_left, self._last_moment), at_least
+        self._ends, self._bound = min(time.monotonic() + seconds_left, self._last_moment), MORE_THAN * at_least
+
+    def running(self, trainings: Sequence[AtWork]) -> None:
+        """Show what trains, epoch by epoch; and, where nothing has ended that tells what is left, what is at most."""
+        self._running = at_work_text(trainings)
+        now = time.monotonic()
+        if self._ends is None or self._bound == AT_MOST:
+            waiting = self._total - (self._done or 0) - len(trainings)
+            left = at_most(trainings, max(0, waiting), self._at_once)
+            if left is not None:
+                self._ends, self._bound = min(now + left, self._last_moment), AT_MOST
+        self._show(now)
+
+    def _show(self, now: float) -> None:
+        note = "  ".join(part for part in (self._note, self._running) if part)
+        done = self._done or 0
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=self._total, note=note)
+        elif self._console is not None and now - self._said >= PLAIN_INTERVAL:
+            self._said = now
+            text = "  ".join(part for part in (note, self.time_left) if part)
+            self._console.print(
+                f"{self._title}: {done}/{self._total} {self._unit}  {text}", markup=False, soft_wrap=True
+            )
 
     def end(self) -> None:
         """The line that stays."""
@@ -101,13 +127,13 @@ class Line:
         if self._progress is None and self._console is not None and self._total:
             seconds = time.monotonic() - self._started
             done = f"{self._done or 0}/{self._total} {self._unit} in {seconds:.0f} s"
-            self._console.print(f"{self._title}: {done}  {self._note}".rstrip(), markup=False)
+            self._console.print(f"{self._title}: {done}  {self._note}".rstrip(), markup=False, soft_wrap=True)
 
     @property
     def time_left(self) -> str:
         """What is left at this moment, of what was expected when the last unit ended; empty where nothing is known."""
         left = 0.0 if self._ends is None else self._ends - time.monotonic()
-        return f"left {'more than ' * self._at_least}{duration(left)}" if left > 0 else ""
+        return f"left {self._bound}{duration(left)}" if left > 0 else ""
 
     def _expected_end(self, done: int, seconds: float | None, now: float) -> float | None:
         since, before = self._ended[0]
@@ -186,6 +212,20 @@ class Reporter:
             line = Line(title, total, unit, progress, self._console, at_once=at_once, seconds=seconds)
             yield line
             line.end()
+
+
+def at_work_text(trainings: Sequence[AtWork], most: int = MOST_SHOWN) -> str:
+    """How far trainings are, the first of them each: `trial 3: epoch 12/30, 2.1 s each, best 0.9312`."""
+    said = []
+    for one in trainings[:most]:
+        if one.each is None:
+            said.append(f"{one.kind} {one.number}: first epoch, {duration(one.had)} so far")
+            continue
+        pace = f"{one.each:.1f} s" if one.each < 60 else duration(one.each)
+        best = "" if one.best is None else f", best {one.best:.4f}"
+        said.append(f"{one.kind} {one.number}: epoch {one.epoch}/{one.epochs}, {pace} each{best}")
+    more = len(trainings) - len(said)
+    return "; ".join([*said, *([f"{more} more"] if more else [])])
 
 
 def duration(seconds: float) -> str:

@@ -224,7 +224,8 @@ def working(
         if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
             reporter.say(idle)
         marked = f"{command} {uuid.uuid4().hex[:12]}"
-        yield Work(Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked), beat, stop)
+        context = Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked, beat.at_work)
+        yield Work(context, beat, stop)
 
 
 def _refuse_lost(experiment: Experiment, folder: RunFolder, ablation: bool = False) -> None:

@@ -5,12 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
+from orchestrator.artifacts.at_work import AtWork, at_most
 from orchestrator.artifacts.durations import Durations, TimeLeft, Unit
 from orchestrator.artifacts.endings import ENDED_WELL, RUN_AGAIN
 from orchestrator.artifacts.heartbeat import Beat, read_beat
@@ -18,7 +19,7 @@ from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of, known_prints
-from orchestrator.machine.progress import duration
+from orchestrator.machine.progress import at_work_text, duration
 from orchestrator.running.claim import open_run
 from orchestrator.scoring.metric_table import default_metric, metric_mode
 from orchestrator.scoring.own_metrics import read_own
@@ -52,8 +53,9 @@ def status(run_folder: str | Path) -> dict[str, Any]:
     """How the run in `run_folder` stands, as plain JSON values: while it works, after it died, from another machine.
 
     `state` is running, stopped or finished; `variants` holds trials, best validation figure and evaluated seeds of
-    each, `errors` the last failures, `seconds_left` an estimate (the least it can be, where `at_least`); `strangers`
-    counts the records that name another experiment than `experiment.yaml`. InputError where the folder holds no run.
+    each, `at_work` how far each training is, `errors` the last failures, `seconds_left` an estimate (the least it can
+    be, where `at_least`, or the most, where `at_most`); `strangers` counts the records that name another experiment
+    than `experiment.yaml`. InputError where the folder holds no run.
     """
     folder = open_run(run_folder)
     return status_of(folder, experiment_of(folder))
@@ -143,6 +145,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
             }
             for one in variants.values()
         ],
+        "at_work": [asdict(one) for one in beat.at_work] if beat is not None and alive else [],
         "ablation": ablation,
         "command": command,
         "errors": errors[-ERRORS:],
@@ -168,9 +171,18 @@ def _pace(
 
     `ended`: of each record the moment at which it ended, and the seconds that it took.
     """
-    none: dict[str, float | bool | None] = {"per_minute": None, "seconds_left": None, "at_least": False}
+    none: dict[str, float | bool | None] = {
+        "per_minute": None,
+        "seconds_left": None,
+        "at_least": False,
+        "at_most": False,
+    }
     if beat is None:
         return none
+    if not durations.ended and beat.at_work:
+        # Nothing has ended: by the epochs of what runs, which a scheduler or patience may end before.
+        left = at_most(beat.at_work, max(0, len(trials) + len(cells) - len(beat.at_work)), len(beat.at_work))
+        return {**none, "seconds_left": left, "at_most": left is not None}
     # Of this process: the pause before a resume is no work.
     here = sorted((moment, seconds) for moment, seconds in ended if moment >= beat.started)[-RECENT:]
     if len(here) < 2:
@@ -183,10 +195,10 @@ def _pace(
     begun = max(beat.started, min(moment - seconds for moment, seconds in here))
     # Seconds of work a second: less than 1 where starting a trial takes its time, more where several run together.
     speed = sum(seconds for _, seconds in here) / max(moments[-1] - begun, 1.0)
-    left = _left(durations, [*trials, *cells], speed, max(0.0, time.time() - moments[-1]))
-    if left is None or left.seconds <= 0:
+    ahead = _left(durations, [*trials, *cells], speed, max(0.0, time.time() - moments[-1]))
+    if ahead is None or ahead.seconds <= 0:
         return {**none, "per_minute": rate}
-    return {"per_minute": rate, "seconds_left": left.seconds, "at_least": left.at_least}
+    return {**none, "per_minute": rate, "seconds_left": ahead.seconds, "at_least": ahead.at_least}
 
 
 def _left(durations: Durations, missing: list[Unit], speed: float, since: float) -> TimeLeft | None:
@@ -249,10 +261,12 @@ def status_text(status: dict[str, Any]) -> str:
         fault = status["ablation"]["fault"]
         cells = f"{status['ablation']['done']} of {status['ablation']['of']} cells completed"
         lines.append(f"  ablation: {fault or cells}")
-    if status["per_minute"] is not None:
-        about = "more than" if status["at_least"] else "about"
-        left = "" if status["seconds_left"] is None else f", left {about} {duration(status['seconds_left'])}"
-        lines.append(f"  {status['per_minute']:.1f} records a minute{left}")
+    lines += [f"  at work: {one['variant']}, {at_work_text([AtWork(**one)])}" for one in status["at_work"]]
+    about = "more than" if status["at_least"] else "at most" if status["at_most"] else "about"
+    left = "" if status["seconds_left"] is None else f"left {about} {duration(status['seconds_left'])}"
+    pace = "" if status["per_minute"] is None else f"{status['per_minute']:.1f} records a minute"
+    if pace or left:
+        lines.append(f"  {', '.join(part for part in (pace, left) if part)}")
     lines += [
         f"  {one['variant']}, {one['stage']} {one['trial']}, {one['status']}: {one['reason']}"
         for one in status["errors"]

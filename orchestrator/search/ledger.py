@@ -12,6 +12,7 @@ import numpy as np
 from ray import tune
 from ray.tune.experiment import Trial
 
+from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.search.searcher import OptunaSearcher, tell
@@ -39,7 +40,7 @@ class Ledger(tune.Callback):
         self._open: dict[str, OpenTrial] = {}
         self.first_epoch: float | None = None
         """The seconds from here to the first epoch of any trial."""
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
         self.deadline = math.inf if study.seconds is None else time.monotonic() + study.seconds
         """The moment of the monotonic clock at which the search's time is used up."""
 
@@ -63,6 +64,16 @@ class Ledger(tune.Callback):
         if "row" in report:
             self.first_epoch = self.first_epoch or time.monotonic() - self._began
             opened.add(report)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        # Of what Tune does without end, not of reports: a first epoch may take an hour.
+        if time.monotonic() - self._told < EVERY:
+            return
+        self._told = time.monotonic()
+        epochs = self._study.experiment.epochs_of(self._study.variant)
+        self._study.at_work(
+            [one.at_work(self._study.variant.name, epochs, self._job.metric) for one in self._open.values()]
+        )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         opened = self._open.get(trial.trial_id)
@@ -218,6 +229,14 @@ class OpenTrial:
     def finished(self) -> bool:
         """Whether its training ended by itself."""
         return self.last is not None and self.last["finished"]
+
+    def at_work(self, variant: str, epochs: int, metric: str) -> AtWork:
+        """How far it is."""
+        had, last = time.monotonic() - self.started, self.last
+        if last is None:
+            return AtWork(variant, "trial", self.asked["number"], epochs, had)
+        each, best = last["seconds"] / last["epoch"], last["best"].get(metric)
+        return AtWork(variant, "trial", self.asked["number"], epochs, had, last["epoch"], each, best)
 
     def add(self, report: EpochReport) -> None:
         """Take in an epoch."""

@@ -1,6 +1,6 @@
 """What one search is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.records import Provenance, TrialRecord
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.sections import Variant
@@ -38,6 +39,8 @@ class Study:
     validation scores of its best epoch (flat). Writes them and the record, and gives the record as written."""
     say: Callable[[str], object] = str
     """Called with what a person should know."""
+    at_work: Callable[[Sequence[AtWork]], object] = list
+    """Called every other second with the trials that run."""
     renew: Callable[[], bool] = bool
     """Starts Ray anew after it gave the search up; False where that can't be done."""
     stage: Literal["search", "tuning"] = "search"

@@ -1,11 +1,13 @@
 """What every stage of a run works with: what is settled, where it works, and the pictures with their one split."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
@@ -39,6 +41,8 @@ class Context:
     """Whether a file that can't be used ends the run."""
     command: str
     """What this process was called to do, with a mark of its own."""
+    at_work: Callable[[Sequence[AtWork]], object] = list
+    """Called with the trainings that run, for who asks for the run's status."""
     searched: RunFolder | None = None
     """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
 

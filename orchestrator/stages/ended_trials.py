@@ -1,8 +1,11 @@
 """A search while it works: each trial's scores and record are written, and the line of progress says how it stands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.endings import FAILED, Status
 from orchestrator.artifacts.records import TrialRecord, best_record, keep_record
 from orchestrator.artifacts.validation_scores import append_scores
@@ -53,6 +56,11 @@ class EndedTrials:
         if self._forecast is not None:
             self._forecast.add(record)
         return record
+
+    def at_work(self, running: Sequence[AtWork]) -> None:
+        """Show the trials that run, to who asks for the run's status, too."""
+        self._line.running(running)
+        self._context.at_work(running)
 
     @property
     def _failed(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import ray
 from ray.exceptions import WorkerCrashedError
 
+from orchestrator.artifacts.at_work import AtWork, EpochNote, noted
 from orchestrator.artifacts.durations import Durations, TimeLeft
 from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
 from orchestrator.artifacts.models import KeptModel
@@ -14,7 +15,14 @@ from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.evaluation.cells import Cell, standing
-from orchestrator.evaluation.evaluate_cell import Grading, TestPart, failed_cell, remote_evaluate_cell, state_of
+from orchestrator.evaluation.evaluate_cell import (
+    Grading,
+    TestPart,
+    failed_cell,
+    note_of,
+    remote_evaluate_cell,
+    state_of,
+)
 from orchestrator.evaluation.rejudging import Unusable, rejudge
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
@@ -91,10 +99,12 @@ class _Done:
             self._forecast.add(record)
         self._context.mirror.copy()
 
-    def wait(self, running: Sequence[tuple[str, float]]) -> None:
-        """Show what is left while nothing ends."""
+    def wait(self, running: Sequence[tuple[str, float]], trainings: Sequence[AtWork]) -> None:
+        """Show what is left while nothing ends, and how far the trainings are."""
         if (left := self._left(running)) is not None:
             self._line.expect(left.seconds, left.at_least)
+        self._line.running(trainings)
+        self._context.at_work(trainings)
 
     def _left(self, running: Sequence[tuple[str, float]]) -> TimeLeft | None:
         waiting = self._open - Counter(variant for variant, _ in running)
@@ -136,7 +146,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             running[start_cell(context, prepared, cell, job)] = (cell, job, time.monotonic(), kernel_kills())
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
-            done.wait(_at_work(running.values()))
+            done.wait(_at_work(running.values()), _trainings(running.values()))
             continue
         ready = finished[0]
         cell, job, started, kills = running.pop(ready)
@@ -156,6 +166,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             record = failed_cell(cell, ended, time.monotonic() - started, gpus, origin(context, prepared))
         done(record, _at_work(running.values()))
         state = state_of(cell, job)
+        EpochNote(note_of(state)).remove()  # of a worker that was killed
         if state is not None and record.status == "completed":
             state.remove()
 
@@ -164,6 +175,16 @@ def _at_work(running: Iterable[tuple[Cell, Job, float, int]]) -> list[tuple[str,
     """The variant of each running cell, and the seconds it has had."""
     now = time.monotonic()
     return [(cell.variant, now - started) for cell, _, started, _ in running]
+
+
+def _trainings(running: Iterable[tuple[Cell, Job, float, int]]) -> list[AtWork]:
+    """How far each of them is, as its worker has noted it."""
+    now = time.monotonic()
+    found = []
+    for cell, job, started, _ in running:
+        one = AtWork(cell.variant, "seed", cell.seed, cell.setting.epochs, now - started)
+        found.append(noted(one, note_of(state_of(cell, job))))
+    return found
 
 
 def judge_again(

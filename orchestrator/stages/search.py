@@ -79,6 +79,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     provenance=partial(origin, context, prepared),
                     on_record=trials.write,
                     say=context.reporter.say,
+                    at_work=trials.at_work,
                     renew=context.engine.renew,
                     stage=one.stage,
                 ),

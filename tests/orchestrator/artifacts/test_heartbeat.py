@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.heartbeat import STALE, Beat, Heartbeat, read_beat
 
 
@@ -25,6 +26,30 @@ def test_it_is_there_while_the_run_works_and_gone_after(tmp_path: Path) -> None:
         assert found is not None
         assert (found.stage, found.pid, found.alive) == ("search", os.getpid(), True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_says_which_trainings_run_until_the_next_stage(tmp_path: Path) -> None:
+    path, running = tmp_path / "heartbeat.json", [AtWork("vae", "trial", 3, 30, 50.0, 12, 2.5, 0.9)]
+    with Heartbeat(path) as heart:
+        heart.stage("search")
+        heart.at_work(running)
+        heart._write()
+        found = read_beat(path)
+        assert found is not None
+        assert list(found.at_work) == running
+        heart.stage("evaluate")
+        found = read_beat(path)
+        assert found is not None
+        assert found.at_work == ()
+
+
+def test_a_beat_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "heartbeat.json"
+    values = {key: value for key, value in asdict(beat()).items() if key != "at_work"}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    found = read_beat(path)
+    assert found is not None
+    assert found.alive
 
 
 def test_a_process_that_is_gone_is_not_alive() -> None:

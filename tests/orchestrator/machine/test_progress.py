@@ -7,8 +7,9 @@ from random import Random
 
 import pytest
 
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.machine import progress
-from orchestrator.machine.progress import Line, Reporter, duration
+from orchestrator.machine.progress import Line, Reporter, at_work_text, duration
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,36 @@ def test_what_is_left_runs_down_between_two_updates_and_is_never_negative(monkey
     assert line.time_left == "left 3 s"
     clock.now += 600
     assert line.time_left == ""
+
+
+def test_one_long_trial_shows_its_epochs_and_what_is_left_at_most(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock(monkeypatch)
+    with Reporter().line("search vae", 2, "trials") as line:
+        line.update(0)
+        for second in range(0, 100, 2):
+            clock.now += 2
+            epoch = second // 20
+            each = None if not epoch else 20.0
+            best = None if not epoch else 0.5 + epoch / 10
+            line.running([AtWork("vae", "trial", 0, 30, second, epoch, each, best)])
+        line.update(1, "best roc_auc 0.9", seconds_left=600)
+        clock.now += 40
+        line.running([AtWork("vae", "trial", 1, 30, 40.0, 2, 20.0, 0.7)])
+    assert capsys.readouterr().err.splitlines() == [
+        "search vae: 0/2 trials  trial 0: epoch 1/30, 20.0 s each, best 0.6000  left at most 20 min",
+        "search vae: 0/2 trials  trial 0: epoch 2/30, 20.0 s each, best 0.7000  left at most 19 min",
+        "search vae: 0/2 trials  trial 0: epoch 4/30, 20.0 s each, best 0.9000  left at most 19 min",
+        # What has ended tells it better than epochs do.
+        "search vae: 1/2 trials  best roc_auc 0.9  trial 1: epoch 2/30, 20.0 s each, best 0.7000  left 9 min",
+        "search vae: 1/2 trials in 140 s  best roc_auc 0.9",
+    ]
+
+
+def test_of_many_trainings_the_first_are_named() -> None:
+    many = [AtWork("vae", "seed", number, 30, 95.0, number, 90.0 if number else None) for number in range(5)]
+    assert at_work_text(many) == "seed 0: first epoch, 2 min so far; seed 1: epoch 1/30, 2 min each; 3 more"
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 8, 16])

@@ -1,9 +1,10 @@
 """A whole run on small series: what it leaves behind, how it stops and goes on, and what it refuses."""
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,16 @@ import pytest
 import yaml
 
 from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run, write_report
+from orchestrator.artifacts.at_work import AtWork
+from orchestrator.artifacts.heartbeat import Beat, Heartbeat, read_beat
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.machine import progress
 from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.readings import log_faults, read_often
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.running.claim import check_folder
+from orchestrator.search import ledger
+from orchestrator.stages import finish_cells
 from trainables.interface import Samples
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -183,6 +189,37 @@ def test_a_run_stops_after_any_stage_goes_on_grows_and_is_mirrored(
     assert (tmp_path / "mirror" / "test_reads.jsonl").read_bytes() == folder.test_reads.read_bytes()
     with pytest.raises(InputError, match="seeds: 1000 is the seed that this run's trials trained with"):
         run(more.model_copy(update={"seeds": (0, 1, 1000)}), tmp_path / "run", resume=True, reporter=QUIET)
+
+
+def test_a_long_training_shows_its_epochs(
+    finished: RunFolder,
+    series_tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for place, name in ((ledger, "EVERY"), (progress, "PLAIN_INTERVAL"), (finish_cells, "LOOK")):
+        monkeypatch.setattr(place, name, 0.01)
+    budget = {"trials": 1, "epochs": 8, "patience": None}
+    plan = experiment(series_tree, finished.stores, families=[CNN], budget=budget, seeds=[7])
+    beats: list[Beat] = []
+    written = Heartbeat.at_work
+
+    def at_work(self: Heartbeat, running: Sequence[AtWork]) -> None:
+        written(self, running)
+        self._write()
+        beats.append(cast(Beat, read_beat(self._path)))
+
+    monkeypatch.setattr(Heartbeat, "at_work", at_work)
+    folder = run(plan, tmp_path / "run", until="evaluate", reporter=Reporter())
+    told = capsys.readouterr().err
+    assert re.search(
+        r"search cnn: 0/1 trials  trial 0: epoch \d/8, \d+\.\d s each, best [01]\.\d{4}  left at most", told
+    )
+    assert re.search(r"evaluate: 0/1 models  seed 7: epoch \d/8, \d+\.\d s each, best [01]\.\d{4}  left ", told)
+    kinds = {(one.kind, one.number) for each in beats for one in each.at_work if one.epoch}
+    assert kinds == {("trial", 0), ("seed", 7)}
+    assert not folder.states.exists()
 
 
 def test_another_experiment_is_refused_with_what_differs(finished: RunFolder, series_tree: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
+from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.heartbeat import Beat
 from orchestrator.artifacts.records import MARK, Provenance, TrialRecord, append_record
 from orchestrator.artifacts.run_folder import RunFolder
@@ -80,6 +81,20 @@ def test_while_it_works(folder: RunFolder) -> None:
     text = status_text(found)
     assert "running (search)" in text
     assert "ValueError: no" in text
+
+
+def test_what_trains_is_told_epoch_by_epoch_and_what_is_left_at_most(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.experiment.write_text(EXPERIMENT.to_yaml(), encoding="utf-8")
+    running = [AtWork("pca_logistic", "trial", 0, 30, 50.0, 12, 2.5, 0.9)]
+    beat(run, at_work=running)
+    found = status_of(run, EXPERIMENT)
+    assert found["at_work"] == [asdict(running[0])]
+    # Ten trials and two models of 30 epochs, of which the first has had 12.
+    assert (found["seconds_left"], found["at_most"]) == (18 * 2.5 + 11 * 75, True)
+    text = status_text(found)
+    assert "at work: pca_logistic, trial 0: epoch 12/30, 2.5 s each, best 0.9000" in text
+    assert "left at most 14 min" in text
 
 
 def test_after_it_died(folder: RunFolder) -> None:

@@ -1,0 +1,86 @@
+"""What trains at this moment, epoch by epoch, so that a long training is no silence."""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Literal
+
+from trainables.files import write_whole
+
+EVERY = 2.0
+"""Seconds between two notes of one training: more would be no news."""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """One training that runs."""
+
+    variant: str
+    kind: Literal["trial", "seed"]
+    number: int
+    """Of the trial, or the seed of the final training."""
+    epochs: int
+    """The most that it may take."""
+    had: float
+    """Seconds since it was started."""
+    epoch: int = 0
+    """The one that ended last, from 1; 0: none has."""
+    each: float | None = None
+    """Seconds an epoch; None where none has ended."""
+    best: float | None = None
+    """Of its epochs so far, on validation."""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it ends at the latest: a scheduler or its patience may end it before."""
+        return None if self.each is None else self.each * (self.epochs - self.epoch)
+
+
+def at_most(running: Sequence[AtWork], waiting: int, at_once: int) -> float | None:
+    """Seconds until these and `waiting` others like them are done at the latest, by what their epochs take; None where
+    none has ended."""
+    paces = [(one.each, one.epochs) for one in running if one.each is not None]
+    if not paces:
+        return None
+    mean = fmean(each for each, _ in paces)
+    whole = fmean(each * epochs for each, epochs in paces)
+    begun = [mean * one.epochs if one.left is None else one.left for one in running]
+    return max((sum(begun) + waiting * whole) / max(1, at_once), max(begun))
+
+
+class EpochNote:
+    """A worker's note of how far its training is, for who watches the run; a file that may be lost without harm."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._written = 0.0
+
+    def write(self, epoch: int, seconds: float, best: float) -> None:
+        """`seconds` that all its epochs took, with those of earlier processes."""
+        if self._path is None or time.monotonic() - self._written < EVERY:
+            return
+        self._written = time.monotonic()
+        with suppress(OSError):
+            self._path.parent.mkdir(exist_ok=True)
+            write_whole(self._path, json.dumps({"epoch": epoch, "each": seconds / epoch, "best": best}), wait=False)
+
+    def remove(self) -> None:
+        """The training has ended."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink()
+
+
+def noted(training: AtWork, path: Path | None) -> AtWork:
+    """The same with how far its worker has noted it to be, where it has."""
+    if path is None:
+        return training
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return replace(training, epoch=int(read["epoch"]), each=float(read["each"]), best=float(read["best"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return training
