@@ -68,7 +68,8 @@ def alike_remarks(alike: Alike, numbers: NDArray[np.int64], grouped: bool) -> li
     )
     return [
         f"{alike.total} pictures have a near-duplicate in another part ({listed}), {how}: figures on validation and "
-        "test are flattered by what was all but seen in training."
+        "test are flattered by what was all but seen in training. A search may then climb by chance: "
+        "objective.winner: beats_default keeps the default configuration unless a trial beats it by more."
     ]
 
 
