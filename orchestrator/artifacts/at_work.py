@@ -66,7 +66,9 @@ class EpochNote:
         self._written = time.monotonic()
         with suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_whole(self._path, json.dumps({"epoch": epoch, "each": seconds / epoch, "best": best}), wait=False)
+            write_whole(
+                self._path, json.dumps({"epoch": epoch, "each": seconds / epoch, "best": best}), wait=False, shared=True
+            )
 
     def remove(self) -> None:
         """The training has ended."""

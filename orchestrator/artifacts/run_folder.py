@@ -25,7 +25,12 @@ class RunFolder(PathLike[str]):
 
     def of_split(self, number: int) -> "RunFolder":
         """The folder of one of a run's repeated splits, by its number from 1: the first is the run's own."""
-        return self if number == 1 else RunFolder(self.whole / "splits" / str(number), self.whole)
+        return RunFolder(self.whole if number == 1 else self.whole / "splits" / str(number), self.whole)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether this is a split beside the first of a run with several."""
+        return self.whole != self.root
 
     @property
     def experiment(self) -> Path:

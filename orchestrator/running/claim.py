@@ -54,6 +54,12 @@ def check_folder(
     `say` hears what is done about data that lie elsewhere than before.
     """
     root = folder.root
+    split = experiment.data.split
+    if (split.number or 1) > 1 and experiment.budget.searches == "first" and not folder.is_part:
+        raise InputError(
+            f"data.split.number: {split.number} alone has no first split whose winners it could train "
+            "(budget.searches: first). Leave budget.searches out, or leave the number out to run all splits."
+        )
     own = {experiment.data.path, *experiment.data.path.parents}  # the data may lie in the run's folder
     if folder.experiment.exists():
         before, records = experiment_of(folder), list(read_records(folder.records))
@@ -85,7 +91,7 @@ def check_folder(
                 f"{root} already holds this experiment, with {len(records)} records. "
                 "Go on with it: --resume (in Python: resume=True). Start afresh: give another --out."
             )
-        for number in () if experiment.data.split.number is not None else experiment.data.split.numbers[1:]:
+        for number in () if split.number is not None else split.numbers[1:]:
             part = folder.of_split(number)
             if part.experiment.exists() and origin_of(part, list(read_records(part.records))).strangers:
                 raise InputError(

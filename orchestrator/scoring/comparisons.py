@@ -12,15 +12,13 @@ from scipy import optimize, stats
 
 from orchestrator.scoring.evidence import Evidence, Scale
 from orchestrator.scoring.intervals import LEVEL, Estimate
-from orchestrator.scoring.spread import Spread, spread
+from orchestrator.scoring.spread import ROUNDING, Spread, spread
 from trainables.interface import Mode
 
 SIGNIFICANCE = 0.05
 POWER = 0.8
 # Below it a p is that of rounding.
 _LEAST_P = 1e-99
-# A spread below this share of the values' size is rounding, not variation.
-_ROUNDING = 1e-12
 # Pairs of seeds over all draws that are looked at: those of 1,000 draws with 10 seeds, which tell a share to 2 points.
 _SOME_DRAWS = 100_000
 
@@ -63,7 +61,7 @@ def paired(variant: Evidence, baseline: Evidence, mode: Mode) -> Comparison:
     differences = {seed: ours.by_seed[seed] - theirs.by_seed[seed] for seed in seeds}
     size = float(np.abs([*ours.values, *theirs.values]).max())
     values = np.array(list(differences.values()))
-    if np.ptp(values) <= _ROUNDING * size:
+    if np.ptp(values) <= ROUNDING * size:
         differences = dict.fromkeys(seeds, float(values.mean()))
     known = ours.resampled is not None and theirs.resampled is not None
     resampled = ours.resampled.minus(theirs.resampled) if known else None  # type: ignore[union-attr, arg-type]
@@ -177,4 +175,4 @@ def _probability(ours: Evidence, theirs: Evidence, mode: Mode) -> float:
 def share_above(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Of (draws, S) and (draws, S): how often one of the first lies above one of the second of the same draw."""
     apart = first[:, :, None] - second[:, None, :]
-    return float((apart > _ROUNDING).mean() + (np.abs(apart) <= _ROUNDING).mean() / 2)
+    return float((apart > ROUNDING).mean() + (np.abs(apart) <= ROUNDING).mean() / 2)

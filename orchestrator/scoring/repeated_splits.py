@@ -12,11 +12,8 @@ from scipy import stats
 from orchestrator.scoring.comparisons import Comparison, inverted, share_above
 from orchestrator.scoring.evidence import Scale
 from orchestrator.scoring.intervals import LEVEL, Estimate, drawn_in, ends_of
-from orchestrator.scoring.spread import Spread
+from orchestrator.scoring.spread import ROUNDING, Spread
 from trainables.interface import Mode
-
-# A spread below this share of the values' size is rounding, not variation.
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def paired_over_splits(variant: SplitEvidence, baseline: SplitEvidence, mode: Mo
     for number, seeds in common.items():
         ours, theirs = (np.array([one.by_split[number][seed] for seed in seeds]) for one in (variant, baseline))
         apart = float(np.mean(ours - theirs))
-        differences.append(0.0 if abs(apart) <= _ROUNDING * float(np.abs([ours, theirs]).max()) else apart)
+        differences.append(0.0 if abs(apart) <= ROUNDING * float(np.abs([ours, theirs]).max()) else apart)
         above.append(share_above(ours[None], theirs[None]))
     values = np.array(differences)
     mean, better = float(values.mean()), float(np.mean(above))
@@ -108,7 +105,7 @@ def _spread(values: NDArray[np.float64], tested: float, floor: float) -> Spread:
     if len(values) < 2:
         return Spread(len(values), None, remark="one split: the interval would leave out what others give")
     variance = float(values.var(ddof=1)) * (1 / len(values) + tested / (1 - tested))
-    if np.ptp(values) <= _ROUNDING * float(np.abs(values).max()):
+    if np.ptp(values) <= ROUNDING * float(np.abs(values).max()):
         variance = 0.0
     student, normal = stats.t.ppf(1 - (1 - LEVEL) / 2, len(values) - 1), stats.norm.ppf(1 - (1 - LEVEL) / 2)
     if student**2 * variance < normal**2 * floor:

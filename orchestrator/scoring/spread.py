@@ -11,8 +11,8 @@ from orchestrator.scoring.evidence import Evidence
 
 FEWEST_SOURCES = 10
 """Where several pictures come of one source, fewer sources than this bear no interval: their spread is not known."""
-# A spread below this share of the values' size is rounding, not variation.
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+"""A spread below this share of the values' size is rounding, not variation."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def spread(evidence: Evidence, floor: float = 0.0) -> Spread:
     """What seeds and pictures leave open. `floor`: the least variance that so many pictures leave."""
     values = evidence.values
     resampled = None if evidence.resampled is None else evidence.resampled.known
-    alike = float(np.ptp(values)) <= _ROUNDING * float(np.abs(values).max())
+    alike = float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max())
     of_seeds = None if len(values) < 2 else 0.0 if alike else float(values.var(ddof=1)) / len(values)
     remarks = []
     if of_seeds is None:
@@ -83,7 +83,7 @@ def spread(evidence: Evidence, floor: float = 0.0) -> Spread:
         remarks.append("every seed gave the same: the interval is of the test pictures alone")
     if sources.alone:
         remarks.append("a class has one source picture: the interval leaves out what another would give")
-    if variance <= _ROUNDING**2 and not floor:
+    if variance <= ROUNDING**2 and not floor:
         remarks.append(
             "no other draw of these test pictures gives another figure, so the interval is too narrow: more pictures "
             "are needed to tell"

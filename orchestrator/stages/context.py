@@ -70,9 +70,9 @@ class Context:
     def of_splits(self) -> list["Context"]:
         """The same for each split of the run, in its order."""
         split = self.experiment.data.split
+        inherited = self.folder.of_split(1) if self.experiment.budget.searches == "first" else None
         if split.number is not None:
-            return [self]
-        inherited = self.folder if self.experiment.budget.searches == "first" else None
+            return [replace(self, searched=inherited) if self.folder.is_part else self]
         return [
             self
             if number == 1
@@ -94,11 +94,10 @@ class Context:
     def forecast(self) -> Forecast:
         """How long a sweep takes, said once a run."""
         split = self.experiment.data.split
-        later = len(split.numbers) - 1
-        if self.folder.whole != self.folder.root:
-            later = split.several - (split.number or 1)
-        records = read_records(self.folder.records)
-        return Forecast(self.experiment, records, self.concurrent, self.reporter.say, later)
+        last = split.several if split.number is None or self.folder.is_part else split.number
+        later = [self.folder.of_split(number) for number in range((split.number or 1) + 1, last + 1)]
+        records, others = read_records(self.folder.records), [read_records(one.records) for one in later]
+        return Forecast(self.experiment, records, self.concurrent, self.reporter.say, others)
 
     @cached_property
     def judge(self) -> Judge:

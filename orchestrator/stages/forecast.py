@@ -1,7 +1,8 @@
 """How long a sweep will take, said once, as soon as what has ended tells it: before the work, not after."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from orchestrator.artifacts.durations import Durations, Unit
 from orchestrator.artifacts.endings import RUN_AGAIN
@@ -22,33 +23,39 @@ class Forecast:
         records: Iterable[TrialRecord],
         at_once: int,
         say: Callable[[str], object],
-        later: int = 0,
+        later: Sequence[Iterable[TrialRecord]] = (),
     ) -> None:
         """`records`: those that the run's split has; `at_once`: trials, or cells, that run beside each other; `later`:
-        how many splits come after this one."""
-        self._experiment, self._at_once, self._say, self._later = experiment, at_once, say, later
-        self._later_trials = later * experiment.budget.trials if experiment.budget.searches == "each" else 0
+        the records of each split that comes after this one."""
+        self._experiment, self._at_once, self._say = experiment, at_once, say
         self._durations = Durations()
-        self._open: Counter[Unit] = Counter()
+        searches = len(later) if experiment.budget.searches == "each" else 0
+        self._open, self._later = Counter[Unit](), Counter[Unit]()
         for one in experiment.families:
-            self._open[one.name, False] = experiment.budget.trials + self._later_trials
-            self._open[one.name, True] = len(experiment.seeds) * (1 + later)
+            self._open[one.name, False] = experiment.budget.trials
+            self._open[one.name, True] = len(experiment.seeds)
+            self._later[one.name, False] = searches * experiment.budget.trials
+            self._later[one.name, True] = len(later) * len(experiment.seeds)
         self._told = False
         for record in records:
-            self._count(record)
+            self._count(record, self._open)
+        for record in chain.from_iterable(later):
+            self._count(record, self._later)
 
     def add(self, record: TrialRecord) -> None:
         """Count one that has ended, and tell what is left where that is known now, much, and was not told."""
-        self._count(record)
+        self._count(record, self._open)
         self.tell()
 
     def searched(self) -> None:
         """No trial comes any more on this split: a search that ended short of them, for want of time, has ended."""
-        self._open = Counter({unit: count if unit[1] else self._later_trials for unit, count in self._open.items()})
+        self._open = Counter({unit: count for unit, count in self._open.items() if unit[1]})
 
     def tell(self) -> None:
         """Say, once, how long what is left takes, what of it is the dearest, and what makes it shorter."""
-        left = {unit: count for unit, count in self._open.items() if count > 0}
+        units = {*self._open, *self._later}
+        counts = {unit: max(0, self._open[unit]) + max(0, self._later[unit]) for unit in units}
+        left = {unit: count for unit, count in sorted(counts.items()) if count}
         known = {unit: count for unit, count in left.items() if self._durations.known(unit[0])}
         takes = {unit: count * (self._durations.expected(unit) or 0.0) / self._at_once for unit, count in known.items()}
         shares: dict[str, float] = {}
@@ -68,15 +75,15 @@ class Forecast:
         without = f", and what {', '.join(unknown)} will take" if unknown else ""
         keys = ["budget.trials=…"] * (self._experiment.budget.trials > 1)
         keys += ["seeds=[0, 1]"] * (len(self._experiment.seeds) > 2)
-        keys += ["budget.searches=first"] * (self._later_trials > 0)
+        keys += ["budget.searches=first"] * any(count > 0 for (_, cell), count in self._later.items() if not cell)
         self._say(
             f"About {duration(total)} of work are left{share}{without}. Shorter, in another --out: --set "
             f"{' or '.join([*keys, 'data.size=…'])}"
         )
 
-    def _count(self, record: TrialRecord) -> None:
+    def _count(self, record: TrialRecord, units: Counter[Unit]) -> None:
         self._durations.add(record)
         if record.stage == "search" and record.status not in RUN_AGAIN:
-            self._open[record.variant, False] -= 1
+            units[record.variant, False] -= 1
         elif record.stage == "evaluation" and record.status == "completed":
-            self._open[record.variant, True] -= 1
+            units[record.variant, True] -= 1

@@ -28,7 +28,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     root = data.store or context.folder.stores
     stores: dict[tuple[int, int], Store] = {}
     bits = data.bits
-    begun = all(each.folder.split.exists() for each in context.of_splits())
+    divided = all(each.folder.split.exists() for each in context.of_splits())
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
         name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
@@ -47,8 +47,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             gaps=data.gaps,
             decimal=data.decimal,
             bits=bits,
-            resumed=begun,
-            sights=not stores and not begun,
+            resumed=context.folder.split.exists(),
+            sights=not stores and not divided,
             strict=context.strict,
         )
         stores[size] = filled.store
@@ -74,8 +74,8 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
 
 def prepare_splits(context: Context, first: Prepared) -> list[tuple[Context, Prepared]]:
     """Each of the run's splits on the pictures of the first, all divided before anything is trained on one."""
-    others = context.of_splits()[1:]
-    found = [(context, first)]
+    own, *others = context.of_splits()
+    found = [(own, first)]
     for each in others:
         split = _split_of(each, next(iter(first.stores.values())))
         of_data = [remark for remark in first.split.remarks if remark not in (first.split.said or ())]

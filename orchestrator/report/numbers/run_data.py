@@ -343,7 +343,7 @@ def _other_splits(run: RunFolder, experiment: dict[str, Any]) -> tuple[tuple[Run
     """The splits of a run beside its first, so far as they have a record, and how many there are to be in all."""
     asked = section(section(experiment, "data"), "split")
     repeats, folds = (value if isinstance(value := asked.get(key), int) else 1 for key in ("repeats", "folds"))
-    if run.whole != run.root or asked.get("number") is not None:
+    if run.is_part or asked.get("number") is not None:
         return (), 1
     parts = [run.of_split(number) for number in range(2, repeats * folds + 1)]
     begun = [part for part in parts if part.records.exists() and part.records.stat().st_size]

@@ -203,7 +203,7 @@ def _families(families: list[str]) -> str:
 def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
     """What a reader must know before believing a figure."""
     lines = list(data.remarks)
-    if data.run.whole != data.run.root:
+    if data.run.is_part:
         lines.insert(
             0,
             f"This is one of several splits of the run in {printable(data.run.whole)}: what may be concluded over all "

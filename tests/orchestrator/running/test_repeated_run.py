@@ -161,6 +161,12 @@ def test_repeats_that_inherit_winners_go_on_and_grow(series_tree: Path, store: P
     run(more, tmp_path / "run", resume=True, reporter=QUIET)
     assert [part.records.read_bytes() for part in (first, second)] == before
     assert status(folder)["state"] == "finished"
+    # A split that is gone on with by itself trains the first one's winner, too.
+    third = folder.of_split(3)
+    lines = third.records.read_bytes().splitlines(keepends=True)
+    third.records.write_bytes(lines[0])
+    run(Experiment.load(third.experiment), third.root, resume=True, until="evaluate", reporter=QUIET)
+    assert sorted(keys(third)) == sorted(keys(second))
     # Some of a split is lost: it is told, and a resume makes that and nothing else.
     lost = folder.of_split(3)
     lines = lost.records.read_bytes().splitlines(keepends=True)
@@ -172,6 +178,14 @@ def test_repeats_that_inherit_winners_go_on_and_grow(series_tree: Path, store: P
     assert sorted(keys(lost)) == sorted(keys(second))
     with pytest.raises(InputError, match=r"data\.split\.folds"):
         run(experiment(series_tree, store, {"folds": 3}, **changes), tmp_path / "run", resume=True, reporter=QUIET)
+
+
+def test_one_split_alone_has_no_winners_to_inherit(series_tree: Path, store: Path, tmp_path: Path) -> None:
+    budget = {"trials": 1, "epochs": 1, "searches": "first"}
+    plan = experiment(series_tree, store, {"repeats": 3, "number": 2}, budget=budget)
+    with pytest.raises(InputError, match="2 alone has no first split whose winners it could train"):
+        run(plan, tmp_path / "run", reporter=QUIET)
+    assert RunFolder(tmp_path).of_split(2).of_split(1) == RunFolder(tmp_path)
 
 
 def test_records_of_another_split_are_refused(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from builders.told import Told
 
 from orchestrator import Experiment, load_model
 from orchestrator.artifacts.ablation_plan import AblationPlan
@@ -30,17 +31,6 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 QUIET = Reporter(quiet=True)
 SPLIT = {"anomalies_to_validation": 0.3}
 FIXED = {"components": 4, "crop": 1.0, "blur": 0.0}
-
-
-class Told(Reporter):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def experiment(tree: Path, ablation: dict[str, Any], **sections: Any) -> Experiment:

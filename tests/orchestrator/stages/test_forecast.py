@@ -56,3 +56,18 @@ def test_what_an_earlier_call_did_counts() -> None:
     done = [ended("patch_knn", 300, stage="evaluation", split="test", seed=seed) for seed in range(4)]
     Forecast(experiment(), [ended("pca", 10), ended("patch_knn", 300), *done], 1, said.append).tell()
     assert said == [], "five of pca and one of patch_knn"
+
+
+def test_splits_to_come_count_with_what_they_have_already() -> None:
+    said: list[str] = []
+    several = experiment(trials=2)
+    first, done = ended("pca", 100), ended("pca", 100, stage="evaluation", split="test")
+    # Of pca one trial and five cells here, and on the later split one trial and four cells: 11 of 100 s.
+    Forecast(several, [], 1, said.append, [[first, done]]).add(first)
+    assert said[0].startswith("About 18 min of work are left, and what patch_knn will take.")
+    assert "budget.searches=first" in said[0]
+    inherited = experiment(trials=2, searches="first")
+    Forecast(inherited, [], 1, said.append, [[done]]).add(first)
+    # No trial is to come on the later split.
+    assert said[1].startswith("About 17 min of work are left")
+    assert "budget.searches" not in said[1]

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders.told import Told
 from PIL import Image
 
 from orchestrator import Experiment, InputError, RunFolder, run
 from orchestrator.data.split.make_split import SplitSettings, make_split
 from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import open_store
-from orchestrator.machine.progress import Reporter
 from orchestrator.stages import prepare
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -31,19 +31,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "tree"
 
 
-class Heard(Reporter):
-    """All that is said."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-
 def rendered(tree: Path, out: Path, how: str = "count", **options: Any) -> tuple[RunFolder, Split, list[str]]:
-    heard = Heard()
+    heard = Told()
     experiment = Experiment.from_mapping({
         "data": {"path": str(tree), "layout": "images", "size": 20, "split": {"near_duplicates": how}},
         "families": ["pca_logistic"],

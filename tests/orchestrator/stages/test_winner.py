@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders.told import Told
 from PIL import Image
 
 from orchestrator import Experiment, InputError
@@ -15,7 +16,6 @@ from orchestrator.artifacts.records import TrialRecord, best_record, read_record
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.preflight import settle
 from orchestrator.experiment.settings import full_config
-from orchestrator.machine.progress import Reporter
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.report.numbers.selection import selection_frame, selections
 from orchestrator.running.run import ablate, run
@@ -23,17 +23,6 @@ from orchestrator.running.run import ablate, run
 SPILL = Path(__file__).parents[4] / "shared" / "data" / "spill"
 
 pytestmark = pytest.mark.usefixtures("ray_session")
-
-
-class Told(Reporter):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.fixture(scope="module")
