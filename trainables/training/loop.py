@@ -1,6 +1,6 @@
 """The epoch loop that every torch family trains with: seeded, resumable, and scored as it goes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Prediction, Problem, Samples, Task
+from trainables.training.batches import Batches, labels_of
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
@@ -64,7 +65,7 @@ class EpochLoop:
         self.device = torch.device(problem.device)
         self.network = network.to(self.device).to(memory_format=torch.channels_last)
         self.objective, self.augment = objective, augment
-        self.fetch: Fetch = fetch or self.pictures
+        self.fetch, self.batches = fetch, Batches(self.device)
         self.task, self.scoring_batch = task, scoring_batch
         self.config, self.epochs, self.seed = config, problem.epochs, seed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -92,12 +93,17 @@ class EpochLoop:
         """
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
-        while self.epoch < self.epochs:
-            train_loss = self._train(train)
-            losses, prediction = self._validate(validation)
-            self.scheduler.step(losses["validation_loss"])
-            self.epoch += 1
-            yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
+        if self.fetch is None and self.epoch < self.epochs:
+            self.batches.hold(train, validation)
+        try:
+            while self.epoch < self.epochs:
+                train_loss = self._train(train)
+                losses, prediction = self._validate(validation)
+                self.scheduler.step(losses["validation_loss"])
+                self.epoch += 1
+                yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
+        finally:
+            self.batches.release()
 
     def predict(self, samples: Samples) -> Prediction:
         """The scores of `samples`, with maps where the objective has them."""
@@ -130,8 +136,7 @@ class EpochLoop:
         self.network.train()
         mean = LossMean(f"epoch {self.epoch + 1}")
         with own_randomness(int(noise_seed), self.device):
-            for rows in batches:
-                pictures, labels = self._fetch(train, rows)
+            for pictures, labels in self._inputs(train, batches):
                 if self.augment is not None:
                     pictures = self.augment(pictures, generator)
                 with self._precision():
@@ -162,10 +167,9 @@ class EpochLoop:
         """The scores, and the maps where asked for; each mean takes in the losses of its label."""
         self.network.eval()
         scores, drawn = [], []
+        batches = np.split(np.arange(len(samples)), range(self.scoring_batch, len(samples), self.scoring_batch))
         with torch.inference_mode():
-            for start in range(0, len(samples), self.scoring_batch):
-                rows = np.arange(start, min(start + self.scoring_batch, len(samples)))
-                pictures, labels = self._fetch(samples, rows)
+            for pictures, labels in self._inputs(samples, batches):
                 with self._precision():
                     output = self.network(pictures)
                 if means:
@@ -174,17 +178,20 @@ class EpochLoop:
                     mean.add(losses, weights if label is None else weights * (labels == label))
                 scores.append(self.objective.scores(output, pictures).double().cpu().numpy())
                 if maps and (batch := self.objective.maps(output, pictures)) is not None:
-                    drawn.append(batch.float().cpu().numpy())
+                    # Copied, because it may be a view of the pictures, whose memory the next batch takes over.
+                    drawn.append(batch.float().cpu().numpy().copy())
         return Prediction(np.concatenate(scores), np.concatenate(drawn) if drawn else None)
 
-    def _fetch(self, samples: Samples, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """The network's input (B, ...) and labels (B,), on the device."""
-        return self.fetch(samples, rows), torch.from_numpy(samples.labels[rows]).to(self.device)
+    def _inputs(self, samples: Samples, batches: Sequence[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The network's input (B, ...) and labels (B,) of each batch of rows, on the device."""
+        if self.fetch is None:
+            return self.batches.each(samples, batches)
+        labels = labels_of(samples, batches, self.device)
+        return ((self.fetch(samples, rows), known) for rows, known in zip(batches, labels, strict=True))
 
     def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """Pictures (B, C, H, W), float32 in [0, 1], on the device."""
-        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
-        return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        return self.batches.at(samples, rows)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self.config.mixed_precision and has_mixed_precision(self.device):
