@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.configurations.vae_transfer import VaeTransferConfig
+from trainables.files import json_sha256
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.cross_entropy import CrossEntropy
 from trainables.parts.heads import transfer_head
 from trainables.parts.reconstruction import precision_remarks
 from trainables.parts.vae_networks import encoder, vae
 from trainables.training.loop import EpochLoop, snapshot
-from trainables.training.shared_stage import Stage, shared_stage, stage_key
+from trainables.training.shared_stage import STAGES, Stage, shared_stage, stage_key
 from trainables.vae import VaeObjective, check_latent
 
 KEY_LETTERS = 16
@@ -82,7 +83,7 @@ class VaeTransfer:
         return {
             "stage 1": f"best epoch {stage['best_epoch']} of {stage['epochs']}, validation loss "
             f"{stage['validation_loss']:.6g}",
-            "stage 1 key": self._key()[:KEY_LETTERS],
+            "stage 1 key": json_sha256(self._key())[:KEY_LETTERS],
         }
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
@@ -129,7 +130,7 @@ class VaeTransfer:
         """Take back `weights`."""
         self.network.load_state_dict(dict(weights))
 
-    def _key(self) -> str:
+    def _key(self) -> dict[str, Any]:
         config = self.config.stage_one().model_dump(exclude={"score"})
         patience, epochs = self.config.vae_patience, self.config.vae_epochs
         return stage_key({**config, "epochs": epochs, "patience": patience}, self.seed, self.problem)
@@ -145,9 +146,8 @@ class VaeTransfer:
             return EpochLoop(network, objective, config, replace(problem, epochs=self.config.vae_epochs), self.seed)
 
         # Without a fingerprint, another data set's stage could be found.
-        folder = problem.cache if problem.data else None
-        parts = (train, validation)
-        return shared_stage(build, "encoder.", parts, self.config.vae_patience, folder, self._key(), problem.pulse)
+        entry = problem.cache.entry(STAGES, self._key()) if problem.cache is not None and problem.data else None
+        return shared_stage(build, "encoder.", (train, validation), self.config.vae_patience, entry, problem.pulse)
 
     def _means(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """mu (B, latent) of the pictures at `rows`: kept from before where there, else computed."""
