@@ -182,4 +182,6 @@ FAMILY = Family(
     check=check,
     # More components always reconstruct better, anomalies too; the others change what is reconstructed.
     loss_keys=("components", "crop", "blur", "thumbnail", "grey"),
+    seeded=False,
+    single_epoch=True,
 )
