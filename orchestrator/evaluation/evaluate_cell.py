@@ -33,7 +33,8 @@ from orchestrator.scoring.metrics import check_scores, confusion, grade, per_cla
 from orchestrator.scoring.pixels import histograms
 from trainables.files import file_sha256, whole
 from trainables.interface import Prediction, Samples
-from trainables.training.trial import Graded, Job, Stopping, epochs
+from trainables.training.past import Graded
+from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
 from trainables.training.watching import watched
 

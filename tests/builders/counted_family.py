@@ -40,6 +40,8 @@ class Counted:
         if not self.done:
             with told.open("a") as file:
                 file.write(f"{type(self).__name__} {self.seed} {self.config.shift}\n")
+        if told.with_name("broken").exists():
+            raise RuntimeError("told to fail")
         pictures = train.pictures[np.arange(len(train))] / 255
         noise = np.random.default_rng(self.seed if self.random else 0).normal(0, 0.02, pictures.shape[1:])
         for epoch in range(self.done, self.epochs):

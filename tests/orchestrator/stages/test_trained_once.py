@@ -98,7 +98,7 @@ def test_without_randomness_one_training_serves_all_seeds(tile_tree: Path, tmp_p
 def test_a_seed_that_is_added_later_costs_no_training_either(tile_tree: Path, tmp_path: Path, families: Path) -> None:
     one, more = (
         experiment(tile_tree, families, "PLAIN", seeds=seeds, ablation={"config": {}, "factors": {"shift": [0, 1]}})
-        for seeds in ([1], [0, 1, 2])
+        for seeds in ([1], [1, 0, 2])
     )
     folder = ablate(one, tmp_path / "run", reporter=QUIET)
     assert fits(families) == {"Plain 1": 2}
@@ -111,15 +111,19 @@ def test_a_seed_that_is_added_later_costs_no_training_either(tile_tree: Path, tm
 def test_a_failed_training_is_a_row_for_every_seed_and_is_tried_again_by_a_resume(
     tile_tree: Path, tmp_path: Path, families: Path
 ) -> None:
-    text = families.read_text()
-    families.write_text(
-        text.replace("        pictures = train", "        raise RuntimeError('no')\n        pictures = train")
-    )
+    broken = families.with_name("broken")
+    broken.touch()
     plan = experiment(tile_tree, families, "PLAIN", seeds=[0, 1], ablation={"config": {}, "factors": {"shift": [0, 1]}})
     folder = ablate(plan, tmp_path / "run", reporter=QUIET)
     assert fits(families) == {"Plain 0": 2}
     assert [(one.seed, one.status) for one in of_stage(folder, "ablation")] == [(0, "failed")] * 2 + [(1, "failed")] * 2
     assert "shares with another cell failed" in of_stage(folder, "ablation")[-1].reason
+    broken.unlink()
+    ablate(plan, tmp_path / "run", reporter=QUIET)
+    assert fits(families) == {"Plain 0": 2}
+    assert [(one.seed, one.status) for one in of_stage(folder, "ablation")[4:]] == [
+        (0, "completed"), (0, "completed"), (1, "completed"), (1, "completed")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -187,3 +191,115 @@ def test_spoiled_weights_are_trained_anew_and_the_record_says_so(
     last = of_stage(folder, "ablation")[-1]
     assert last.trained
     assert "can't be used (weights.pt is not the file" in last.facts[TRAINING]
+
+
+FIXED = {"shift": 1, "power": 1.0}
+
+
+def searched(tree: Path, families: Path, name: str, fixed: dict[str, Any], **sections: Any) -> Experiment:
+    variant = {"name": "v", "family": f"{families}:{name}", "fixed": fixed}
+    threshold = {"strategies": ["youden", "max_normal", "percentile(60)"], "search": True}
+    values = {"threshold": threshold, "objective": {"metric": "balanced_accuracy", "winner": "best"}, **sections}
+    return experiment(tree, families, families=[variant], **values)
+
+
+def test_a_search_trains_no_configuration_twice_and_a_strategy_costs_nothing(
+    tile_tree: Path, tmp_path: Path, families: Path
+) -> None:
+    budget = {"trials": 8, "epochs": 4, "concurrent": 1}
+    plan = searched(tile_tree, families, "LONG", {"power": 1.0}, budget=budget, scheduler="none")
+    folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
+    trials = of_stage(folder, "search")
+    assert [one.status for one in trials] == ["completed"] * 8
+    trainings = fits(families)
+    configs = {one.config["shift"] for one in trials}
+    assert sum(trainings.values()) == len(configs) == 2, "both shifts, or this shows little"
+    assert len({one.strategy for one in trials}) > 1
+    firsts = {shift: next(one for one in trials if one.config["shift"] == shift) for shift in configs}
+    for one in trials:
+        first = firsts[one.config["shift"]]
+        assert one.trained is (one is first)
+        if one is not first:
+            assert one.facts == {**first.facts, TRAINING: f"same training as trial {first.trial}"}
+        assert len(one.history) == 4
+        assert [row["validation_loss"] for row in one.history] == [row["validation_loss"] for row in first.history]
+    # What was judged anew is what its strategy gives on the very scores that are kept for the trial.
+    with_same_strategy = [
+        (one, other) for one in trials for other in trials
+        if (one.config, one.strategy) == (other.config, other.strategy) and one.trial < other.trial
+    ]  # fmt: skip
+    assert with_same_strategy
+    for one, other in with_same_strategy:
+        assert (one.metrics, one.history, one.epoch, one.threshold) == (
+            other.metrics,
+            other.history,
+            other.epoch,
+            other.threshold,
+        )
+
+    # Another process finds them, too, and a run that has ended leaves none.
+    more = plan.model_copy(update={"budget": plan.budget.model_copy(update={"trials": 11})})
+    run(more, tmp_path / "run", resume=True, until="search", reporter=QUIET)
+    assert len(of_stage(folder, "search")) == 11
+    assert fits(families) == {}
+    run(more, tmp_path / "run", resume=True, until="evaluate", reporter=QUIET)
+    assert not folder.states.exists()
+
+
+def test_a_finished_training_whose_record_was_lost_is_its_own(tile_tree: Path, tmp_path: Path, families: Path) -> None:
+    plan = searched(tile_tree, families, "LONG", FIXED)
+    folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
+    (before,) = of_stage(folder, "search")
+    fits(families)
+    folder.records.write_bytes(b"")
+    run(plan, tmp_path / "run", resume=True, until="search", reporter=QUIET)
+    (after,) = of_stage(folder, "search")
+    assert fits(families) == {}
+    assert (after.trained, after.facts, after.metrics, after.history) == (
+        True,
+        before.facts,
+        before.metrics,
+        before.history,
+    )
+
+
+def test_a_scheduler_stops_what_is_told_again_as_any_other(tile_tree: Path, tmp_path: Path, families: Path) -> None:
+    budget = {"trials": 9, "epochs": 4, "concurrent": 1}
+    plan = searched(tile_tree, families, "LONG", {"power": 1.0}, budget=budget, scheduler="asha")
+    folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
+    trials = of_stage(folder, "search")
+    assert len(trials) == 9
+    fitted = sum(fits(families).values())
+    # A training that was cut short serves no other; one that came to its end is not done again.
+    assert fitted == sum(one.trained for one in trials)
+    done: set[int] = set()
+    for one in trials:
+        assert one.trained is (one.config["shift"] not in done)
+        if one.status == "completed":
+            done.add(one.config["shift"])
+        assert len(one.history) == 4 or one.status == "pruned"
+
+
+def test_where_a_value_hardly_comes_again_nothing_is_kept(tile_tree: Path, tmp_path: Path, families: Path) -> None:
+    text = families.read_text()
+    families.write_text(text.replace('"power": trial.suggest_categorical("power", [1.0, 2.0])', '"power": trial.suggest_float("power", 1.0, 2.0)'))  # fmt: skip
+    plan = searched(tile_tree, families, "LONG", {"shift": 1})
+    folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
+    assert not list(folder.states.glob("*.ended"))
+    again = run(searched(tile_tree, families, "LONG", FIXED), tmp_path / "fixed", until="search", reporter=QUIET)
+    assert len(list(again.states.glob("*.ended"))) == 1
+
+
+@pytest.mark.slow
+def test_tunings_that_differ_in_the_threshold_share_their_trainings(
+    tile_tree: Path, tmp_path: Path, families: Path
+) -> None:
+    ablation = {"config": {}, "factors": {"threshold": ["youden", "max_normal"]}, "tune": 3}
+    plan = experiment(tile_tree, families, "LONG", seeds=[0], ablation=ablation)
+    folder = ablate(plan, tmp_path / "run", reporter=QUIET)
+    tunings = of_stage(folder, "tuning")
+    assert sum(one.trained for one in tunings) + sum(one.trained for one in of_stage(folder, "ablation")) == sum(
+        fits(families).values()
+    )
+    assert len({str(one.config) for one in tunings}) == sum(one.trained for one in tunings)
+    assert not folder.states.exists()
