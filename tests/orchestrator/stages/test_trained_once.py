@@ -33,11 +33,11 @@ def families(tmp_path: Path) -> Path:
     return file
 
 
-def experiment(tree: Path, families: Path, *names: str, **sections: Any) -> Experiment:
+def experiment(tree: Path, file: Path, *names: str, **sections: Any) -> Experiment:
     split = {"anomalies_to_validation": 0.3}
     values: dict[str, Any] = {
         "data": {"path": str(tree), "layout": "mvtec", "size": 32, "split": split, "store": f"{tree}-store"},
-        "families": [{"name": name.lower(), "family": f"{families}:{name}"} for name in names],
+        "families": [{"name": name.lower(), "family": f"{file}:{name}"} for name in names],
         "threshold": {"strategies": ["youden", "max_normal"]},
         "budget": {"trials": 1, "epochs": 4, "concurrent": 1},
         "objective": {"metric": "roc_auc", "winner": "best"},
@@ -281,8 +281,8 @@ def test_a_scheduler_stops_what_is_told_again_as_any_other(tile_tree: Path, tmp_
 
 
 def test_where_a_value_hardly_comes_again_nothing_is_kept(tile_tree: Path, tmp_path: Path, families: Path) -> None:
-    text = families.read_text()
-    families.write_text(text.replace('"power": trial.suggest_categorical("power", [1.0, 2.0])', '"power": trial.suggest_float("power", 1.0, 2.0)'))  # fmt: skip
+    before, after = 'suggest_categorical("power", [1.0, 2.0])', 'suggest_float("power", 1.0, 2.0)'
+    families.write_text(families.read_text().replace(before, after))
     plan = searched(tile_tree, families, "LONG", {"shift": 1})
     folder = run(plan, tmp_path / "run", until="search", reporter=QUIET)
     assert not list(folder.states.glob("*.ended"))
