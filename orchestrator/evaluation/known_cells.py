@@ -27,8 +27,10 @@ class KnownCells:
         self._cells = {(key, seed): one for (_, seed), (key, one) in found.items()}
 
     def add(self, record: TrialRecord) -> None:
-        """Know one more that has ended."""
+        """Know one more that has ended, and no more what lay in its folder."""
         if record.status == "completed":
+            place = record.variant, record.seed
+            self._cells = {key: one for key, one in self._cells.items() if (one.variant, one.seed) != place}
             self._cells[record.cell, record.seed] = record
 
     def model_of(self, cell: Cell) -> Hashable:

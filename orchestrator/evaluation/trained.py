@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from orchestrator.artifacts.models import WEIGHTS
 from orchestrator.artifacts.records import TAKEN_OVER, TRAINING, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.evaluation.cells import Cell
@@ -39,9 +38,7 @@ def taken_over(cell: Cell, job: Job, run: RunFolder, source: TrialRecord) -> Tra
 
     Of its epochs it has the losses where these chose the best one, and the validation metrics of that one.
     """
-    epoch, path = source.epoch, run.model(source.variant, source.seed) / WEIGHTS
-    kept_weights(run, source)
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    epoch, weights = source.epoch, kept_weights(run, source)
     if epoch is None:
         raise Unusable("its record names no epoch")
     torch.set_num_threads(job.threads)

@@ -72,7 +72,7 @@ def _round(
     for cell in waiting:
         model, weights = known.model_of(cell), known.weights_of(cell)
         source = known.model_for(cell)
-        shared = model in begun or (weights in begun - tried and known.weights_for(cell) is None)
+        shared = model in begun or (weights in begun and weights not in tried and known.weights_for(cell) is None)
         if source is None and shared:
             later.append(cell)
         elif (source is None and model not in tried) or not judge_again(context, prepared, cell, source, done):

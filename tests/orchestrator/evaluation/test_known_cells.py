@@ -101,3 +101,12 @@ def test_what_ends_is_known_from_then_on() -> None:
     assert found.model_for(cell("pca", 1)) is None
     found.add(done(cell("pca")))
     assert found.model_for(cell("pca", 1)) is not None
+
+
+def test_of_a_folder_that_another_cell_takes_the_old_one_is_known_no_more() -> None:
+    before, after = cell("vae", latent_dim=8), cell("vae", latent_dim=16)
+    found = known(done(before))
+    assert found.model_for(before) is not None
+    found.add(done(after))
+    assert found.model_for(before) is None
+    assert found.model_for(after) is not None

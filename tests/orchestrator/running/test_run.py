@@ -109,9 +109,10 @@ def test_the_winner_is_the_best_on_validation(finished: RunFolder) -> None:
 def test_each_frozen_model_read_the_test_part_once(finished: RunFolder) -> None:
     data = read_run(finished)
     reads = [(one.variant, one.seed) for one in data.readings.found]
-    assert sorted(reads) == [("cnn", 0), ("cnn", 1), ("pca_logistic", 0), ("pca_logistic", 1)]
+    # The baseline has no randomness: its second seed is the first one's model, which read nothing anew.
+    assert sorted(reads) == [("cnn", 0), ("cnn", 1), ("pca_logistic", 0)]
     assert log_faults(data) == []
-    assert read_often(data) == "This test part was read 4 times, by 1 command."
+    assert read_often(data) == "This test part was read 3 times, by 1 command."
     assert {one.reading for one in of_stage(finished, "evaluation")} == {one.hash for one in data.readings.found}
 
 
