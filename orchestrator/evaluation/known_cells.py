@@ -46,10 +46,10 @@ class KnownCells:
         return cell.weights, cell.seed if family.seeded else None
 
     def model_for(self, cell: Cell) -> TrialRecord | None:
-        """The record of a cell that has this one's model; where there are several, of one judged alike."""
+        """The record of a cell that has this one's model: of one judged alike, else of the one that trained it."""
         strategies = {one.strategy for one in self._cells.values()} if self._judged_later(_family(cell)) else set()
-        keys = [cell.key, *(cell.key_with(strategy) for strategy in sorted(strategies, key=str))]
-        return next((one for key in keys for one in self._with(key, cell)), None)
+        others = [one for way in sorted(strategies, key=str) for one in self._with(cell.key_with(way), cell)]
+        return next(iter([*self._with(cell.key, cell), *sorted(others, key=lambda one: not one.trained)]), None)
 
     def weights_for(self, cell: Cell) -> TrialRecord | None:
         """The record of a cell that has this one's weights, and predicts otherwise from them."""

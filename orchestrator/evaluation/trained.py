@@ -9,7 +9,6 @@ from orchestrator.artifacts.records import TAKEN_OVER, TRAINING, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.kept_cells import Unusable, kept_weights
-from orchestrator.experiment.goal import VALIDATION_LOSS
 from orchestrator.experiment.settings import full_config
 from trainables.interface import Model, Prediction
 from trainables.training.trial import Job
@@ -36,7 +35,7 @@ class Trained:
 def taken_over(cell: Cell, job: Job, run: RunFolder, source: TrialRecord) -> Trained:
     """A cell's model with the weights of a completed cell. Raises Unusable where these are not whole.
 
-    Of its epochs it has the losses where these chose the best one, and the validation metrics of that one.
+    Of its epochs it has the losses where there are several, and the validation metrics of the best one.
     """
     epoch, weights = source.epoch, kept_weights(run, source)
     if epoch is None:
@@ -47,7 +46,7 @@ def taken_over(cell: Cell, job: Job, run: RunFolder, source: TrialRecord) -> Tra
     model.load_weights(weights)
     validation = model.predict(job.validation)
     metrics = job.grade(validation, job.validation, cell.setting.strategy)
-    same = {"epoch", *(LOSSES if job.metric == VALIDATION_LOSS else ())}
+    same = {"epoch", *(() if family.single_epoch else LOSSES)}  # the loss of one epoch may be that of its scores
     history = [
         {name: value for name, value in row.items() if name in same} | (metrics if row["epoch"] == epoch else {})
         for row in source.history

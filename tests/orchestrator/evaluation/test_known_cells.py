@@ -62,6 +62,9 @@ def test_what_is_judged_alike_comes_before_another_strategy() -> None:
     same, other = done(cell("pca", 1)), done(cell("pca", 0, "max_normal"))
     assert known(other, same).model_for(cell("pca")) == same
     assert known(other).model_for(cell("pca")) == other
+    judged = done(cell("pca", 0, "max_normal", variant="a"), trained=False)
+    trained = done(cell("pca", 0, "percentile(95)", variant="b"))
+    assert known(judged, trained).model_for(cell("pca")) == trained
 
 
 def test_a_strategy_that_chooses_the_epoch_needs_a_model_of_its_own_where_there_are_several_epochs() -> None:

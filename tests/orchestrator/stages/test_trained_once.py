@@ -154,6 +154,7 @@ def test_what_scores_otherwise_from_the_same_weights_is_not_trained(
         assert (one.trained, one.epoch) == (False, 1)
         assert one.history == [{"epoch": 1.0, **one.history[0]}]
         assert "roc_auc" in one.history[0]
+        assert "validation_loss" not in one.history[0], "of other scores it would be another"
 
 
 @pytest.mark.parametrize(("metric", "trainings"), [("roc_auc", 2), ("validation_loss", 1)])
