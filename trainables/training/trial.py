@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.errors import InputError
-from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
+from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
+from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory
 
@@ -83,6 +84,8 @@ class Job:
             "strategy": strategy,
             "stage": stage,
         }
+        if self.problem.precision != Precision():  # else the key that it had before there was a choice
+            identity["precision"] = asdict(self.problem.precision)
         return TrialState(self.states, state_key(identity))
 
     def pulse(self, alive: Callable[[], object]) -> Callable[[], None]:
@@ -98,6 +101,7 @@ class Job:
     def build(self, config: Mapping[str, Any], seed: int, pulse: Callable[[], object] = bool) -> Model:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""
         torch.set_num_threads(self.threads)
+        use_tf32(self.problem.precision)
         model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
         return model
 
