@@ -223,6 +223,18 @@ class Model(Protocol):
         ...
 
 
+class Frozen(Protocol):
+    """What of a model never changes while it is trained, so that it can be computed before, and once for many."""
+
+    def missing(self, samples: Samples) -> list[NDArray[np.int64]]:
+        """Stretches of the rows of `samples` that are still to be computed."""
+        ...
+
+    def fill(self, samples: Samples, rows: NDArray[np.int64]) -> None:
+        """Compute these rows and keep them where trainings find them. Raises OSError where there is no room."""
+        ...
+
+
 @dataclass(frozen=True)
 class Family(OwnRow):
     """A kind of model: how it is configured and how it is built."""
@@ -242,5 +254,8 @@ class Family(OwnRow):
     """The keys that change what validation_loss means, so that no search may choose them by it."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
+    frozen: Callable[[Any, Samples], Frozen | None] | None = None
+    """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
+    nothing is."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None
     """Of a family of one's own: what a search varies, as a module of `search_spaces` says it. None: nothing."""

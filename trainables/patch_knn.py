@@ -198,6 +198,7 @@ FAMILY = Family(
     config=PatchKnnConfig,
     build=PatchKnn,
     check=check,
+    frozen=lambda model, train: model.kept,
     loss_keys=(
         "backbone",
         "weights",
