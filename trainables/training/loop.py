@@ -1,7 +1,7 @@
 """The epoch loop that every torch family trains with: seeded, resumable, and scored as it goes."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -165,8 +165,8 @@ class EpochLoop:
         generator = torch.Generator().manual_seed(int(augment_seed))
         self.network.train()
         mean = LossMean(f"epoch {self.epoch + 1}")
-        with own_randomness(int(noise_seed), self.device):
-            for pictures, labels in self._inputs(train, batches):
+        with own_randomness(int(noise_seed), self.device), closing(self._inputs(train, batches)) as inputs:
+            for pictures, labels in inputs:
                 if self.augment is not None:
                     pictures = self.augment(pictures, generator)
                 mean.add(*self.step(pictures, labels))
@@ -215,27 +215,29 @@ class EpochLoop:
         self.network.eval()
         scores, drawn = [], []
         batches = np.split(np.arange(len(samples)), range(self.scoring_batch, len(samples), self.scoring_batch))
-        with torch.inference_mode():
-            for pictures, labels in self._inputs(samples, batches):
+        with torch.inference_mode(), closing(self._inputs(samples, batches)) as inputs:
+            for pictures, labels in inputs:
                 with computing(self.device, self.bfloat16):
                     output = self.network(pictures)
                 if means:
                     losses, weights = self.objective.losses(output, pictures, labels)
                 for mean, label in means.values():
                     mean.add(losses, weights if label is None else weights * (labels == label))
-                scores.append(self.objective.scores(output, pictures).double().cpu().numpy())
+                scores.append(self.objective.scores(output, pictures).double())
                 if maps and (batch := self.objective.maps(output, pictures)) is not None:
                     # Copied, because it may be a view of the pictures, whose memory the next batch takes over.
                     drawn.append(batch.float().cpu().numpy().copy())
-        return Prediction(np.concatenate(scores), np.concatenate(drawn) if drawn else None)
+        return Prediction(torch.cat(scores).cpu().numpy(), np.concatenate(drawn) if drawn else None)
 
-    def _inputs(self, samples: Samples, batches: Sequence[NDArray[np.int64]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _inputs(
+        self, samples: Samples, batches: Sequence[NDArray[np.int64]]
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The network's input (B, ...) and labels (B,) of each batch of rows, on the device."""
-        if self.fetch is None:
-            given = self.batches.each(samples, batches)
-            return given if self.precision.channels_last else ((each.contiguous(), known) for each, known in given)
-        labels = labels_of(samples, batches, self.device)
-        return ((self.fetch(samples, rows), known) for rows, known in zip(batches, labels, strict=True))
+        if self.fetch is not None:
+            labels = labels_of(samples, batches, self.device)
+            return ((self.fetch(samples, rows), known) for rows, known in zip(batches, labels, strict=True))
+        given = self.batches.each(samples, batches)
+        return given if self.precision.channels_last else ((each.contiguous(), known) for each, known in given)
 
     def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """Pictures (B, C, H, W), float32 in [0, 1], on the device."""

@@ -241,14 +241,15 @@ def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
 
 
 def _precisions(data: RunData) -> list[str]:
-    """In what networks computed, where that is not the same for all that is compared."""
+    """In what networks computed, where that is not float32 for all that is compared."""
     names: dict[str, list[str]] = {}
+    plain = "float32 or more"
     for variant in data.variants:
-        found = {one.facts.get("precision", "float32 or more") for one in data.records if one.variant == variant}
+        found = {one.facts.get("precision", plain) for one in data.records if one.variant == variant}
         for precision in sorted(found):
             names.setdefault(precision, []).append(printable(variant))
     if len(names) < 2:
-        return []
+        return [f"All was computed in {printable(kind)}." for kind in names if kind != plain]
     told = "; ".join(f"{words(sorted(variants))} in {printable(kind)}" for kind, variants in sorted(names.items()))
     return [f"Not all was computed in the same precision: {told}. A small lead may come from that."]
 

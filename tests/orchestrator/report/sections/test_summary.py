@@ -64,7 +64,7 @@ def test_where_precisions_differ_the_reader_is_told(make_run: MakeRun) -> None:
 
     def told() -> list[str]:
         data = read_run(run)
-        return [line for line in notices(data, standings(data)) if "precision" in line]
+        return [line for line in notices(data, standings(data)) if "computed in" in line]
 
     assert told() == []
     records = list(read_records(run.records))
@@ -79,4 +79,4 @@ def test_where_precisions_differ_the_reader_is_told(make_run: MakeRun) -> None:
     run.records.unlink()
     for record in records:
         append_record(run.records, record.model_copy(update={"facts": {"precision": "bfloat16, the rest TF32"}}))
-    assert told() == []
+    assert told() == ["All was computed in bfloat16, the rest TF32."]
