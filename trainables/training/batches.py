@@ -1,6 +1,6 @@
 """Batches of pictures on the device: from one array that lies there, or fetched ahead where they are too many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -65,7 +65,7 @@ class Batches:
         """The pictures at `rows`, as a tensor of their own."""
         return scaled(torch.from_numpy(samples.pictures[rows]).to(self.device))
 
-    def each(self, samples: Samples, batches: Sequence[Rows]) -> Iterator[tuple[Tensor, Tensor]]:
+    def each(self, samples: Samples, batches: Sequence[Rows]) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Pictures and labels (B,) of each batch of rows, in order. They are good until the next is asked for."""
         yield from zip(self._pictures(samples, batches), labels_of(samples, batches, self.device), strict=True)
 
@@ -154,6 +154,9 @@ def free_room(device: torch.device) -> int:
     """Bytes that the pictures of one training may take on `device`."""
     if device.type == "cpu":
         return GATHERED_BYTES
-    free, _ = torch.cuda.mem_get_info(device)
-    idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(DEVICE_SHARE * (free + idle))
+    free, total = torch.cuda.mem_get_info(device)
+    used = torch.cuda.memory_allocated(device)
+    # What torch keeps for itself is free too; what the process may not take is not.
+    free += torch.cuda.memory_reserved(device) - used
+    share = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
+    return max(0, int(DEVICE_SHARE * min(free, share * total - used)))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from trainables.errors import InputError
-from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
+from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
 from trainables.training.past import Graded, Past
+from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory
 
@@ -71,7 +72,11 @@ class Job:
 
     def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
+        # Of what all computed alike before there was a choice, the key stays what it was.
+        chosen = self.problem.precision
+        precision = {} if chosen == Precision() else {"precision": asdict(chosen)}
         return {
+            **precision,
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
             "seed": seed,
@@ -98,6 +103,7 @@ class Job:
     def build(self, config: Mapping[str, Any], seed: int, pulse: Callable[[], object] = bool) -> Model:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""
         torch.set_num_threads(self.threads)
+        use_tf32(self.problem.precision)
         model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
         return model
 

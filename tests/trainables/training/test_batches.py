@@ -135,7 +135,7 @@ def test_a_shard_that_can_not_be_read_ends_the_training_and_leaves_no_thread() -
         next(reading)
     reading = batches.each(samples, np.split(np.arange(20), 10))
     next(reading)
-    reading.close()  # type: ignore[attr-defined]
+    reading.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "made ahead"]
 
 
@@ -236,3 +236,18 @@ def test_two_epochs_have_the_bits_of_the_old_way(
         assert np.array_equal(last.scores, other_last.scores)
         assert (last.maps is None and other_last.maps is None) or np.array_equal(last.maps, other_last.maps)
         assert all(torch.equal(weights[name], other_weights[name]) for name in weights)
+
+
+def test_a_loss_that_is_no_number_leaves_no_thread() -> None:
+    family = family_row("conv_autoencoder").family
+    train = make_samples(40, seed=0, detection=True, normal_only=True)
+    model = family.build(family.config(batch_size=4, learning_rate=1e30), Problem(train.classes, (32, 32, 3), 2), 0)
+    model.loop.batches = Batches(CPU, ahead=True)  # type: ignore[attr-defined]
+    lazy = Samples(Lazy(np.asarray(train.pictures)), train.labels, train.classes, train.paths)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Batches, "hold", lambda self, *parts: None)
+        with pytest.raises(FloatingPointError) as raised:
+            list(model.fit(lazy, lazy))
+    # While the error is held, and with it all frames that it went through.
+    assert raised.value.__traceback__ is not None
+    assert not [thread for thread in threading.enumerate() if thread.name == "made ahead"]
