@@ -21,7 +21,7 @@ from trainables.parts.frozen_features import (
 )
 from trainables.parts.kept_features import KeptFeatures, check_frozen
 from trainables.training.loop import EpochLoop, snapshot
-from trainables.training.precision import has_mixed_precision
+from trainables.training.precision import has_mixed_precision, in_full
 
 SCORING_BATCH = 8
 """Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
@@ -59,7 +59,7 @@ class FeatureReconstruction:
 
     def losses(self, output: Tensor, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Each sample's mean squared error (B,), all counting alike. `pictures` are aligned features (B, C, h, w)."""
-        losses = (output.float() - pictures).square().mean(dim=(1, 2, 3))
+        losses = (in_full(output) - pictures).square().mean(dim=(1, 2, 3))
         return losses, torch.ones_like(losses)
 
     def scores(self, output: Tensor, pictures: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class FeatureReconstruction:
 
     def maps(self, output: Tensor, pictures: Tensor) -> Tensor:
         """Distances (B, H, W), resized bilinear from the grid."""
-        distances = torch.linalg.vector_norm(output.float() - pictures, dim=1, keepdim=True)
+        distances = torch.linalg.vector_norm(in_full(output) - pictures, dim=1, keepdim=True)
         return interpolate(distances, self.size, mode="bilinear", align_corners=False)[:, 0]
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from trainables.training.precision import in_full
+
 
 class CrossEntropy:
     """Cross-entropy in which each class may count differently, and softmax scores."""
@@ -13,7 +15,7 @@ class CrossEntropy:
 
     def losses(self, output: Tensor, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Each sample's cross-entropy (B,) and its class's weight (B,)."""
-        losses = cross_entropy(output.float(), labels, reduction="none")
+        losses = cross_entropy(in_full(output), labels, reduction="none")
         return losses, torch.ones_like(losses) if self.class_weights is None else self.class_weights[labels]
 
     def scores(self, output: Tensor, pictures: Tensor) -> Tensor:

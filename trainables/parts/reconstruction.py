@@ -12,7 +12,7 @@ from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Gallery, Prediction, Problem, Samples
 from trainables.training.loop import Augment, EpochLoop, Objective, snapshot
-from trainables.training.precision import has_mixed_precision
+from trainables.training.precision import has_mixed_precision, in_full
 
 SHOWN = 8
 """The most pictures in a row of a gallery."""
@@ -23,7 +23,7 @@ Reconstruct = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[n
 
 def squared_errors(reconstruction: Tensor, pictures: Tensor) -> Tensor:
     """The squared error of each value (B, C, H, W), float32 whatever precision the network computed in."""
-    return (reconstruction.float() - pictures).square()
+    return (in_full(reconstruction) - pictures).square()
 
 
 class MeanSquaredError:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.configurations.vae import Architecture
+from trainables.training.precision import in_full
 
 HIDDEN = (4096, 2048, 512, 128)
 """The widths of `linear`'s encoder; its decoder has them backwards."""
@@ -57,8 +58,8 @@ class Encoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         features = self.layers(pictures)
-        log_variance = self.log_variance(features).float()
-        return self.mean(features).float(), log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
+        log_variance = in_full(self.log_variance(features))
+        return in_full(self.mean(features)), log_variance.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT)
 
 
 class Vae(nn.Module):

@@ -42,6 +42,20 @@ class Objective(Protocol):
         ...
 
 
+class Group(Protocol):
+    """Loops that take their epochs together."""
+
+    def turn(
+        self, loop: "EpochLoop", train: Samples, validation: Samples
+    ) -> tuple[float, dict[str, float], Prediction]:
+        """Training loss, validation losses by name and validation scores of the next epoch of one of them."""
+        ...
+
+    def leave(self, loop: "EpochLoop") -> None:
+        """One has ended."""
+        ...
+
+
 class EpochLoop:
     """Trains one network and scores with it. All randomness of epoch e comes from (seed, e).
 
@@ -96,6 +110,7 @@ class EpochLoop:
             self.optimizer, mode="min", factor=config.plateau_factor, patience=config.plateau_patience
         )
         self.epoch = 0
+        self.together: Group | None = None
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train up to the problem's epochs, yielding after each. When to stop before is the caller's to say.
@@ -104,18 +119,20 @@ class EpochLoop:
         """
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
-        if self.fetch is None and self.epoch < self.epochs:
+        if self.together is None and self.fetch is None and self.epoch < self.epochs:
             self.batches.hold(train, validation)
         self.step = self.ready_step()
         try:
             while self.epoch < self.epochs:
-                train_loss = self._train(train)
-                losses, prediction = self._validate(validation)
+                train_loss, losses, prediction = self._epoch(train, validation)
                 self.scheduler.step(losses["validation_loss"])
                 self.epoch += 1
                 yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
         finally:
-            self.batches.release()
+            if self.together is None:
+                self.batches.release()
+            else:
+                self.together.leave(self)
             if isinstance(self.step, GraphedStep):
                 self.step.release()
 
@@ -159,13 +176,19 @@ class EpochLoop:
         self.scheduler.load_state_dict(state["scheduler"])
         self.epoch = state["epoch"]
 
+    def _epoch(self, train: Samples, validation: Samples) -> tuple[float, dict[str, float], Prediction]:
+        """Training loss, validation losses by name, and validation scores."""
+        if self.together is not None:
+            return self.together.turn(self, train, validation)
+        return (self._train(train), *self._validate(validation))
+
     def _train(self, train: Samples) -> float:
         order_seed, noise_seed, augment_seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(3)
         batches = split_batches(np.random.default_rng(order_seed).permutation(len(train)), self.config.batch_size)
         generator = torch.Generator().manual_seed(int(augment_seed))
         self.network.train()
         mean = LossMean(f"epoch {self.epoch + 1}")
-        with own_randomness(int(noise_seed), self.device), closing(self._inputs(train, batches)) as inputs:
+        with own_randomness(int(noise_seed), self.device), closing(self.inputs(train, batches)) as inputs:
             for pictures, labels in inputs:
                 if self.augment is not None:
                     pictures = self.augment(pictures, generator)
@@ -215,7 +238,7 @@ class EpochLoop:
         self.network.eval()
         scores, drawn = [], []
         batches = np.split(np.arange(len(samples)), range(self.scoring_batch, len(samples), self.scoring_batch))
-        with torch.inference_mode(), closing(self._inputs(samples, batches)) as inputs:
+        with torch.inference_mode(), closing(self.inputs(samples, batches)) as inputs:
             for pictures, labels in inputs:
                 with computing(self.device, self.bfloat16):
                     output = self.network(pictures)
@@ -229,7 +252,7 @@ class EpochLoop:
                     drawn.append(batch.float().cpu().numpy().copy())
         return Prediction(torch.cat(scores).cpu().numpy(), np.concatenate(drawn) if drawn else None)
 
-    def _inputs(
+    def inputs(
         self, samples: Samples, batches: Sequence[NDArray[np.int64]]
     ) -> Generator[tuple[Tensor, Tensor], None, None]:
         """The network's input (B, ...) and labels (B,) of each batch of rows, on the device."""

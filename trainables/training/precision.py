@@ -4,6 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from trainables.interface import Precision, Problem
 
@@ -26,6 +27,11 @@ def in_bfloat16(mixed_precision: bool, problem: Problem) -> bool:
 def computing(device: torch.device, bfloat16: bool) -> AbstractContextManager[Any]:
     """What a network computes under. Its weights, its losses and the optimiser stay in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16) if bfloat16 else nullcontext()
+
+
+def in_full(values: Tensor) -> Tensor:
+    """What a network gave, for losses and scores: in float32, or in float64 where it is in that."""
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def use_tf32(precision: Precision) -> None:
