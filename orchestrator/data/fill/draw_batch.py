@@ -40,6 +40,10 @@ class DrawBatch:
         self._draw = Drawer(recipe)
         self._canvases = np.empty((rows_per_shard(shape), *shape), dtype=np.uint8)
 
+    def start(self) -> None:
+        """Get ready now what is else made ready after the first few pictures."""
+        self._draw.start()
+
     def __call__(self, batch: pa.Table) -> pa.Table:
         results = [json.dumps(self.draw(json.loads(job.as_py()))) for job in batch.column("job")]
         return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})

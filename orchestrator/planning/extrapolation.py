@@ -1,0 +1,130 @@
+"""From a few short trainings to a whole one: fixed costs apart from what each picture, step and epoch costs.
+
+A training of E epochs on n pictures, with v to validate on, is taken to cost
+
+    build + (w0 + w1 (n + v)) + E (c + s n + p v)
+
+where w is what the first epoch costs beside the others (first steps, features that are computed once), c what each
+epoch costs whatever the data, s a training picture at this batch size, p a validation picture. Families that fit at once
+have no epochs: their time follows n to a power that is fitted and bounded.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+STEEPEST = 2.5
+"""The most that the power of a fit at once may be: above, it is the noise of short probes."""
+WORTH_A_POWER = 0.02
+"""Seconds: what takes less is all overhead, and tells no power."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One short training."""
+
+    pictures: int
+    validated: int
+    build: float
+    """Seconds until there is a model."""
+    epochs: tuple[float, ...]
+    """Seconds of each epoch, scoring of validation included."""
+    scoring: float
+    """Seconds a picture of scoring, once warm."""
+    once: float = 0.0
+    """Seconds that only the first such training had: what later ones find again."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training of one configuration costs."""
+
+    build: float
+    first: float
+    """Seconds that the first epoch takes beside the others: w0."""
+    first_picture: float
+    """The same a picture: w1."""
+    epoch: float
+    """Seconds of each epoch, whatever the data: c."""
+    picture: float
+    """Seconds a training picture and epoch: s."""
+    scoring: float
+    """Seconds a scored picture: p."""
+    once_picture: float = 0.0
+    """Seconds a picture that only the first training of a search has, and later ones find again."""
+    probed: tuple[int, float] | None = None
+    """Of a family that fits at once: the largest probe's pictures, and its seconds without scoring."""
+    power: float = 1.0
+    """By which the seconds of such a fit grow with its pictures."""
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it has no epochs."""
+        return self.probed is not None
+
+    def seconds(self, pictures: int, validated: int, epochs: float, *, power: float | None = None) -> float:
+        """Of a whole training; `power` instead of the fitted one."""
+        if self.probed is not None:
+            most, seconds = self.probed
+            grown = (pictures / most) ** (self.power if power is None else power)
+            return self.build + seconds * grown + self.scoring * validated
+        warm = self.first + self.first_picture * (pictures + validated)
+        return self.build + warm + epochs * (self.epoch + self.picture * pictures + self.scoring * validated)
+
+    def with_power(self, power: float) -> "Training":
+        """The same that grows by another power, which another configuration's probes have told."""
+        return replace(self, power=power)
+
+    def once(self, pictures: int, validated: int) -> float:
+        """Seconds that the first training of a search has beside."""
+        return self.once_picture * (pictures + validated)
+
+
+def fitted(probes: Sequence[Probed]) -> Training:
+    """What probes of one configuration say, the smallest first; two sizes tell slopes, one alone a cost a picture."""
+    assert probes, "at least one probe"
+    last = probes[-1]
+    if len(last.epochs) == 1:
+        return _at_once(probes)
+    build, scoring = min(one.build for one in probes), last.scoring
+    rest = [max(0.0, _later(one) - one.scoring * one.validated) for one in probes]
+    extra = [max(0.0, one.epochs[0] - _later(one)) for one in probes]
+    fewest, most = probes[0], last
+    first, first_picture = extra[-1], 0.0
+    if most.pictures > fewest.pictures:
+        picture = max(0.0, rest[-1] - rest[0]) / (most.pictures - fewest.pictures)
+        picture = min(picture, rest[-1] / most.pictures)
+        more = most.pictures + most.validated - fewest.pictures - fewest.validated
+        first_picture = max(0.0, extra[-1] - extra[0]) / max(1, more)
+        first_picture = min(first_picture, extra[-1] / (most.pictures + most.validated))
+        first = extra[-1] - first_picture * (most.pictures + most.validated)
+    else:
+        picture = rest[-1] / most.pictures
+    epoch = rest[-1] - picture * most.pictures
+    once_picture = most.once / (most.pictures + most.validated)
+    return Training(build, first, first_picture, epoch, picture, scoring, once_picture)
+
+
+def _later(probe: Probed) -> float:
+    """Seconds of the epochs after the first, the quickest: what else the machine did is no part of it."""
+    return min(probe.epochs[1:])
+
+
+def _at_once(probes: Sequence[Probed]) -> Training:
+    last = probes[-1]
+    times = [max(1e-9, one.epochs[0] - one.scoring * one.validated) for one in probes]
+    power = 1.0
+    if len(probes) > 1 and last.pictures > probes[-2].pictures and times[-2] > WORTH_A_POWER:
+        power = math.log(times[-1] / times[-2]) / math.log(last.pictures / probes[-2].pictures)
+        power = min(STEEPEST, max(0.0, power))
+    build = min(one.build for one in probes)
+    return Training(build, 0.0, 0.0, 0.0, 0.0, last.scoring, 0.0, (last.pictures, times[-1]), power)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of them lies, between neighbours in proportion."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (place - low) * (ordered[high] - ordered[low])
