@@ -143,7 +143,7 @@ class CostPlan(BaseModel):
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise InputError(
-                f"{path} holds no plan ({str(error).splitlines()[0]}). Remove it; `orchestrate plan --out` writes it anew."
+                f"{path} holds no plan ({str(error).splitlines()[0]}). Remove it; `orchestrate plan` writes one."
             ) from None
 
 

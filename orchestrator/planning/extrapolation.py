@@ -2,11 +2,11 @@
 
 A training of E epochs on n pictures, with v to validate on, is taken to cost
 
-    build + (w0 + w1 (n + v)) + E (c + s n + p v)
+    build + (w0 + w1 (n + v)) + E (c + s n + q v)
 
 where w is what the first epoch costs beside the others (first steps, features that are computed once), c what each
-epoch costs whatever the data, s a training picture at this batch size, p a validation picture. Families that fit at once
-have no epochs: their time follows n to a power that is fitted and bounded.
+epoch costs whatever the data, s a training picture at this batch size, q a validation picture. Families that fit at
+once have no epochs: their time follows n to a power that is fitted and bounded.
 """
 
 import math
@@ -33,6 +33,9 @@ class Probed:
     """Seconds a picture of scoring, once warm."""
     once: float = 0.0
     """Seconds that only the first such training had: what later ones find again."""
+    cold: bool = False
+    """Whether no training had run in its process before: what it took beside later ones is then no matter of pictures.
+    """
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class Training:
     """Seconds of each epoch, whatever the data: c."""
     picture: float
     """Seconds a training picture and epoch: s."""
+    validating: float
+    """Seconds a validation picture and epoch: q."""
     scoring: float
-    """Seconds a scored picture: p."""
+    """Seconds a picture that is scored once training has ended, and was not seen before."""
     once_picture: float = 0.0
     """Seconds a picture that only the first training of a search has, and later ones find again."""
     probed: tuple[int, float] | None = None
@@ -66,10 +71,10 @@ class Training:
         """Of a whole training; `power` instead of the fitted one."""
         if self.probed is not None:
             most, seconds = self.probed
-            grown = (pictures / most) ** (self.power if power is None else power)
+            grown = math.pow(pictures / most, self.power if power is None else power)
             return self.build + seconds * grown + self.scoring * validated
         warm = self.first + self.first_picture * (pictures + validated)
-        return self.build + warm + epochs * (self.epoch + self.picture * pictures + self.scoring * validated)
+        return self.build + warm + epochs * (self.epoch + self.picture * pictures + self.validating * validated)
 
     def with_power(self, power: float) -> "Training":
         """The same that grows by another power, which another configuration's probes have told."""
@@ -86,23 +91,27 @@ def fitted(probes: Sequence[Probed]) -> Training:
     last = probes[-1]
     if len(last.epochs) == 1:
         return _at_once(probes)
-    build, scoring = min(one.build for one in probes), last.scoring
-    rest = [max(0.0, _later(one) - one.scoring * one.validated) for one in probes]
+    build, most = min(one.build for one in probes), last.pictures
+    seen = [one.pictures + one.validated for one in probes]
+    # What is scored again each epoch may be at hand by then, as features are: it costs no more than the mean picture.
+    validating = min(last.scoring, _later(last) / seen[-1])
+    rest = [max(0.0, _later(one) - validating * one.validated) for one in probes]
     extra = [max(0.0, one.epochs[0] - _later(one)) for one in probes]
-    fewest, most = probes[0], last
-    first, first_picture = extra[-1], 0.0
-    if most.pictures > fewest.pictures:
-        picture = max(0.0, rest[-1] - rest[0]) / (most.pictures - fewest.pictures)
-        picture = min(picture, rest[-1] / most.pictures)
-        more = most.pictures + most.validated - fewest.pictures - fewest.validated
-        first_picture = max(0.0, extra[-1] - extra[0]) / max(1, more)
-        first_picture = min(first_picture, extra[-1] / (most.pictures + most.validated))
-        first = extra[-1] - first_picture * (most.pictures + most.validated)
+    if most > probes[0].pictures:
+        picture = min(max(0.0, rest[-1] - rest[0]) / (most - probes[0].pictures), rest[-1] / most)
+        first_picture = min(max(0.0, extra[-1] - extra[0]) / max(1, seen[-1] - seen[0]), extra[-1] / seen[-1])
     else:
-        picture = rest[-1] / most.pictures
-    epoch = rest[-1] - picture * most.pictures
-    once_picture = most.once / (most.pictures + most.validated)
-    return Training(build, first, first_picture, epoch, picture, scoring, once_picture)
+        picture, first_picture = rest[-1] / most, 0.0 if last.cold else extra[-1] / seen[-1]
+    return Training(
+        build=build,
+        first=extra[-1] - first_picture * seen[-1],
+        first_picture=first_picture,
+        epoch=rest[-1] - picture * most,
+        picture=picture,
+        validating=validating,
+        scoring=last.scoring,
+        once_picture=last.once / seen[-1],
+    )
 
 
 def _later(probe: Probed) -> float:
@@ -117,8 +126,17 @@ def _at_once(probes: Sequence[Probed]) -> Training:
     if len(probes) > 1 and last.pictures > probes[-2].pictures and times[-2] > WORTH_A_POWER:
         power = math.log(times[-1] / times[-2]) / math.log(last.pictures / probes[-2].pictures)
         power = min(STEEPEST, max(0.0, power))
-    build = min(one.build for one in probes)
-    return Training(build, 0.0, 0.0, 0.0, 0.0, last.scoring, 0.0, (last.pictures, times[-1]), power)
+    return Training(
+        build=min(one.build for one in probes),
+        first=0.0,
+        first_picture=0.0,
+        epoch=0.0,
+        picture=0.0,
+        validating=0.0,
+        scoring=last.scoring,
+        probed=(last.pictures, times[-1]),
+        power=power,
+    )
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -117,7 +117,8 @@ def _told(asked: str, errors: Path, deadline: float, found: Probes, threads: int
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads)},
             start_new_session=True,
         )
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             with suppress(BrokenPipeError):
                 process.stdin.write(asked + "\n")

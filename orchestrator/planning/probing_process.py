@@ -59,15 +59,13 @@ class Prober:
             if self._probe(name, defaults, trainings, share, first=True) and others:
                 waiting.append((name, trainings, others))
         while waiting and self._left > 0:
-            for position, (name, trainings, others) in enumerate(tuple(waiting)):
+            for name, trainings, others in tuple(waiting):
                 open_ = sum(len(rest) for _, _, rest in waiting)
                 self._probe(name, others.pop(0), trainings, self._left / max(1, open_), first=False)
             waiting = [one for one in waiting if one[2]]
         self._tell("end")
 
-    def _probe(
-        self, name: str, one: Configuration, trainings: ShortTrainings, seconds: float, *, first: bool
-    ) -> bool:
+    def _probe(self, name: str, one: Configuration, trainings: ShortTrainings, seconds: float, *, first: bool) -> bool:
         """Probe one configuration; True where that gave figures. A failure is a line, too."""
         try:
             found = trainings.observe(one.config, seconds, first=first)

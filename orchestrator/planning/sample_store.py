@@ -134,9 +134,7 @@ class SamplePictures:
     def __init__(self, store: Store, train: frozenset[str], settled: Settled) -> None:
         trains = np.array([path in train for path in store.paths])
         generator = np.random.default_rng(1)
-        self._train, self._validation = (
-            generator.permutation(np.flatnonzero(rows)) for rows in (trains, ~trains)
-        )
+        self._train, self._validation = (generator.permutation(np.flatnonzero(rows)) for rows in (trains, ~trains))
         none = np.empty(0, dtype=np.int64)
         split = Split(store.paths, none, none, none, data="", fingerprint="", remarks=(), groups=store.paths)
         self._prepared = Prepared({store.pictures.shape[1:3]: store}, split, settled.goal.normal)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ QUICK = 0.2
 VALIDATED, SCORED = 8, 32
 """Pictures that probes validate on, and by which scoring is timed."""
 GROWTH, DEARER = 2, 4.0
-"""A family that fits at once is probed at so many times the pictures again, which takes so many times as long at most."""
+"""A family that fits at once is probed at so many times the pictures again, which takes at most so many times as long.
+"""
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,18 @@ class ShortTrainings:
         begun = time.monotonic()
         one, weights = self._train(config, smallest)
         took = time.monotonic() - begun
+        one = replace(one, cold=not self._settled)
         if not self._settled and time.monotonic() + took < until:
-            self._settled = True
             one, weights = self._train(config, smallest)
             took = sum(one.epochs) + one.build
+        self._settled = True
         if len(one.epochs) == 1:
             probes = self._growing(config, one, took, until, first)
         else:
             probes = [one, *self._larger(config, one, batch, until, first)]
         return Observed(tuple(probes), memory.read(), weights)
 
-    def _larger(
-        self, config: Mapping[str, Any], one: Probed, batch: int, until: float, first: bool
-    ) -> list[Probed]:
+    def _larger(self, config: Mapping[str, Any], one: Probed, batch: int, until: float, first: bool) -> list[Probed]:
         """Of a family with epochs: a second size, if there are more pictures and there is time."""
         steps = QUICK_STEPS if min(one.epochs) < QUICK else STEPS
         count = min(steps * batch, self._sizes.train)
@@ -87,9 +88,7 @@ class ShortTrainings:
         shared = cold.build + cold.epochs[0] - again.build - again.epochs[0]
         return [replace(again, once=max(0.0, shared))]
 
-    def _growing(
-        self, config: Mapping[str, Any], one: Probed, took: float, until: float, first: bool
-    ) -> list[Probed]:
+    def _growing(self, config: Mapping[str, Any], one: Probed, took: float, until: float, first: bool) -> list[Probed]:
         """Of a family that fits at once: at ever more pictures; what was not the variant's first, at the largest."""
         probes, most = [one], self._sizes.train
         if not first:
@@ -119,7 +118,7 @@ class ShortTrainings:
         moments = [time.perf_counter()]
         for _ in model.fit(train, validation):
             moments.append(time.perf_counter())
-        epochs = tuple(end - start for start, end in zip(moments, moments[1:], strict=False))
+        epochs = tuple(end - start for start, end in pairwise(moments))
         model.predict(scored)
         before = time.perf_counter()
         model.predict(scored)

@@ -181,9 +181,9 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
 
 
 def _of_a_start(path: Path) -> bool:
-    """Whether a run that was cut off before it had written its experiment leaves such a file."""
+    """Whether it is a plan, or such a file as a run leaves that was cut off before it had written its experiment."""
     here = RunFolder(path.parent)
-    return path in (here.lock, here.heartbeat) or is_draft(path)
+    return path in (here.lock, here.heartbeat, here.plan) or is_draft(path)
 
 
 def _gone(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from orchestrator.artifacts.heartbeat import Heartbeat
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.spent import note_spent, spending
 from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import trials_at_once
@@ -98,7 +100,8 @@ def _sweep(
         if experiment.ablation is not None:
             reporter.say(told_by_a_sweep(context.experiment, folder))
         work.beat.stage("render")
-        splits = prepare_splits(context, prepare(context))
+        with spending(folder.spent, "render"):
+            splits = prepare_splits(context, prepare(context))
         too_short: list[str] = []
         # One after the other to its end: what is evaluated when the run is broken off can be reported.
         for each, prepared in splits:
@@ -136,7 +139,8 @@ def ablate(
         context = work.context
         asked = AskedAblation.of(context.experiment)
         work.beat.stage("render")
-        splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
+        with spending(context.folder.spent, "render"):
+            splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
         for each, prepared in splits:
             with work.stage("search"):
                 rows = plan(each, prepared, asked)
@@ -193,6 +197,7 @@ def working(
     if folder.experiment.exists():
         _refuse_lost(experiment, folder, command == "ablate")
     mirror = Mirror(experiment.mirror, folder, reporter)
+    began = time.monotonic()
     local = local_resources()
     engine = Engine(cpus=int(local["cpus"]))
     engine.check()  # before torch is imported, which the families' checks need
@@ -225,6 +230,7 @@ def working(
             reporter.say(idle)
         marked = f"{command} {uuid.uuid4().hex[:12]}"
         context = Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked, beat.at_work)
+        note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)
 
 
@@ -244,4 +250,6 @@ def _refuse_lost(experiment: Experiment, folder: RunFolder, ablation: bool = Fal
 def _report(work: Work) -> None:
     work.beat.stage("report")
     work.context.reporter.say("Writing the report: tables, page and figures …")
-    write_report(work.context.folder.root)
+    folder = work.context.folder
+    with spending(folder.spent, "report"):
+        write_report(folder.root)
