@@ -75,9 +75,10 @@ def plan(
 
     loaded = Experiment.load(experiment, tuple(overrides or ()))
     from orchestrator.planning.plan import plan as reckon
-    from orchestrator.planning.plan_text import plan_json, plan_text
 
     made = reckon(loaded, out, like=like, seconds=seconds, reporter=Reporter(quiet))
+    from orchestrator.planning.plan_text import plan_json, plan_text
+
     typer.echo(json.dumps(plan_json(made), indent=2) if as_json else printable_lines(plan_text(made)))
 
 

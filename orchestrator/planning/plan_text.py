@@ -21,7 +21,8 @@ def plan_text(plan: CostPlan) -> str:
     without = f", without {', '.join(map(printable, plan.unknown))}" if plan.unknown else ""
     first = f"{said}{without}: {', '.join(more)}."
     probed = f"Probes took {duration(plan.probed_seconds)}." if plan.probed_seconds else "Nothing had to be probed."
-    notes = [f"{part.stage} {printable(part.variant)}: {printable(part.note)}" for part in plan.parts if part.note]
+    named = [(f"{part.stage} {printable(part.variant)}".rstrip(), part.note) for part in plan.parts if part.note]
+    notes = [f"{name}: {printable(note)}" for name, note in named]
     remarks = [*map(printable, plan.remarks), probed]
     return f"{first}\n\n{blocks_text([plan_table(plan), Listing(notes), Listing(remarks)])}"
 

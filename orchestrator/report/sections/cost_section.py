@@ -1,6 +1,7 @@
 """What a run cost, and what it was expected to cost: a table for the report and for `orchestrate plan`."""
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import pandas as pd
 
@@ -14,6 +15,8 @@ from orchestrator.report.sections.tables import cost_table
 Shown = Callable[[float], str]
 """How a quantity is printed."""
 UNITS = {"render": "picture", "search": "trial", "tuning": "trial", "evaluation": "model", "ablation": "model"}
+RANGE = "from – to"
+TONES: dict[str, Literal["bad", "quiet"]] = {"unknown": "bad", "rule": "quiet"}
 HARDLY = 0.005
 """Hours that are not worth two decimals."""
 
@@ -32,41 +35,36 @@ def cost_section(data: RunData, frame: pd.DataFrame, actual: Mapping[Key, Actual
 
 
 def plan_table(plan: CostPlan) -> Table:
-    """A plan before its run."""
+    """A plan before its run: likely values, each with its range beside it."""
     with_gpu = plan.gpus > 0 or plan.gpu_hours.high > 0
-    columns = ["Stage", "Work", "Wall time", "CPU hours", *(["GPU hours"] if with_gpu else []), "Memory", "Disk", "By"]
-    rows = []
-    for part in plan.parts:
-        rows.append(
-            [
-                TableCell(_name(part)),
-                TableCell(_work(part)),
-                _ranged(part.seconds, duration),
-                _ranged(part.cpu_hours, _hours),
-                *([_ranged(part.gpu_hours, _hours)] if with_gpu else []),
-                _ranged(part.memory, byte_size),
-                _likely(part.disk),
-                TableCell(part.source, tone="bad" if part.source == "unknown" else ""),
-            ]
-        )
-    rows.append(
-        [
-            TableCell("in all", tone="strong"),
-            TableCell(plural(plan.trials, "trial")),
-            _ranged(plan.seconds, duration),
-            _ranged(plan.cpu_hours, _hours),
-            *([_ranged(plan.gpu_hours, _hours)] if with_gpu else []),
-            _ranged(plan.memory, byte_size),
-            _likely(plan.disk),
-            TableCell(""),
+    gpu = ["GPU hours", RANGE] if with_gpu else []
+    columns = ["Stage", "Work", "Wall time", RANGE, "CPU hours", RANGE, *gpu, "Memory", RANGE, "Disk", "By"]
+
+    def row(name: TableCell, work: str, one: PlannedPart | CostPlan, by: TableCell) -> list[TableCell]:
+        return [
+            name,
+            TableCell(work),
+            *_apart(one.seconds, duration),
+            *_apart(one.cpu_hours, _hours),
+            *(_apart(one.gpu_hours, _hours) if with_gpu else ()),
+            *_apart(one.memory, byte_size),
+            _apart(one.disk, byte_size)[0],
+            by,
         ]
-    )
+
+    rows = [
+        row(TableCell(_name(part)), _work(part), part, TableCell(part.source, tone=TONES.get(part.source, "")))
+        for part in plan.parts
+    ]
+    rows.append(row(TableCell("in all", tone="strong"), plural(plan.trials, "trial"), plan, TableCell("")))
     machine = f"{number(plan.cpus, 0)} CPUs" + (f" and {plural(int(plan.gpus), 'GPU')}" if plan.gpus else "")
+    most = max(part.at_once for part in plan.parts)
+    beside = f", up to {most} trainings at a time" if most > 1 else ""
     caption = (
-        f"What is expected, on {machine}, with the range in brackets. {BOUNDS} Rules of thumb are half to twice as "
-        "much. Memory is of one process; in all, of those that run at once."
+        f"What is expected on {machine}{beside}. {BOUNDS} Rules of thumb are half to twice as much. Memory is of one "
+        "process; in all, of those that run at once."
     )
-    return Table("plan", caption, columns, rows, frozenset(range(2, len(columns) - 1)), stacked=True)
+    return Table("plan", caption, columns, rows, frozenset(range(2, len(columns) - 1)))
 
 
 def planned_table(plan: CostPlan, actual: Mapping[Key, Actual]) -> Table:
@@ -120,13 +118,11 @@ def _name(part: PlannedPart) -> str:
 
 
 def _work(part: PlannedPart) -> str:
-    """`20 trials, 4 at a time, 3 splits`."""
+    """`20 trials on 3 splits`."""
     if part.stage not in UNITS:
         return ""
-    said = [plural(part.units, UNITS[part.stage])]
-    said += [f"{part.at_once} at a time"] if part.at_once > 1 and part.units > 1 else []
-    said += [plural(part.splits, "split")] if part.splits > 1 else []
-    return ", ".join(said)
+    splits = f" on {plural(part.splits, 'split')}" if part.splits > 1 else ""
+    return f"{plural(part.units, UNITS[part.stage])}{splits}"
 
 
 def _hours(hours: float) -> str:
@@ -142,8 +138,12 @@ def _ranged(expected: Range | None, said: Shown) -> TableCell:
     return TableCell(said(expected.likely), f"[{said(expected.low)} to {said(expected.high)}]")
 
 
-def _likely(expected: Range) -> TableCell:
-    return TableCell(byte_size(expected.likely)) if expected.high else TableCell("0", tone="quiet")
+def _apart(expected: Range | None, said: Shown) -> tuple[TableCell, TableCell]:
+    """The likely value, and its range where the two ends are not printed alike."""
+    if expected is None or not expected.high:
+        return TableCell(NONE if expected is None else "0", tone="quiet"), TableCell("")
+    low, high = said(expected.low), said(expected.high)
+    return TableCell(said(expected.likely)), TableCell("" if low == high else f"{low} – {high}", tone="quiet")
 
 
 def _beside(expected: Range | None, took: float | None, said: Shown) -> tuple[TableCell, TableCell]:
