@@ -27,6 +27,7 @@ from orchestrator.machine.resources import idle_gpus, local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, locked, open_run, run_at, storage_told
+from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
 
@@ -116,6 +117,8 @@ def _sweep(
             raise InputError("\n".join(too_short))  # there is nothing to report
         if until == "report":
             _report(work)
+            if told := told_at_the_end(folder, context.experiment):
+                reporter.say(told)
         for line in too_short:  # once more, where it is read last
             reporter.say(line)
         context.mirror.copy()

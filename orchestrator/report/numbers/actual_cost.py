@@ -42,13 +42,18 @@ def actual_costs(data: RunData) -> dict[Key, Actual]:
     spent = read_spent(data.run.spent)
     held = section(data.experiment, "resources").get("cpus", 1)
     cpus = float(held) if isinstance(held, int | float) else 1.0
+    parts = () if data.planned is None else data.planned.parts
+    at_once: dict[Key, int] = {(part.stage, part.variant): part.at_once for part in parts}
     found: dict[Key, Actual] = {}
     of_stage: dict[str, dict[str, list[TrialRecord]]] = {}
     for one in data.all_records:
         of_stage.setdefault(one.stage, {}).setdefault(one.variant, []).append(one)
     for stage, variants in of_stage.items():
         walls = shared_walls({name: [_interval(one) for one in records] for name, records in variants.items()})
-        walls = {name: max(wall, spent.get(f"{stage} {name}", 0.0)) for name, wall in walls.items()}
+        for name, records in variants.items():
+            # Records are dated to the second, which makes many short pieces look like one.
+            least = sum(one.seconds for one in records) / at_once.get((stage, name), len(records))
+            walls[name] = max(walls[name], least, spent.get(f"{stage} {name}", 0.0))
         whole = spent.get(QUEUES.get(stage, ""), 0.0)
         factor = max(1.0, whole / max(1e-9, sum(walls.values())))
         for name, records in variants.items():
