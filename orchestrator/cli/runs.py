@@ -63,6 +63,7 @@ def plan(
         Path | None, typer.Option(metavar="RUN", help="A run whose records tell what the like of it takes.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="What probes may take in all, at most.")] = 60.0,
+    ablation: Annotated[bool, typer.Option("--ablate", help="Plan what `ablate` runs, instead of a sweep.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +77,7 @@ def plan(
     loaded = Experiment.load(experiment, tuple(overrides or ()))
     from orchestrator.planning.plan import plan as reckon
 
-    made = reckon(loaded, out, like=like, seconds=seconds, reporter=Reporter(quiet))
+    made = reckon(loaded, out, like=like, seconds=seconds, ablation=ablation, reporter=Reporter(quiet))
     from orchestrator.planning.plan_text import plan_json, plan_text
 
     typer.echo(json.dumps(plan_json(made), indent=2) if as_json else printable_lines(plan_text(made)))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from orchestrator.artifacts.cost_plan import Range, Source
+from orchestrator.artifacts.cost_plan import NOTHING, Range, Source
 from orchestrator.artifacts.durations import Durations
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.planning.epochs import epochs_alone, epochs_of_trials
@@ -17,6 +17,8 @@ TRIAL, EPOCH = 0.05, 0.005
 """Seconds that Tune takes a trial, and a report (measured on an idle machine)."""
 CELL = 0.5
 """Seconds that a cell takes beside training and scoring: its model and scores are written, its pictures picked."""
+MORE, MORE_PICTURES = 1.3, 1.5
+"""How many times the memory of a probe the real training may need; of families that take all pictures at once."""
 UNSURE_POWER = 0.5
 """How far the power may be off by which a fit at once is extrapolated."""
 
@@ -44,7 +46,7 @@ class VariantCost:
     once: float = 0.0
     """That the first trial, and the first cell of a seed, takes beside."""
     memory: Range | None = None
-    kept: float = 0.0
+    kept: Range = NOTHING
     """Bytes on the disk of one evaluated model."""
 
 
@@ -73,7 +75,8 @@ def by_probes(found: Sequence[ProbedConfiguration], asked: Asked) -> VariantCost
     more = Range.of(percentile(scoring, LOW), fmean(scoring), percentile(scoring, HIGH))
     overhead = [TRIAL + EPOCH * epochs for epochs in (trials.low, trials.likely, trials.high)]
     resident = [float(one.memory) for one in found]
-    grown = max(resident) * (1 + 0.5 * any(one.training.at_once for one in found))
+    grown = max(resident) * (MORE_PICTURES if any(one.training.at_once for one in found) else MORE)
+    weights = [float(one.weights) for one in found]
     return VariantCost(
         trial=trial.plus(Range.of(*overhead)),
         cell=alone.plus(more).plus(Range.of(CELL / 2, CELL, 3 * CELL)),
@@ -81,7 +84,7 @@ def by_probes(found: Sequence[ProbedConfiguration], asked: Asked) -> VariantCost
         note=", ".join(one.label for one in found),
         once=fmean(one.training.once(sizes.train, sizes.validation) for one in found[:1]),
         memory=Range.of(min(resident), fmean(resident), grown),
-        kept=max(float(one.weights) for one in found),
+        kept=Range.of(min(weights), fmean(one.weights for one in typical), max(weights)),
     )
 
 
@@ -123,14 +126,14 @@ def by_records(records: Sequence[TrialRecord], before: Before, asked: Asked, whe
         return Range.of(low, (few + many) / 2, high)
 
     memory = [float(one.peak_memory) for one in records if one.peak_memory is not None]
-    parameters = [one.parameters for one in records if one.parameters is not None]
+    weights = [4.0 * one.parameters for one in records if one.parameters is not None]
     return VariantCost(
         trial=seconds(False),
         cell=seconds(True),
         source="records",
         note=f"{len(records)} of {where}",
         memory=Range.of(percentile(memory, LOW), fmean(memory), max(memory)) if memory else None,
-        kept=4.0 * max(parameters, default=0),
+        kept=Range.of(min(weights), fmean(weights), max(weights)) if weights else NOTHING,
     )
 
 

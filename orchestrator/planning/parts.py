@@ -8,6 +8,7 @@ from orchestrator.artifacts.cost_plan import NOTHING, PlannedPart, Range
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.planning.costs import VariantCost
 from orchestrator.planning.placement import Placement
+from orchestrator.planning.wanted import Line
 
 PACE = 5.0
 """Seconds until a process has imported all that a worker needs, where no probe has told it."""
@@ -60,7 +61,7 @@ def render_part(sizes: Sequence[Pictures], pace: float) -> PlannedPart:
         at_once=max(one.workers for one in sizes),
         seconds=_spread(likely, 0.7, 1.5),
         cpu_hours=_spread(cpu / HOUR, 0.7, 1.5),
-        disk=_spread(sum(one.missing * one.stored for one in sizes), 1.0, 1.0),
+        disk=_spread(sum(one.missing * one.stored for one in sizes), 0.95, 1.1),
         source="probes",
         note=f"at {names}" + (f"; {there} pictures are there already" if there else ""),
     )
@@ -78,39 +79,42 @@ def report_part(pace: float, variants: int) -> PlannedPart:
 
 
 def search_parts(
-    experiment: Experiment, costs: Mapping[str, VariantCost | str], places: Mapping[str, Placement], pace: float
+    lines: Sequence[Line],
+    experiment: Experiment,
+    costs: Mapping[str, VariantCost | str],
+    places: Mapping[str, Placement],
+    pace: float,
 ) -> list[PlannedPart]:
-    """The search of each variant, on each split that has its own; a cost that is a text says why it is not known."""
-    budget, splits = experiment.budget, len(experiment.data.split.numbers)
-    if budget.searches == "first":
-        splits = 1
+    """The searches, on each split that has its own; a cost that is a text says why it is not known."""
+    splits = 1 if experiment.budget.searches == "first" else len(experiment.data.split.numbers)
+    limit = None if experiment.budget.minutes is None else experiment.budget.minutes * 60
     walls: dict[str, Range] = {}
-    for name, cost in costs.items():
+    for line in lines:
+        cost = costs[line.variant]
         if not isinstance(cost, str):
             once = Range.of(0.0, cost.once, 2 * cost.once)
-            walls[name] = makespan(cost.trial, budget.trials, places[name].at_once).plus(_rule(pace)).plus(once)
-    limit = None if budget.minutes is None else budget.minutes * 60
+            wall = makespan(cost.trial, line.trials, places[line.variant].at_once)
+            walls[line.variant] = wall.plus(_rule(pace)).plus(once)
     given = within(walls, limit)
     parts = []
-    for name, cost in costs.items():
-        place, common = places[name], {"stage": "search", "variant": name, "splits": splits}
-        units = splits * budget.trials
+    for line in lines:
+        cost, place, units = costs[line.variant], places[line.variant], splits * line.trials
+        common: dict[str, object] = {"stage": line.stage, "variant": line.name, "splits": splits, "units": units}
+        common["at_once"] = place.at_once
         if isinstance(cost, str):
-            ends = None if limit is None else Range.of(0.0, limit / len(costs), limit)
-            seconds = None if ends is None else ends.times(splits)
-            common |= {"units": units, "at_once": place.at_once, "seconds": seconds}
-            parts.append(_part(**common, source="unknown", note=cost))
+            ends = None if limit is None else Range.of(0.0, limit / len(lines), limit).times(splits)
+            parts.append(_part(**common, seconds=ends, source="unknown", note=cost))
             continue
-        shares = [getattr(given[name], end) / getattr(walls[name], end) for end in ENDS]
+        wall = walls[line.variant]
+        shares = [getattr(given[line.variant], end) / getattr(wall, end) for end in ENDS]
         cut = shares[1] < 1
-        busy = cost.trial.times(budget.trials * splits / HOUR)
+        busy = cost.trial.times(units / HOUR)
         held = Range.of(*(getattr(busy, end) * share for end, share in zip(ENDS, shares, strict=True)))
+        common |= {"units": math.floor(units * shares[1])} if cut else {}
         parts.append(
             _part(
                 **common,
-                units=math.floor(units * shares[1]) if cut else units,
-                at_once=place.at_once,
-                seconds=given[name].times(splits),
+                seconds=given[line.variant].times(splits),
                 cpu_hours=held.times(place.cpus),
                 gpu_hours=held.times(place.gpus),
                 memory=cost.memory,
@@ -123,26 +127,28 @@ def search_parts(
 
 
 def cell_parts(
+    lines: Sequence[Line],
     experiment: Experiment,
     costs: Mapping[str, VariantCost | str],
     places: Mapping[str, Placement],
     pace: float,
     tested: int,
-    stage: str = "evaluation",
 ) -> list[PlannedPart]:
-    """The final trainings of each variant with every seed, on each split. `tested`: pictures of the test part."""
+    """The final trainings with every seed, on each split. `tested`: pictures of the test part."""
     splits, seeds = len(experiment.data.split.numbers), len(experiment.seeds)
     parts = []
-    for name, cost in costs.items():
-        place, units = places[name], splits * seeds
-        common = {"stage": stage, "variant": name, "splits": splits, "units": units, "at_once": place.at_once}
+    for line in lines:
+        cost, place, units = costs[line.variant], places[line.variant], splits * seeds
+        common: dict[str, object] = {"stage": line.stage, "variant": line.name, "splits": splits, "units": units}
+        common["at_once"] = place.at_once
         if isinstance(cost, str):
             parts.append(_part(**common, source="unknown", note=cost))
             continue
         # All variants' cells are one queue, whose workers start once.
         once = Range.of(0.0, cost.once * seeds / place.at_once, 2 * cost.once * seeds)
-        wall = makespan(cost.cell, seeds, place.at_once).plus(_rule(pace / len(costs))).plus(once)
+        wall = makespan(cost.cell, seeds, place.at_once).plus(_rule(pace / len(lines))).plus(once)
         busy = cost.cell.times(units / HOUR)
+        beside = _spread(tested * TEST_BYTES + RECORD_BYTES, 0.5, 2.0)
         parts.append(
             _part(
                 **common,
@@ -150,7 +156,7 @@ def cell_parts(
                 cpu_hours=busy.times(place.cpus),
                 gpu_hours=busy.times(place.gpus),
                 memory=cost.memory,
-                disk=_spread(units * (cost.kept + tested * TEST_BYTES + RECORD_BYTES), 0.8, 1.5),
+                disk=cost.kept.plus(beside).times(units),
                 source=cost.source,
                 note=cost.note,
             )

@@ -22,14 +22,15 @@ def plan(
     *,
     like: str | PathLike[str] | None = None,
     seconds: float = SECONDS,
+    ablation: bool = False,
     reporter: Reporter | None = None,
 ) -> CostPlan:
     """What a sweep of an experiment will take: trials, wall time, CPU- and GPU-hours, memory, disk, each with a range.
 
     By the records of the run in `like`, and of the one in `out` where it is begun; of what these have not trained,
     short trainings tell, which take `seconds` in all at most. `out` keeps the plan, for its run's report to show
-    beside what it took. No run is started. `reporter` says what happens; unset, on standard error. InputError for bad
-    input, as for a run, and before anything is probed.
+    beside what it took. `ablation`: of what `ablate` runs, instead of a sweep. No run is started. `reporter` says what
+    happens; unset, on standard error. InputError for bad input, as for a run, and before anything is probed.
     """
     reporter = reporter or Reporter()
     if seconds < LEAST_SECONDS:
@@ -37,13 +38,13 @@ def plan(
     folder = None if out is None else run_at(out)
     earlier = [] if like is None else [open_run(like)]
     local = local_resources()
-    settled = settle(experiment, resources=local, claim=lambda known: _claim(known, folder))
+    settled = settle(experiment, ablation=ablation, resources=local, claim=lambda known: _claim(known, folder))
     if folder is not None and folder.experiment.exists():
         earlier.append(folder)
     # Only now: what plans and draws takes seconds to import that bad input should not.
     from orchestrator.planning.reckoning import reckoned
 
-    made = reckoned(settled, folder, earlier, local, seconds, reporter)
+    made = reckoned(settled, folder, earlier, local, seconds, reporter, ablation)
     if folder is not None:
         try:
             folder.root.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,9 @@
 """What is known of an experiment's costs, brought together: earlier runs' records, else probes."""
 
+import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.artifacts.cost_plan import CostPlan
 from orchestrator.artifacts.provenance import now
@@ -18,6 +20,7 @@ from orchestrator.planning.parts import PACE, Pictures, cell_parts, render_part,
 from orchestrator.planning.placement import placed
 from orchestrator.planning.probing import Probes, probe
 from orchestrator.planning.sizes import Sizes, division
+from orchestrator.planning.wanted import Wanted, of_a_sweep, of_an_ablation
 from orchestrator.stages.prepare import store_name
 
 
@@ -28,18 +31,21 @@ def reckoned(
     local: Mapping[str, float],
     seconds: float,
     reporter: Reporter,
+    ablation: bool,
 ) -> CostPlan:
     """The plan of a settled experiment on a machine with `cpus` and `gpus`, `local`.
 
     `folder`: of the run to be, which may hold pictures already. `earlier`: runs whose records tell, those of the last
-    before those of the others; `seconds`: what probes may take.
+    before those of the others; `seconds`: what probes may take. `ablation`: of what `ablate` runs, not of a sweep.
     """
-    experiment = settled.experiment
+    wanted = of_an_ablation(settled) if ablation else of_a_sweep(settled)
+    experiment = wanted.experiment
     listing, split = division(settled)
     sizes = Sizes.of(split)
+    trials = {line.variant: line.trials for line in wanted.searches}
     asked = {
         one.name: Asked(
-            trials=experiment.budget.trials,
+            trials=trials.get(one.name, 1),
             epochs=experiment.epochs_of(one),
             patience=experiment.budget.patience,
             scheduler=experiment.scheduler,
@@ -58,18 +64,14 @@ def reckoned(
         of = f", and training {len(unknown)} of {len(asked)} variants a few steps" if unknown else ""
         reporter.say(f"Drawing some pictures{of}: at most {seconds:g} s …")
         probes = probe(experiment, unknown, seconds)
-    costs: dict[str, VariantCost | str] = {}
-    for name in asked:
-        found = probes.trainings.get(name)
-        if name in known:
-            costs[name] = known[name]
-        else:
-            costs[name] = by_probes(found, asked[name]) if found else "no training ended within the time of the probes"
-    pace = probes.start or PACE
+    costs = {name: known.get(name) or _probed(name, asked[name], probes) for name in asked}
+    if ablation:
+        costs = _as_the_baseline(costs)
+    pace, cpus = probes.start or PACE, int(local["cpus"])
     places = {one.name: placed(experiment, one, **local) for one in experiment.families}
-    cpus = int(local["cpus"])
     return CostPlan(
-        experiment=experiment.fingerprint,
+        experiment=settled.experiment.fingerprint,
+        command="ablate" if ablation else "sweep",
         made=now(),
         host=platform.node(),
         cpus=local["cpus"],
@@ -78,12 +80,28 @@ def reckoned(
         parts=(
             start_part(pace),
             render_part([_pictures(size, count, probes, sizes, cpus) for size, count in missing.items()], pace),
-            *search_parts(experiment, costs, places, pace),
-            *cell_parts(experiment, costs, places, pace, sizes.test),
+            *search_parts(wanted.searches, experiment, costs, places, pace),
+            *cell_parts(wanted.cells, experiment, costs, places, pace, sizes.test),
             report_part(pace, len(asked)),
         ),
-        remarks=(*probes.failures, *_remarks(experiment, costs)),
+        remarks=(*probes.failures, *_remarks(settled.experiment, wanted, costs, probes, cpus)),
     )
+
+
+def _probed(name: str, asked: Asked, probes: Probes) -> VariantCost | str:
+    """What probes say of a variant, or why they say nothing."""
+    found = probes.trainings.get(name)
+    return by_probes(found, asked) if found else "no training ended within the time of the probes"
+
+
+def _as_the_baseline(costs: Mapping[str, VariantCost | str]) -> dict[str, VariantCost | str]:
+    """Rows of an ablation of which nothing is known cost what its baseline does, or half of it, or twice as much."""
+    (_, base), *_ = costs.items()
+    if isinstance(base, str):
+        return dict(costs)
+    trial, cell = (one.model_copy(update={"low": one.low / 2, "high": 2 * one.high}) for one in (base.trial, base.cell))
+    like = replace(base, trial=trial, cell=cell, note="as the baseline, half or double: it was not probed in time")
+    return {name: like if isinstance(cost, str) else cost for name, cost in costs.items()}
 
 
 def _sizes(experiment: Experiment) -> list[tuple[int, int]]:
@@ -106,17 +124,27 @@ def _pictures(size: tuple[int, int], missing: int, probes: Probes, sizes: Sizes,
     return found._replace(starting=drawn.starting, drawing=drawn.drawing, stored=drawn.stored)
 
 
-def _remarks(experiment: Experiment, costs: Mapping[str, VariantCost | str]) -> list[str]:
-    """What the figures do not hold."""
+def _remarks(
+    experiment: Experiment, wanted: Wanted, costs: Mapping[str, VariantCost | str], probes: Probes, cpus: int
+) -> list[str]:
+    """What the figures do not hold, and what speaks against them."""
     said = []
-    short = [name for name, cost in costs.items() if isinstance(cost, str)]
+    names = {line.variant: line.name for line in (*wanted.searches, *wanted.cells)}
+    short = [names[name] for name, cost in costs.items() if isinstance(cost, str)]
     if short:
         said.append(
             f"What {', '.join(short)} takes is not known, and is in no sum: give probes more time (--seconds), or a "
             "run that has trained the like (--like RUN)."
         )
+    if probes.seconds and (load := os.getloadavg()[0]) > cpus + 1:
+        said.append(
+            f"The machine had other work while it was probed (a load of {load:.0f} on {cpus} CPUs): the run takes less "
+            "time where that ends, and more where there is more of it."
+        )
+    if wanted.again:
+        said.append(f"Judged again by scores that are there, which trains nothing: {', '.join(wanted.again)}.")
     if experiment.heat_maps:
         said.append("The files of heat_maps are not counted.")
-    if experiment.ablation is not None:
-        said.append("The ablation is not counted: it is run by orchestrate ablate.")
+    if experiment.ablation is not None and wanted.experiment is experiment:
+        said.append("The ablation is not counted: --ablate plans it.")
     return said

@@ -46,8 +46,12 @@ def actual_costs(data: RunData) -> dict[Key, Actual]:
     at_once: dict[Key, int] = {(part.stage, part.variant): part.at_once for part in parts}
     found: dict[Key, Actual] = {}
     of_stage: dict[str, dict[str, list[TrialRecord]]] = {}
+    plans = [one.ablation for one in data.every_split if one.ablation]
+    rows = {one.folder: one.name for plan in plans for one in plan.variants}
+    folders = {name: folder for folder, name in rows.items()}
     for one in data.all_records:
-        of_stage.setdefault(one.stage, {}).setdefault(one.variant, []).append(one)
+        name = rows.get(one.variant, one.variant) if one.stage == "ablation" else one.variant
+        of_stage.setdefault(one.stage, {}).setdefault(name, []).append(one)
     for stage, variants in of_stage.items():
         walls = shared_walls({name: [_interval(one) for one in records] for name, records in variants.items()})
         for name, records in variants.items():
@@ -58,7 +62,8 @@ def actual_costs(data: RunData) -> dict[Key, Actual]:
         factor = max(1.0, whole / max(1e-9, sum(walls.values())))
         for name, records in variants.items():
             memory = [one.peak_memory for one in records if one.peak_memory is not None]
-            models = [one.run.models / name for one in data.every_split] if stage in QUEUES else []
+            folder = folders.get(name, name) if stage == "ablation" else name
+            models = [one.run.models / folder for one in data.every_split] if stage in QUEUES else []
             found[stage, name] = Actual(
                 units=len(records),
                 seconds=walls[name] * factor,

@@ -47,8 +47,8 @@ def plan_table(plan: CostPlan) -> Table:
             *_apart(one.seconds, duration),
             *_apart(one.cpu_hours, _hours),
             *(_apart(one.gpu_hours, _hours) if with_gpu else ()),
-            *_apart(one.memory, byte_size),
-            _apart(one.disk, byte_size)[0],
+            *_apart(one.memory, _bytes),
+            _apart(one.disk, _bytes)[0],
             by,
         ]
 
@@ -71,7 +71,7 @@ def planned_table(plan: CostPlan, actual: Mapping[Key, Actual]) -> Table:
     """A plan beside what the run took."""
     with_gpu = plan.gpu_hours.high > 0 or any(one.gpu_hours for one in actual.values())
     gpu = ["GPU hours", "took"] if with_gpu else []
-    columns = ["Stage", "Count", "was", "Wall time", "took", "CPU hours", "took", *gpu, "Memory", "peak", "Disk", "is"]
+    columns = ["Stage", "Count", "ran", "Wall time", "took", "CPU hours", "took", *gpu, "Memory", "peak", "Disk", "is"]
     rows = []
     for part in plan.parts:
         took = actual.get((part.stage, part.variant), Actual())
@@ -84,8 +84,8 @@ def planned_table(plan: CostPlan, actual: Mapping[Key, Actual]) -> Table:
                 *_beside(part.seconds, took.seconds, duration),
                 *_beside(part.cpu_hours, took.cpu_hours, _hours),
                 *(_beside(part.gpu_hours, took.gpu_hours, _hours) if with_gpu else ()),
-                *_beside(part.memory, None if took.memory is None else float(took.memory), byte_size),
-                *_beside(part.disk, None if took.disk is None else float(took.disk), byte_size),
+                *_beside(part.memory, None if took.memory is None else float(took.memory), _bytes),
+                *_beside(part.disk, None if took.disk is None else float(took.disk), _bytes),
             ]
         )
     known = [(part, actual.get((part.stage, part.variant), Actual())) for part in plan.parts]
@@ -101,9 +101,9 @@ def planned_table(plan: CostPlan, actual: Mapping[Key, Actual]) -> Table:
             *_beside(plan.seconds, summed("seconds"), duration),
             *_beside(plan.cpu_hours, summed("cpu_hours"), _hours),
             *(_beside(plan.gpu_hours, summed("gpu_hours"), _hours) if with_gpu else ()),
-            _ranged(plan.memory, byte_size),
+            _ranged(plan.memory, _bytes),
             TableCell(NONE, tone="quiet"),
-            *_beside(plan.disk, summed("disk"), byte_size),
+            *_beside(plan.disk, summed("disk"), _bytes),
         ]
     )
     caption = (
@@ -129,13 +129,18 @@ def _hours(hours: float) -> str:
     return f"{hours:.2f}" if hours >= HARDLY or not hours else f"< {2 * HARDLY:g}"
 
 
+def _bytes(size: float) -> str:
+    return byte_size(size) if size >= 2**20 else "< 1 MiB"
+
+
 def _ranged(expected: Range | None, said: Shown) -> TableCell:
     """The likely value, with its range below it."""
     if expected is None:
         return TableCell(NONE, tone="quiet")
     if not expected.high:
         return TableCell("0", tone="quiet")
-    return TableCell(said(expected.likely), f"[{said(expected.low)} to {said(expected.high)}]")
+    low, high = said(expected.low), said(expected.high)
+    return TableCell(said(expected.likely), "" if low == high else f"[{low} to {high}]")
 
 
 def _apart(expected: Range | None, said: Shown) -> tuple[TableCell, TableCell]:

@@ -9,13 +9,15 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.planning.costs import VariantCost
 from orchestrator.planning.parts import Pictures, cell_parts, makespan, render_part, search_parts, within
 from orchestrator.planning.placement import Placement, placed
+from orchestrator.planning.wanted import Line
 
 ONE = Range(low=10, likely=20, high=40)
+SEARCH, VAE = [Line("search", "pca", "pca", 5)], [Line("search", "vae", "vae", 5)]
 PLACES = {"pca": Placement(2, 1, 0), "vae": Placement(2, 1, 0.5)}
 
 
 def cost(trial: Range = ONE, cell: Range = ONE) -> VariantCost:
-    return VariantCost(trial, cell, "probes", "defaults", memory=ONE, kept=100.0)
+    return VariantCost(trial, cell, "probes", "defaults", memory=ONE, kept=ONE)
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -42,22 +44,22 @@ def test_searches_share_what_time_there_is() -> None:
 
 def test_a_search_counts_every_split_but_where_the_first_one_s_winners_are_taken() -> None:
     folds = {"path": "x", "layout": "mvtec", "split": {"repeats": 3}}
-    each = search_parts(experiment(data=folds), {"pca": cost()}, PLACES, 5.0)[0]
-    first = search_parts(
-        experiment(data=folds, budget={"trials": 5, "searches": "first"}), {"pca": cost()}, PLACES, 5.0
-    )[0]
+    each = search_parts(SEARCH, experiment(data=folds), {"pca": cost()}, PLACES, 5.0)[0]
+    inheriting = experiment(data=folds, budget={"trials": 5, "searches": "first"})
+    first = search_parts(SEARCH, inheriting, {"pca": cost()}, PLACES, 5.0)[0]
     assert (each.units, each.splits, first.units, first.splits) == (15, 3, 5, 1)
     assert each.seconds is not None
     assert first.seconds is not None
     assert each.seconds.likely == pytest.approx(3 * first.seconds.likely)
     assert first.seconds.likely == 3 * 20 + 5.0
     assert first.cpu_hours.likely == pytest.approx(5 * 20 / 3600)
-    cells = cell_parts(experiment(data=folds), {"pca": cost()}, PLACES, 5.0, tested=10)[0]
+    line = Line("evaluation", "pca", "pca")
+    cells = cell_parts([line], experiment(data=folds), {"pca": cost()}, PLACES, 5.0, tested=10)[0]
     assert cells.units == 9
 
 
 def test_budget_minutes_ends_a_search_before_its_trials() -> None:
-    short = search_parts(experiment(budget={"trials": 5, "minutes": 0.5}), {"vae": cost()}, PLACES, 0.0)[0]
+    short = search_parts(VAE, experiment(budget={"trials": 5, "minutes": 0.5}), {"vae": cost()}, PLACES, 0.0)[0]
     assert short.seconds == Range(low=25, likely=30, high=30)
     assert short.units == 2
     assert short.gpu_hours.likely == pytest.approx(0.5 * short.cpu_hours.likely)
@@ -66,7 +68,7 @@ def test_budget_minutes_ends_a_search_before_its_trials() -> None:
 
 
 def test_what_is_not_known_is_a_line_without_figures() -> None:
-    part = search_parts(experiment(), {"vae": "no training ended"}, PLACES, 5.0)[0]
+    part = search_parts(VAE, experiment(), {"vae": "no training ended"}, PLACES, 5.0)[0]
     assert (part.source, part.seconds, part.cpu_hours, part.note) == ("unknown", None, NOTHING, "no training ended")
     drawn = render_part([Pictures((8, 8), 10, 10)], 5.0)
     assert (drawn.source, drawn.seconds) == ("unknown", None)

@@ -134,7 +134,7 @@ def test_records_of_the_same_work_tell_the_mean_and_its_spread() -> None:
     assert found is not None
     assert vars(found.trial) == pytest.approx({"low": 12.0, "likely": 20.0, "high": 28.0})
     assert found.cell.likely == pytest.approx(20.0), "no cell has ended: one takes as long as a trial"
-    assert (found.source, found.note, found.kept) == ("records", "3 of runs/first", 4_000)
+    assert (found.source, found.note, found.kept.likely) == ("records", "3 of runs/first", 4_000)
     assert by_records([], Before(10, 100), asked(), "") is None
     assert by_records([ended(0, 1.0, 0, status="failed")], Before(10, 100), asked(), "") is None
 
@@ -162,6 +162,31 @@ def test_a_run_is_gone_by_where_it_trained_the_same_family_at_the_same_size(data
         costs_of_run(run, here.model_copy(update={"resources": here.resources.model_copy(update={"gpus": 1})}), wanted)
         == {}
     )
+
+
+@pytest.mark.parametrize("tune", [None, 4])
+def test_an_ablation_trains_its_baseline_and_its_rows(data: Path, tune: int | None) -> None:
+    from orchestrator.experiment.preflight import settle
+    from orchestrator.planning.wanted import of_an_ablation
+
+    asked_for: dict[str, Any] = {
+        "baseline": "conv_autoencoder",
+        "factors": {"augmentation": [0.0, 1.0, 3.0], "size": [32, 48]},
+        "tune": tune,
+    }
+    asked_for |= {} if tune else {"config": {"augmentation": 1.0, "learning_rate": 0.001, "weight_decay": 0.1}}
+    found = of_an_ablation(settle(experiment(data, ablation=asked_for), ablation=True))
+    rows = [line.name for line in found.cells][1:]
+    assert rows == (["augmentation=0", "augmentation=1", "augmentation=3", "size=32"] if tune else rows)
+    assert [(line.stage, line.trials) for line in found.searches] == (
+        [("search", 3), *[("tuning", 4)] * 5] if tune else []
+    )
+    assert found.cells[0].stage == ("evaluation" if tune else "ablation")
+    families = {one.name: one for one in found.experiment.families}
+    assert families["conv_autoencoder"].space == {}
+    assert found.experiment.size_of(list(families.values())[-1]) == (48, 48)
+    assert families["row-1"].fixed["augmentation"] == 0.0
+    assert len(families) == len(found.cells) == (6 if tune else 5)
 
 
 def test_a_plan_that_is_no_plan_is_told(tmp_path: Path) -> None:
