@@ -34,8 +34,7 @@ class Probed:
     once: float = 0.0
     """Seconds that only the first such training had: what later ones find again."""
     cold: bool = False
-    """Whether no training had run in its process before: what it took beside later ones is then no matter of pictures.
-    """
+    """Whether no training had run in its process before: some of what it took is then what a process warms up by."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,11 @@ def fitted(probes: Sequence[Probed]) -> Training:
         picture = min(max(0.0, rest[-1] - rest[0]) / (most - probes[0].pictures), rest[-1] / most)
         first_picture = min(max(0.0, extra[-1] - extra[0]) / max(1, seen[-1] - seen[0]), extra[-1] / seen[-1])
     else:
-        picture, first_picture = rest[-1] / most, 0.0 if last.cold else extra[-1] / seen[-1]
+        picture, first_picture = rest[-1] / most, extra[-1] / seen[-1]
+        if (
+            last.cold
+        ):  # what warms up costs no picture; what scoring of unseen pictures costs more than of seen ones does
+            first_picture = min(first_picture, last.scoring - validating)
     return Training(
         build=build,
         first=extra[-1] - first_picture * seen[-1],

@@ -152,6 +152,8 @@ def ablate(
             with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
                 each.folder.states.rmdir()
         _report(work)
+        if told := told_at_the_end(context.folder, context.experiment):
+            reporter.say(told)
         context.mirror.copy()
     return context.folder
 

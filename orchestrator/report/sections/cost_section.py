@@ -37,19 +37,19 @@ def cost_section(data: RunData, frame: pd.DataFrame, actual: Mapping[Key, Actual
 def plan_table(plan: CostPlan) -> Table:
     """A plan before its run: likely values, each with its range beside it."""
     with_gpu = plan.gpus > 0 or plan.gpu_hours.high > 0
-    gpu = ["GPU hours", RANGE] if with_gpu else []
-    columns = ["Stage", "Work", "Wall time", RANGE, "CPU hours", RANGE, *gpu, "Memory", RANGE, "Disk", "By"]
+    gpu = ["GPU h", RANGE] if with_gpu else []
+    columns = ["Stage", "Work", "By", "Wall time", RANGE, "CPU h", RANGE, *gpu, "Memory", RANGE, "Disk"]
 
     def row(name: TableCell, work: str, one: PlannedPart | CostPlan, by: TableCell) -> list[TableCell]:
         return [
             name,
             TableCell(work),
+            by,
             *_apart(one.seconds, duration),
             *_apart(one.cpu_hours, _hours),
             *(_apart(one.gpu_hours, _hours) if with_gpu else ()),
             *_apart(one.memory, _bytes),
             _apart(one.disk, _bytes)[0],
-            by,
         ]
 
     rows = [
@@ -64,7 +64,7 @@ def plan_table(plan: CostPlan) -> Table:
         f"What is expected on {machine}{beside}. {BOUNDS} Rules of thumb are half to twice as much. Memory is of one "
         "process; in all, of those that run at once."
     )
-    return Table("plan", caption, columns, rows, frozenset(range(2, len(columns) - 1)))
+    return Table("plan", caption, columns, rows, frozenset(range(3, len(columns))))
 
 
 def planned_table(plan: CostPlan, actual: Mapping[Key, Actual]) -> Table:

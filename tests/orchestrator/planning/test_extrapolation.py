@@ -28,6 +28,8 @@ def test_one_size_takes_all_for_a_cost_a_picture_where_nothing_was_warming_up() 
     assert cold.first == pytest.approx(0.7)
     assert warm.seconds(1000, 200, 1) > cold.seconds(1000, 200, 1)
     assert cold.epoch == warm.epoch == pytest.approx(0)
+    features = fitted([probed(32, scoring=0.5, cold=True)])
+    assert features.first_picture == pytest.approx(0.7 / 40), "scoring tells that unseen pictures are dear"
 
 
 def test_scoring_of_what_is_at_hand_costs_no_more_than_the_mean_picture() -> None:
