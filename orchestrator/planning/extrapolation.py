@@ -101,9 +101,7 @@ def fitted(probes: Sequence[Probed]) -> Training:
         first_picture = min(max(0.0, extra[-1] - extra[0]) / max(1, seen[-1] - seen[0]), extra[-1] / seen[-1])
     else:
         picture, first_picture = rest[-1] / most, extra[-1] / seen[-1]
-        if (
-            last.cold
-        ):  # what warms up costs no picture; what scoring of unseen pictures costs more than of seen ones does
+        if last.cold:  # warming up is no cost a picture; what unseen pictures cost more to score than seen ones is
             first_picture = min(first_picture, last.scoring - validating)
     return Training(
         build=build,

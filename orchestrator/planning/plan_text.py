@@ -21,8 +21,10 @@ def plan_text(plan: CostPlan) -> str:
     without = f", without {', '.join(map(printable, plan.unknown))}" if plan.unknown else ""
     first = f"{said}{without}: {', '.join(more)}."
     probed = f"Probes took {duration(plan.probed_seconds)}." if plan.probed_seconds else "Nothing had to be probed."
-    named = [(f"{part.stage} {printable(part.variant)}".rstrip(), part.note) for part in plan.parts if part.note]
-    notes = [f"{name}: {printable(note)}" for name, note in named]
+    told: dict[str, str] = {}
+    for part in plan.parts:  # a variant's search and its evaluation are known by the same
+        told.setdefault(part.variant or part.stage, part.note)
+    notes = [f"{printable(name)}: {printable(note)}" for name, note in told.items() if note]
     remarks = [*map(printable, plan.remarks), probed]
     return f"{first}\n\n{blocks_text([plan_table(plan), Listing(notes), Listing(remarks)])}"
 
