@@ -8,7 +8,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.preflight import settle
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
-from orchestrator.running.claim import check_folder, open_run, run_at
+from orchestrator.running.claim import check_folder, check_is_experiment, open_run, run_at
 from trainables.errors import InputError
 
 SECONDS = 60.0
@@ -33,6 +33,7 @@ def plan(
     happens; unset, on standard error. InputError for bad input, as for a run, and before anything is probed.
     """
     reporter = reporter or Reporter()
+    check_is_experiment(experiment)
     if seconds < LEAST_SECONDS:
         raise InputError(f"seconds is {seconds:g}; a probe needs {LEAST_SECONDS:g} or more.")
     folder = None if out is None else run_at(out)

@@ -46,6 +46,15 @@ def open_run(path: str | PathLike[str]) -> RunFolder:
     return folder
 
 
+def check_is_experiment(experiment: object) -> None:
+    """InputError where what is given is a file's path or its values."""
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
+            "Experiment.from_mapping(VALUES) takes a dict."
+        )
+
+
 def check_folder(
     experiment: Experiment, folder: RunFolder, resume: bool, say: Callable[[str], object] = _nobody
 ) -> None:

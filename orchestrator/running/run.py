@@ -26,7 +26,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import idle_gpus, local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
-from orchestrator.running.claim import check_folder, locked, open_run, run_at, storage_told
+from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, run_at, storage_told
 from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
@@ -193,11 +193,7 @@ def working(
     command: Command,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
-            "Experiment.from_mapping(VALUES) takes a dict."
-        )
+    check_is_experiment(experiment)
     folder = run_at(out)
     if folder.experiment.exists():
         _refuse_lost(experiment, folder, command == "ablate")
