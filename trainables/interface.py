@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from trainables.cache import Cache
 from trainables.own_code import OwnRow
 
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
@@ -114,8 +114,8 @@ class Problem:
     """A torch device: "cpu" or "cuda"."""
     depth: bool = False
     """Whether the samples have depth."""
-    cache: Path | None = None
-    """A folder for what several trainings share, found again by its key; None: nothing is shared."""
+    cache: Cache | None = None
+    """For what several trainings share, found again by its key; None: nothing is shared."""
     data: str = ""
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
     pulse: Callable[[], object] = field(default=bool, compare=False)
@@ -206,6 +206,18 @@ class Model(Protocol):
         ...
 
 
+class Frozen(Protocol):
+    """What of a model never changes while it is trained, so that it can be computed before, and once for many."""
+
+    def missing(self, samples: Samples) -> list[NDArray[np.int64]]:
+        """Stretches of the rows of `samples` that are still to be computed."""
+        ...
+
+    def fill(self, samples: Samples, rows: NDArray[np.int64]) -> None:
+        """Compute these rows and keep them where trainings find them. Raises OSError where there is no room."""
+        ...
+
+
 @dataclass(frozen=True)
 class Family(OwnRow):
     """A kind of model: how it is configured and how it is built."""
@@ -225,5 +237,8 @@ class Family(OwnRow):
     """The keys that change what validation_loss means, so that no search may choose them by it."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
+    frozen: Callable[[Any, Samples], Frozen | None] | None = None
+    """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
+    nothing is."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None
     """Of a family of one's own: what a search varies, as a module of `search_spaces` says it. None: nothing."""

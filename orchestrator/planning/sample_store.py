@@ -21,7 +21,7 @@ from orchestrator.data.store.store import Recipe, Store, store_of
 from orchestrator.experiment.preflight import Settled
 from orchestrator.planning.sizes import Sizes, division
 from orchestrator.stages.context import Prepared
-from trainables.interface import Samples
+from trainables.interface import Pictures, Samples
 
 FIRST = 8
 MOST_TRAIN, MOST_VALIDATION = 96, 32
@@ -144,11 +144,35 @@ class SamplePictures:
 
     def train(self, count: int) -> Samples:
         """So many of the train part."""
-        return self._samples(self._train, count, False)
+        return self._samples(self._train, count, 0, False)
 
-    def validation(self, count: int) -> Samples:
-        """So many of the validation part."""
-        return self._samples(self._validation, count, self._masks)
+    def validation(self, count: int, skipped: int = 0) -> Samples:
+        """So many of the validation part, after those that are skipped."""
+        return self._samples(self._validation, count, skipped, self._masks)
 
-    def _samples(self, rows: NDArray[np.int64], count: int, masks: bool) -> Samples:
-        return self._prepared.samples(self._size, np.resize(rows, count), masks=masks)
+    def _samples(self, rows: NDArray[np.int64], count: int, skipped: int, masks: bool) -> Samples:
+        places = np.arange(skipped, skipped + count)
+        samples = self._prepared.samples(self._size, rows[places % len(rows)], masks=masks)
+        return replace(samples, pictures=Told(samples.pictures, places // len(rows)))
+
+
+class Told:
+    """Pictures of which some come again, each time told apart by its first pixel: what is kept of a picture is found by
+    its content, and a real one would not be there."""
+
+    def __init__(self, pictures: Pictures, rounds: NDArray[np.int64]) -> None:
+        """`rounds` (N,): how often each has come before."""
+        self._pictures, self._rounds = pictures, rounds
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._pictures.shape
+
+    def __len__(self) -> int:
+        return len(self._rounds)
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        """The pictures at `rows`, as a new array (len(rows), H, W, C)."""
+        found = self._pictures[rows]
+        found[:, 0, 0] += self._rounds[rows].astype(np.uint8)[:, None]
+        return found

@@ -12,6 +12,7 @@ import torch
 from orchestrator.planning.extrapolation import Probed
 from orchestrator.planning.sample_store import SamplePictures
 from orchestrator.planning.sizes import Sizes
+from trainables.cache import Cache
 from trainables.interface import Family, Problem
 from trainables.training.usage import PeakMemory
 
@@ -65,7 +66,7 @@ class ShortTrainings:
         took = time.monotonic() - begun
         one = replace(one, cold=not self._settled)
         if not self._settled and time.monotonic() + took < until:
-            one, weights = self._train(config, smallest)
+            one, weights = self._train(config, smallest, "once more")
             took = sum(one.epochs) + one.build
         self._settled = True
         if len(one.epochs) == 1:
@@ -106,12 +107,14 @@ class ShortTrainings:
             self._largest = probes[-1].pictures
         return probes
 
-    def _train(self, config: Mapping[str, Any], count: int) -> tuple[Probed, int]:
-        """Two epochs on so many pictures; and the bytes of what is kept."""
+    def _train(self, config: Mapping[str, Any], count: int, kept_in: str = "") -> tuple[Probed, int]:
+        """Two epochs on so many pictures; and the bytes of what is kept. What trainings on as many pictures have left
+        is found, where they kept it in the same place; what others have left is not: each size pays for its own."""
         validated = min(VALIDATED, self._sizes.validation)
         train, validation = self._pictures.train(count), self._pictures.validation(validated)
-        scored = self._pictures.validation(min(SCORED, self._sizes.validation))
-        problem = replace(self._problem, epochs=2, cache=self._cache, data=f"probe of {count}")
+        warming, scored = (self._pictures.validation(SCORED, skipped) for skipped in (validated, validated + SCORED))
+        cache = Cache(self._cache / f"{count} {kept_in}".rstrip())
+        problem = replace(self._problem, epochs=2, cache=cache, data=f"probe of {count}")
         torch.set_num_threads(self._threads)
         begun = time.perf_counter()
         model = self._family.build(self._family.config(**config), problem, 0)
@@ -119,7 +122,7 @@ class ShortTrainings:
         for _ in model.fit(train, validation):
             moments.append(time.perf_counter())
         epochs = tuple(end - start for start, end in pairwise(moments))
-        model.predict(scored)
+        model.predict(warming)
         before = time.perf_counter()
         model.predict(scored)
         scoring = (time.perf_counter() - before) / len(scored)

@@ -12,12 +12,15 @@ import pytest
 from typer.main import get_command
 
 import orchestrator
+from orchestrator.cli.cache import cache
 from orchestrator.cli.main import app
 from orchestrator.cli.runs import Stage
 from orchestrator.running.run import STAGES
 
 FUNCTIONS = {
     "ablate": orchestrator.ablate,
+    "cache clean": orchestrator.clean_cache,
+    "cache ls": orchestrator.cached,
     "compare": orchestrator.compare_runs,
     "demo": orchestrator.demo,
     "doctor": orchestrator.doctor,
@@ -36,7 +39,15 @@ FUNCTIONS = {
 }
 SPOKEN = {"as_json": "what is returned", "quiet": "reporter", "overrides": "Experiment.load"}
 """Options of the terminal alone, and what gives the same from Python."""
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {
+    f"{group} {name}".strip(): command
+    for group, commands in [
+        ("", get_command(app).commands),  # type: ignore[attr-defined]
+        ("cache", get_command(cache).commands),  # type: ignore[attr-defined]
+    ]
+    for name, command in commands.items()
+    if name != "cache"
+}
 
 
 def test_every_command_is_here() -> None:
@@ -70,8 +81,8 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "CostPlan", "Experiment", "InputError", "Inspection", "LoadedModel", "Rendered", "Reporter", "RunFolder", "Store",
-    "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
+    "Compared", "CostPlan", "Experiment", "InputError", "Inspection", "LoadedModel", "Rendered", "Reporter",
+    "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
 }  # fmt: skip
 
 
