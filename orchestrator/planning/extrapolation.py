@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 STEEPEST = 2.5
 """The most that the power of a fit at once may be: above, it is the noise of short probes."""
-WORTH_A_POWER = 0.02
+WORTH_A_POWER = 0.1
 """Seconds: what takes less is all overhead, and tells no power."""
 
 

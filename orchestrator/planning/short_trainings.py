@@ -65,7 +65,8 @@ class ShortTrainings:
         one, weights = self._train(config, smallest)
         took = time.monotonic() - begun
         one = replace(one, cold=not self._settled)
-        if not self._settled and time.monotonic() + took < until:
+        # A fit at once on few pictures is mostly what it imports: without that it is cheap to repeat.
+        if not self._settled and (len(one.epochs) == 1 or time.monotonic() + took < until):
             one, weights = self._train(config, smallest, "once more")
             took = sum(one.epochs) + one.build
         self._settled = True

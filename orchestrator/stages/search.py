@@ -62,7 +62,8 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         if left <= 0:
             continue
         job = job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant))
-        compute_frozen_features(context, variant, job, context.rules.trial_seed)
+        with spending(folder.spent, f"{one.stage} {variant.name}"):
+            compute_frozen_features(context, variant, job, context.rules.trial_seed)
         if folder.stop.exists():
             return too_short
         spent = time.monotonic() - started
