@@ -14,8 +14,8 @@ PACE = 5.0
 """Seconds until a process has imported all that a worker needs, where no probe has told it."""
 SPREAD = (0.5, 1.0, 2.0)
 """What a rule of thumb is worth: half of it to twice as much."""
-RAY, REPORT, REPORT_A_VARIANT = 1.5, 1.5, 0.7
-"""Ray's start, and a report with its figures, in starts of a process: a rule of thumb from small runs."""
+RAY, REPORT, REPORT_A_VARIANT = 1.0, 0.4, 0.15
+"""Ray's start, and a report with its figures, in starts of a process: a rule of thumb from three small runs."""
 HOUR = 3600.0
 ENDS = ("low", "likely", "high")
 RECORD_BYTES, REPORT_BYTES, TEST_BYTES = 10_000, 8_000_000, 200
