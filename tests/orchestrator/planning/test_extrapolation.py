@@ -47,12 +47,12 @@ def test_what_later_trainings_find_again_is_counted_once() -> None:
 
 @pytest.mark.parametrize(("power", "expected"), [(0.5, 0.5), (1.0, 1.0), (2.0, 2.0), (4.0, 2.5), (-1.0, 0.0)])
 def test_a_fit_at_once_grows_by_a_bounded_power(power: float, expected: float) -> None:
-    probes = [Probed(count, 8, 0.1, (0.5 * (count / 64) ** power + 8 * 0.001,), 0.001) for count in (32, 64)]
+    probes = [Probed(count, 8, 0.1, (5.0 * (count / 64) ** power + 8 * 0.001,), 0.001) for count in (32, 64)]
     found = fitted(probes)
     assert found.at_once
     assert found.power == pytest.approx(expected)
-    assert found.seconds(256, 100, 30) == pytest.approx(0.1 + 0.5 * 4**expected + 0.1)
-    assert found.with_power(0.0).seconds(256, 100, 1) == pytest.approx(0.1 + 0.5 + 0.1)
+    assert found.seconds(256, 100, 30) == pytest.approx(0.1 + 5.0 * 4**expected + 0.1)
+    assert found.with_power(0.0).seconds(256, 100, 1) == pytest.approx(0.1 + 5.0 + 0.1)
 
 
 def test_a_fit_too_short_to_tell_a_power_is_taken_to_be_linear() -> None:
