@@ -252,6 +252,12 @@ class Family(OwnRow):
     """
     loss_keys: tuple[str, ...] = ()
     """The keys that change what validation_loss means, so that no search may choose them by it."""
+    seeded: bool = True
+    """False where nothing is random: every seed gives one model, to the last bit, and it is trained once for all."""
+    single_epoch: bool = False
+    """Whether `fit` yields one epoch, the last, however many are asked for."""
+    scoring_keys: tuple[str, ...] = ()
+    """The keys that change no weights, and in a family of several epochs no loss: only what `predict` makes of them."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
     frozen: Callable[[Any, Samples], Frozen | None] | None = None

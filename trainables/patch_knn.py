@@ -210,5 +210,7 @@ FAMILY = Family(
         "most_patches",
         "reweighting",
     ),
+    single_epoch=True,
+    scoring_keys=("reweighting", "smoothing"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

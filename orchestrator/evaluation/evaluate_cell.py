@@ -18,10 +18,12 @@ from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
 from orchestrator.artifacts.models import KeptModel, keep_model
 from orchestrator.artifacts.provenance import now
-from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
+from orchestrator.evaluation.kept_cells import Unusable
+from orchestrator.evaluation.trained import Trained, taken_over
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
@@ -30,8 +32,9 @@ from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
 from trainables.files import file_sha256, whole
-from trainables.interface import Model, Prediction, Samples
-from trainables.training.trial import Graded, Job, Stopping, epochs
+from trainables.interface import Prediction, Samples
+from trainables.training.past import Graded
+from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
 from trainables.training.watching import watched
 
@@ -61,22 +64,40 @@ class TestPart:
         return self.samples, reading
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Where a cell's model is kept, and whose weights it may have."""
+
+    run: RunFolder
+    source: TrialRecord | None = None
+    """Of a completed cell of the run that has the same weights: they are taken over where they are whole."""
+
+
 def evaluate_cell(
-    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, grading: Grading, origin: Provenance
+    cell: Cell,
+    job: Job,
+    test: TestPart,
+    keeping: Keeping,
+    kept: KeptModel,
+    grading: Grading,
+    origin: Provenance,
 ) -> str | None:
     """Train, freeze, keep, and only then score the test part. Returns the record as JSON.
 
     None where the run is asked to stop before: the training's state is saved then.
     """
     started = time.perf_counter()
-    trained = train(cell, job, state_of(cell, job))
+    run, source = keeping.run, keeping.source
+    taken, remarks = None, dict[str, str]()
+    if source is not None:
+        try:
+            taken = taken_over(cell, job, run, source)
+        except Unusable as error:
+            remarks[TRAINING] = f"its own: the weights of {source.variant}, seed {source.seed}, can't be used ({error})"
+    trained = taken or train(cell, job, state_of(cell, job))
     if trained is None:
         return None
-    model, weights, history, last = trained
-    model.load_weights(weights)
-    # A classifier has no maps, so its scores of the best epoch are all there is to know.
-    detection = job.family.task == "detection"
-    validation = model.predict(job.validation) if detection else Prediction(last.scores)
+    model, validation = trained.model, trained.validation
     choice = grading.judge.threshold(validation.scores, job.validation, cell.setting.strategy)
     pixels = pixel_line(validation, job.validation, grading.pixel_percentile)
     kept = kept.model_copy(
@@ -85,13 +106,13 @@ def evaluate_cell(
             "pixel_threshold": None if pixels is None else pixels.threshold,
         }
     )
-    digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
+    digest = keep_model(run.model(cell.variant, cell.seed), trained.weights, kept, epoch=trained.epoch)
     samples, reading = test.open(cell, digest)
     begun = time.perf_counter()
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    facts = model.facts()
+    facts = trained.facts | remarks
     if choice is None:
         found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
@@ -112,15 +133,16 @@ def evaluate_cell(
         **of_cell(cell, origin.model_copy(update={"finished": now()})),
         **found,
         facts=facts,
-        epoch=last.best_epoch,
-        history=history,
+        epoch=trained.epoch,
+        history=trained.history,
         status="completed",
+        trained=taken is None,
         seconds=time.perf_counter() - started,
         seconds_a_picture=took / len(samples),
         gpus=grading.gpus,
         parameters=model.parameters,
-        peak_memory=last.peak_memory,
-        energy=last.energy,
+        peak_memory=trained.peak_memory,
+        energy=trained.energy,
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     ).model_dump_json()
@@ -136,10 +158,8 @@ def note_of(state: TrialState | None) -> Path | None:
     return None if state is None else state.path.with_suffix(".epochs")
 
 
-def train(
-    cell: Cell, job: Job, state: TrialState | None
-) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
-    """The model, the weights of its best epoch, all epochs, the last; None where the run is asked to stop before."""
+def train(cell: Cell, job: Job, state: TrialState | None) -> Trained | None:
+    """The model as of its best epoch; None where the run is asked to stop before its end."""
     history: list[dict[str, float]] = []
     weights: dict[str, Tensor] = {}
     last = None
@@ -160,7 +180,11 @@ def train(
     finally:
         note.remove()
     assert isinstance(last, Graded), "a family yields at least one epoch"
-    return model, weights, history, last
+    model.load_weights(weights)
+    # A classifier has no maps, so its scores of the best epoch are all there is to know.
+    detection = job.family.task == "detection"
+    validation = model.predict(job.validation) if detection else Prediction(last.scores)
+    return Trained(model, weights, history, last.best_epoch, validation, model.facts(), last.peak_memory, last.energy)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 
 from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
-from orchestrator.artifacts.records import TrialRecord
+from orchestrator.artifacts.records import TRAINING, TrialRecord
 from orchestrator.search.searcher import OptunaSearcher, tell
 from orchestrator.search.study import Study
 from trainables.training.reports import EpochReport, Suggestion, TrialReport
@@ -181,6 +181,11 @@ class Ledger(tune.Callback):
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
         study, last = self._study, opened.last
+        same_as = None if last is None else last["same_as"]
+        facts = {} if last is None else last["facts"]
+        if same_as is not None:
+            of = "" if same_as[0] == study.variant.name else f" of {same_as[0]}"
+            facts = {**facts, TRAINING: f"same training as trial {same_as[1]}{of}"}
         return TrialRecord(
             stage=study.stage,
             family=study.variant.family,
@@ -194,12 +199,13 @@ class Ledger(tune.Callback):
             history=opened.history,
             status=status,
             reason=reason,
+            trained=same_as is None,
             seconds=time.monotonic() - opened.started,
             gpus=study.experiment.resources.gpus,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
             energy=None if last is None else last["energy"],
-            facts={} if last is None else last["facts"],
+            facts=facts,
             provenance=study.provenance(),
         )
 

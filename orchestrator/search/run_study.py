@@ -127,6 +127,8 @@ def open_searcher(
             strategies=experiment.threshold.strategies if experiment.threshold.search else (),
             ended=ended,
             default_first=experiment.objective.default_first,
+            # Tunings of an ablation that differ in the threshold draw alike.
+            shared=study.stage == "tuning",
         )
 
     found = open_study(study.journal, variant.name, job.mode)

@@ -197,6 +197,9 @@ def cost_table(frame: pd.DataFrame) -> Table:
     caption = (
         "Cost by variant and stage, failed and repeated runs included. Time is wall time; GPU time is time × GPUs held."
     )
+    if frame["taken_over"].any():
+        more = plural(int(frame["taken_over"].sum()), "more record")
+        caption += f" Runs are trainings; {more} took one over, and cost what judging them did."
     if measured:
         caption += " Energy is what the GPU drew by NVML's counter, whatever else ran on it."
     energy = ["GPU energy"] if measured else []
