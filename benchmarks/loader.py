@@ -56,8 +56,8 @@ CASES = (
     Case("224 PNG", 224, 224, "png", augmented=False, count=512),
     Case("224 JPEG", 224, 224, "jpg", augmented=False, count=512),
     Case("512 PNG -> 224", 224, 512, "png", augmented=False, count=256),
-    Case("32 PNG", 32, 32, "png", augmented=False, count=4096),
-    Case("32 PNG, augmented", 32, 32, "png", augmented=True, count=4096),
+    Case("32 PNG", 32, 32, "png", augmented=False, count=2048),
+    Case("32 PNG, augmented", 32, 32, "png", augmented=True, count=2048),
     Case("224 PNG, augmented", 224, 224, "png", augmented=True, count=256),
 )
 

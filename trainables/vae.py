@@ -24,6 +24,8 @@ from trainables.parts.vae_networks import Vae, VaeOutput, divisor, vae
 class VaeObjective:
     """The negative evidence lower bound of a Gaussian decoder, its scale as the seeds have it."""
 
+    numbers = ("kl_weight",)
+
     def __init__(self, kl_weight: float, score: Literal["reconstruction", "reconstruction_kl"]) -> None:
         self.kl_weight, self.score = kl_weight, score
 

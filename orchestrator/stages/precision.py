@@ -52,8 +52,14 @@ def told(device: str, probed: Probed) -> str:
         "CUDA graphs for small ones": chosen.cuda_graphs,
     }
     ways = ", ".join(name for name, true in names.items() if true)
-    why = "; ".join(f"{key}: {reason}" for key, reason in probed.reasons.items())
-    return f"Networks compute on {device} {f'with {ways}' if ways else 'in float32, as torch does by itself'} ({why})."
+    ordinary = asdict(Precision())
+    keys = [key for key, value in asdict(chosen).items() if value != ordinary[key]]
+    keys += [
+        key for key, reason in probed.reasons.items() if key not in keys and (key == "all" or "asked for" in reason)
+    ]
+    why = "; ".join(f"{key}: {probed.reasons[key]}" for key in keys)
+    sentence = f"Networks compute on {device} {f'with {ways}' if ways else 'in float32, as torch does by itself'}"
+    return f"{sentence}{f' ({why})' if why else ''}."
 
 
 def _kept(folder: RunFolder) -> dict[str, Any]:

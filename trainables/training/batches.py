@@ -1,6 +1,6 @@
 """Batches of pictures on the device: from one array that lies there, or fetched ahead where they are too many."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -104,7 +104,7 @@ class Batches:
         whole = isinstance(source, np.ndarray) and source.dtype == np.uint8
         if size > SPLIT_VALUES * len(rows):
             # NumPy converts and divides in one pass over the memory, torch in two.
-            pictures = map(source.__getitem__, rows) if whole else iter(source[rows])
+            pictures = map(source.__getitem__, rows) if whole else views_of(source, rows)
             for values, picture in zip(pictures, floats.numpy(), strict=True):
                 np.divide(values, WHITE, out=picture, dtype=np.float32)
         elif whole:
@@ -133,6 +133,12 @@ class Batches:
                 current.wait_event(event)
                 block.record_stream(current)
             yield scaled(block)
+
+
+def views_of(source: Pictures, rows: Rows) -> Iterator[NDArray[np.uint8]]:
+    """The pictures at `rows`, one after the other; of those that are mapped from disk no copies."""
+    views: Callable[[Rows], Iterator[NDArray[np.uint8]]] | None = getattr(source, "views", None)
+    return iter(source[rows]) if views is None else views(rows)
 
 
 def labels_of(samples: Samples, batches: Sequence[Rows], device: torch.device) -> tuple[Tensor, ...]:

@@ -27,7 +27,11 @@ CHECK_EVERY = 32
 
 
 class Objective(Protocol):
-    """What a network is trained for. `output` is whatever the network gives for a batch."""
+    """What a network is trained for. `output` is whatever the network gives for a batch.
+
+    An attribute `numbers`, where it has one, names those of its attributes that are numbers and may differ between
+    networks that are trained together.
+    """
 
     def losses(self, output: Any, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Each sample's loss (B,) and how much it counts (B,); the batch's loss is their weighted mean."""

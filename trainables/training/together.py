@@ -204,7 +204,8 @@ class Stack:
         self.objectives = [loop.objective for loop in members]
         names = getattr(first.objective, "numbers", ())
         self.numbers = {
-            name: torch.tensor([getattr(one, name) for one in self.objectives], device=first.device) for name in names
+            name: torch.tensor([getattr(one, name) for one in self.objectives], dtype=self.flat.dtype).to(first.device)
+            for name in names
         }
         self._take_moments(named)
 
@@ -412,7 +413,7 @@ def _check(loops: Sequence[EpochLoop]) -> None:
     def shape(loop: EpochLoop) -> Any:
         return [(name, one.shape, one.dtype, one.requires_grad) for name, one in loop.network.named_parameters()]
 
-    same = {
+    same: dict[str, Callable[[EpochLoop], Any]] = {
         "networks of one shape": shape,
         "one kind of optimiser": lambda loop: type(loop.optimizer),
         "one batch size": lambda loop: loop.config.batch_size,

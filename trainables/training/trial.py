@@ -72,11 +72,9 @@ class Job:
 
     def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
-        # Of what all computed alike before there was a choice, the key stays what it was.
-        chosen = self.problem.precision
-        precision = {} if chosen == Precision() else {"precision": asdict(chosen)}
+        # Without a choice it is what it was before there was one.
+        chosen = {} if self.problem.precision == Precision() else {"precision": asdict(self.problem.precision)}
         return {
-            **precision,
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
             "seed": seed,
@@ -88,6 +86,7 @@ class Job:
             "metric": self.metric,
             "mode": self.mode,
             "code": self.code,
+            **chosen,
         }
 
     def pulse(self, alive: Callable[[], object]) -> Callable[[], None]:
