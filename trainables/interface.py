@@ -225,5 +225,7 @@ class Family(OwnRow):
     """The keys that change what validation_loss means, so that no search may choose them by it."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
+    gpu: bool = True
+    """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None
     """Of a family of one's own: what a search varies, as a module of `search_spaces` says it. None: nothing."""

@@ -115,6 +115,10 @@ class TrialRecord(BaseModel):
     seconds_a_picture: float | None = None
     """Evaluation only: wall time of scoring the test part by its number of pictures, maps included, with what the
     machine did beside it."""
+    device: Literal["cpu", "cuda"] | None = None
+    """What it was trained on; `provenance.device` names it. None in records of versions that did not say it."""
+    cpus: float | None = None
+    """CPUs reserved while it ran; torch had as many threads. None likewise."""
     gpus: float = 0.0
     """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
     parameters: int | None = None

@@ -22,6 +22,7 @@ from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdCho
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
+from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
@@ -33,6 +34,7 @@ from trainables.files import file_sha256, whole
 from trainables.interface import Model, Prediction, Samples
 from trainables.training.trial import Graded, Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
+from trainables.training.usage import gpu_name
 from trainables.training.watching import watched
 
 
@@ -45,7 +47,8 @@ class Grading:
     """Of the pixels of normal validation pictures: where masks begin."""
     heat_maps: bool
     """Whether every test picture's heat map is written."""
-    gpus: float
+    placement: Placement
+    """Where it trains."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def evaluate_cell(
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    facts = model.facts()
+    facts, gpu = model.facts(), gpu_name(job.problem.device)
     if choice is None:
         found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
@@ -109,7 +112,8 @@ def evaluate_cell(
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
     return TrialRecord(
-        **of_cell(cell, origin.model_copy(update={"finished": now()})),
+        **of_cell(cell, origin.model_copy(update={"finished": now(), "device": gpu or origin.device})),
+        **of_placement(grading.placement),
         **found,
         facts=facts,
         epoch=last.best_epoch,
@@ -117,7 +121,6 @@ def evaluate_cell(
         status="completed",
         seconds=time.perf_counter() - started,
         seconds_a_picture=took / len(samples),
-        gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=last.peak_memory,
         energy=last.energy,
@@ -281,10 +284,28 @@ def of_cell(cell: Cell, origin: Provenance) -> OfCell:
     )
 
 
-def failed_cell(cell: Cell, ended: tuple[Status, str], seconds: float, gpus: float, origin: Provenance) -> TrialRecord:
-    """The row of a cell that gave no result: its status and the reason."""
+class OfPlacement(TypedDict, total=False):
+    """What a record says of where its training ran."""
+
+    device: Literal["cpu", "cuda"]
+    cpus: float
+    gpus: float
+
+
+def of_placement(placement: Placement | None) -> OfPlacement:
+    """Nothing of a cell that has trained nothing."""
+    if placement is None:
+        return OfPlacement()
+    return OfPlacement(device=placement.device, cpus=placement.cpus, gpus=placement.gpus)
+
+
+def failed_cell(
+    cell: Cell, ended: tuple[Status, str], seconds: float, placement: Placement | None, origin: Provenance
+) -> TrialRecord:
+    """The row of a cell that gave no result: its status and the reason. `placement`: None where it trained nothing."""
     status, reason = ended
-    return TrialRecord(**of_cell(cell, origin), status=status, reason=reason, seconds=seconds, gpus=gpus)
+    where = of_placement(placement)
+    return TrialRecord(**of_cell(cell, origin), **where, status=status, reason=reason, seconds=seconds)
 
 
 def write_scores(

@@ -59,6 +59,8 @@ def rejudge(
         status="completed",
         # The same cell cost what it cost. Another strategy costs only this.
         seconds=source.seconds if same else time.perf_counter() - started,
+        device=source.device,
+        cpus=source.cpus,
         gpus=source.gpus if same else 0.0,
         energy=source.energy if same else None,
         peak_memory=source.peak_memory if same else None,

@@ -180,7 +180,7 @@ class Ledger(tune.Callback):
             (self._job.states / opened.state).unlink(missing_ok=True)
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
-        study, last = self._study, opened.last
+        study, last, origin = self._study, opened.last, self._study.provenance()
         return TrialRecord(
             stage=study.stage,
             family=study.variant.family,
@@ -195,12 +195,14 @@ class Ledger(tune.Callback):
             status=status,
             reason=reason,
             seconds=time.monotonic() - opened.started,
-            gpus=study.experiment.resources.gpus,
+            device=study.placement.device,
+            cpus=study.placement.cpus,
+            gpus=study.placement.gpus,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
             energy=None if last is None else last["energy"],
             facts={} if last is None else last["facts"],
-            provenance=study.provenance(),
+            provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
 
 

@@ -46,7 +46,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
-    resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
+    resources: dict[str, float] = {"cpu": study.placement.cpus, "gpu": study.placement.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -55,7 +55,7 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             search_alg=ledger.searcher,
             scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier, spared),
             num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
-            max_concurrent_trials=study.concurrent,
+            max_concurrent_trials=study.placement.at_once,
             reuse_actors=True,
             trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),

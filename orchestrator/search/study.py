@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.records import Provenance, TrialRecord
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.sections import Variant
 
 
@@ -28,7 +29,8 @@ class Study:
     """The records of this study so far."""
     trials: int
     """Still to run."""
-    concurrent: int
+    placement: Placement
+    """Of each trial, and how many run beside each other."""
     seconds: float | None
     """Wall time left; None: no limit."""
     scratch: Path

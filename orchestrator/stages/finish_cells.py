@@ -24,6 +24,7 @@ from orchestrator.evaluation.evaluate_cell import (
     state_of,
 )
 from orchestrator.evaluation.rejudging import Unusable, rejudge
+from orchestrator.experiment.placement import fits
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.forecast import Forecast
@@ -137,8 +138,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
     jobs: dict[Kind, Job] = {}
     running: dict[ray.ObjectRef[str | None], tuple[Cell, Job, float, int]] = {}
     while running or (waiting and not folder.stop.exists()):
-        while waiting and len(running) < context.concurrent and not folder.stop.exists():
-            cell = waiting.pop(0)
+        while not folder.stop.exists() and (cell := _next(context, waiting, running.values())) is not None:
             kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
             if kind not in jobs:
                 jobs[kind] = job_of(context, prepared, *kind)
@@ -162,13 +162,23 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             if (disk := storage_error(error)) is not None:
                 raise disk from error
             ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
-            gpus = context.experiment.resources.gpus
-            record = failed_cell(cell, ended, time.monotonic() - started, gpus, origin(context, prepared))
+            placement, made = context.placements[cell.setting.family], origin(context, prepared, cell.setting.family)
+            record = failed_cell(cell, ended, time.monotonic() - started, placement, made)
         done(record, _at_work(running.values()))
         state = state_of(cell, job)
         EpochNote(note_of(state)).remove()  # of a worker that was killed
         if state is not None and record.status == "completed":
             state.remove()
+
+
+def _next(context: Context, waiting: list[Cell], running: Iterable[tuple[Cell, Job, float, int]]) -> Cell | None:
+    """The first of the waiting cells, of which it is taken, that finds room beside those at work; None: none does."""
+    beside = [context.placements[cell.setting.family] for cell, *_ in running]
+    for place, cell in enumerate(waiting):
+        one = context.placements[cell.setting.family]
+        if fits(one, beside, context.offered, context.experiment.budget.concurrent):
+            return waiting.pop(place)
+    return None
 
 
 def _at_work(running: Iterable[tuple[Cell, Job, float, int]]) -> list[tuple[str, float]]:
@@ -198,10 +208,10 @@ def judge_again(
     folder = context.folder
     if folder.stop.exists():
         return True
-    started, made = time.monotonic(), origin(context, prepared)
+    started, made = time.monotonic(), origin(context, prepared, cell.setting.family)
     if source is None:
         reason = why("the training that it shares with another row of its seed failed")
-        done(failed_cell(cell, reason, 0.0, 0.0, made))
+        done(failed_cell(cell, reason, 0.0, None, made))
         return True
     try:
         record = rejudge(cell, source, folder, context.readings(prepared), made, context.judge.own)
@@ -211,7 +221,7 @@ def judge_again(
         )
         return False
     except ValueError as error:
-        record = failed_cell(cell, why(error), time.monotonic() - started, 0.0, made)
+        record = failed_cell(cell, why(error), time.monotonic() - started, None, made)
     done(record)
     return True
 
@@ -237,10 +247,9 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.readings(prepared))
-    grading = Grading(
-        context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, experiment.resources.gpus
-    )
-    reserved = {"num_cpus": experiment.resources.cpus, "num_gpus": experiment.resources.gpus, "max_retries": RETRIES}
+    placement = context.placements[setting.family]
+    grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
+    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
     return remote_evaluate_cell.options(**reserved).remote(
-        cell, job, test, context.folder, kept, grading, origin(context, prepared)
+        cell, job, test, context.folder, kept, grading, origin(context, prepared, setting.family)
     )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from orchestrator.artifacts.provenance import code_version, provenance
+from orchestrator.artifacts.provenance import code_version, device_name, provenance
 from orchestrator.artifacts.records import Provenance
 from orchestrator.evaluation.cells import Cell
 from orchestrator.experiment.checks import CHANNELS
@@ -40,14 +40,14 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
     """What trainings are handed: the train and validation parts at a size, and nothing of the test part."""
     experiment, goal = context.experiment, context.goal
     split, store = prepared.split, prepared.stores[size]
-    train = prepared.samples(size, split.train)
+    train, placement = prepared.samples(size, split.train), context.placements[family]
     return Job(
         family=family_row(family).family,
         problem=Problem(
             classes=train.classes,
             shape=(*size, CHANNELS),
             epochs=epochs,
-            device=context.settled.device,
+            device=placement.device,
             depth=store.depth is not None,
             cache=store.folder.parent / "shared",
             data=f"{split.fingerprint} {store.folder.name}",
@@ -58,7 +58,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
         metric=goal.metric,
         mode=goal.mode,
         patience=experiment.budget.patience,
-        threads=max(1, int(experiment.resources.cpus)),
+        threads=max(1, int(placement.cpus)),
         states=context.folder.states,
         code=code_version(context.own_code),
         own_files=OwnFiles(),
@@ -67,7 +67,8 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
     )
 
 
-def origin(context: Context, prepared: Prepared) -> Provenance:
-    """The provenance of a record that ends now."""
-    split, device = prepared.split.fingerprint, context.settled.device
+def origin(context: Context, prepared: Prepared, family: str) -> Provenance:
+    """The provenance of a family's record that ends now. A worker with a GPU knows better what that is."""
+    split = prepared.split.fingerprint
+    device = context.offered.gpu_name if context.placements[family].device == "cuda" else device_name("cpu")
     return provenance(context.experiment.fingerprint, prepared.data, split, device, context.own_code)

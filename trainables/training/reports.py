@@ -44,6 +44,8 @@ class EpochReport(_Report):
     """Bytes."""
     energy: float | None
     """Joules; None where they are not known."""
+    gpu: str
+    """The name of the GPU that it trains on; empty: none."""
     parameters: int
     facts: dict[str, str]
 

@@ -11,6 +11,7 @@ from trainables.errors import storage_error
 from trainables.interface import Model
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
 from trainables.training.trial import Graded, Job, Stopping, epochs
+from trainables.training.usage import gpu_name
 from trainables.training.watching import watched
 
 LOST = 76
@@ -62,6 +63,7 @@ def _epoch(graded: Graded, job: Job, model: Model, state: str, leaving: bool) ->
         seconds=graded.seconds,
         peak_memory=graded.peak_memory,
         energy=graded.energy,
+        gpu=gpu_name(job.problem.device),
         parameters=model.parameters,
         facts=model.facts(),
     )

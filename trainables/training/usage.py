@@ -8,11 +8,16 @@ import psutil
 import torch
 
 
+def on_gpu(device: str) -> bool:
+    """Whether a training uses a GPU that is really there: Ray can be told of GPUs that are not, to try placement."""
+    return device.startswith("cuda") and torch.cuda.is_available()
+
+
 class PeakMemory:
     """The most memory since it was made: of this process, or with a GPU what torch allocated on it."""
 
     def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
+        self._cuda = on_gpu(device)
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
         else:
@@ -31,12 +36,17 @@ class PeakMemory:
             return int(psutil.Process().memory_info().rss)
 
 
+def gpu_name(device: str) -> str:
+    """The name of the GPU that a training uses; empty on a CPU."""
+    return torch.cuda.get_device_name() if on_gpu(device) else ""
+
+
 class GpuEnergy:
     """The joules that the GPU of a training has drawn since this was made, whatever else ran on it."""
 
     def __init__(self, device: str) -> None:
         self._handle, self._before = None, 0.0
-        if device.startswith("cuda"):
+        if on_gpu(device):
             # Without NVML, or on a GPU that has no such counter (before Volta), there is no figure.
             with suppress(Exception):
                 self._handle = _nvml_handle()

@@ -45,6 +45,8 @@ def told(record: TrialRecord) -> dict[str, Any]:
         "seconds",
         "seconds_a_picture",
         "peak_memory",
+        "device",
+        "cpus",
         "provenance",
         "files",
         "history",
