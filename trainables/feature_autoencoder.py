@@ -19,11 +19,11 @@ from trainables.parts.frozen_features import (
     check_features,
     feature_channels,
 )
+from trainables.parts.kept_features import KeptFeatures, check_frozen
 from trainables.training.loop import EpochLoop, has_mixed_precision, snapshot
 
 SCORING_BATCH = 8
 """Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
-MEGABYTE = 2**20
 
 
 def one_by_one_autoencoder(channels: int, latent_dim: int) -> nn.Sequential:
@@ -71,35 +71,6 @@ class FeatureReconstruction:
         return interpolate(distances, self.size, mode="bilinear", align_corners=False)[:, 0]
 
 
-class FeatureCache:
-    """The frozen maps of pictures that come again, as long as they fit."""
-
-    def __init__(self, megabytes: int) -> None:
-        self.room = megabytes * MEGABYTE
-        self.parts: list[tuple[Samples, dict[int, list[Tensor]]]] = []
-
-    def open(self, *parts: Samples) -> None:
-        """Keep what is computed of these samples; of all others nothing is kept."""
-        self.parts = [(part, {}) for part in parts]
-
-    def get(self, features: FrozenFeatures, samples: Samples, row: int) -> list[Tensor]:
-        """The maps of one picture, from memory or computed."""
-        kept = next((rows for part, rows in self.parts if part is samples), None)
-        if kept is not None and row in kept:
-            return [stage.to(features.device) for stage in kept[row]]
-        maps = features.maps(samples, row)
-        size = sum(stage.nbytes for stage in maps)
-        if kept is not None and size <= self.room:
-            kept[row] = [stage.cpu() for stage in maps]
-            self.room -= size
-        return maps
-
-    def close(self) -> None:
-        """Forget all."""
-        self.room += sum(stage.nbytes for _, rows in self.parts for maps in rows.values() for stage in maps)
-        self.parts = []
-
-
 class FeatureAutoencoder:
     """Frozen features, and a 1x1 autoencoder of them trained by the shared loop."""
 
@@ -111,7 +82,7 @@ class FeatureAutoencoder:
             torch.default_generator.manual_seed(seed)
             self.network = one_by_one_autoencoder(sum(self.features.channels), config.latent_dim)
         objective = FeatureReconstruction((problem.shape[0], problem.shape[1]))
-        self.cache = FeatureCache(config.cache_megabytes)
+        self.kept = KeptFeatures(self.features, problem, config.cache_megabytes, depth=depth)
         self.loop = EpochLoop(
             self.network,
             objective,
@@ -138,21 +109,20 @@ class FeatureAutoencoder:
             "weights": self.features.origin,
             "trained parameters": f"{self._trained:,}",
             "feature channels": str(sum(self.features.channels)),
+            **self.kept.facts(),
         }
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train on normal samples, yielding after each epoch."""
         if self.config.input == "rgbd" and self.features.depth_scale is None:
             self.features.depth_scale = fit_depth_scale(depth_of(train))
-        self.cache.open(train, validation)
-        try:
+        with self.kept.opened(train, validation):
             yield from self.loop.fit(train, validation)
-        finally:
-            self.cache.close()
 
     def predict(self, samples: Samples) -> Prediction:
         """Anomaly scores (N,) and maps (N, H, W): distances between features and their reconstruction."""
-        return self.loop.predict(samples)
+        with self.kept.opened_if_cached(samples):
+            return self.loop.predict(samples)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the maps are shown of every family that has them."""
@@ -161,15 +131,11 @@ class FeatureAutoencoder:
     def state(self) -> dict[str, Any]:
         """All that resuming needs. The frozen numbers are named by their digest: the seed and the file give them."""
         scale = self.features.depth_scale
-        return {"loop": self.loop.state(), "depth_scale": list(scale or ()), "frozen": self._frozen()}
+        return {"loop": self.loop.state(), "depth_scale": list(scale or ()), "frozen": self.features.digest()}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back a `state`. Raises InputError where the frozen features are no longer those of before."""
-        if state["frozen"] != self._frozen():
-            raise InputError(
-                f"This training began with other frozen weights of {self.config.backbone} than are there now "
-                f"({self.features.origin}). Put the file back as it was, or start the run anew."
-            )
+        check_frozen(state["frozen"], self.features.digest(), self.config.backbone, self.features.origin)
         self.loop.load(state["loop"])
         scale = state["depth_scale"]
         self.features.depth_scale = (scale[0], scale[1], scale[2]) if scale else None
@@ -190,10 +156,7 @@ class FeatureAutoencoder:
     def _aligned(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """The aligned features (B, C, grid, grid) of these pictures: what the autoencoder reconstructs."""
         grid = self.config.grid
-        return align([self.cache.get(self.features, samples, int(row)) for row in rows], (grid, grid))
-
-    def _frozen(self) -> str:
-        return self.features.digest()
+        return align(self.kept(samples, rows), (grid, grid))
 
 
 def check(config: FeatureAutoencoderConfig, problem: Problem) -> list[str]:

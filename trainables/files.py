@@ -53,19 +53,31 @@ def write_whole(
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """An empty folder to fill with what `path` shall hold; what was there is replaced once the block has ended.
 
-    What a block that was broken off left is removed by the next one. Not to be written by two processes at a time.
+    What a block that was broken off left is removed by the next one. `shared`: several processes or threads may write
+    this path at a time, each a draft of its own, of which one stays. Raises what the block raises, and OSError where
+    there is no room; `path` is then as before.
     """
-    draft = _draft(path, shared=False)
+    draft = _draft(path, shared)
     if draft.exists():
         shutil.rmtree(draft)
     draft.mkdir(parents=True)
-    yield draft
+    try:
+        yield draft
+    except BaseException:
+        if shared:  # nobody else would ever remove it
+            shutil.rmtree(draft, ignore_errors=True)
+        raise
     if path.exists():
-        shutil.rmtree(path)
-    draft.replace(path)
+        shutil.rmtree(path, ignore_errors=shared)
+    try:
+        draft.replace(path)
+    except OSError:
+        if not (shared and path.exists()):
+            raise
+        shutil.rmtree(draft, ignore_errors=True)  # another's took the place just before
 
 
 def is_draft(path: Path) -> bool:

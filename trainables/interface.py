@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from trainables.cache import Cache
 from trainables.own_code import OwnRow
 
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
@@ -114,8 +114,8 @@ class Problem:
     """A torch device: "cpu" or "cuda"."""
     depth: bool = False
     """Whether the samples have depth."""
-    cache: Path | None = None
-    """A folder for what several trainings share, found again by its key; None: nothing is shared."""
+    cache: Cache | None = None
+    """For what several trainings share, found again by its key; None: nothing is shared."""
     data: str = ""
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
     pulse: Callable[[], object] = field(default=bool, compare=False)

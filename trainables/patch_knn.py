@@ -1,7 +1,7 @@
 """The baseline that looks for each patch's nearest normal patch (the idea of PatchCore, arXiv 2106.08265)."""
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.coreset import greedy_k_centre, nearest
 from trainables.parts.frozen_features import FrozenFeatures, align, check_features
+from trainables.parts.kept_features import KeptFeatures, check_frozen
 from trainables.training.loop import snapshot
 
 MOST_POOLED = 40_000
@@ -23,6 +24,8 @@ MOST_POOLED = 40_000
 NEIGHBOURS = 9
 """Of the nearest normal patch, that the reweighting looks at (the paper's b)."""
 TRAIN_LOSS_PATCHES = 2_000
+READING_BATCH = 8
+"""Pictures whose features are fetched at a time: ResNet50's layers 2 and 3 at 224 pixels take 2.4 MB each."""
 
 
 class PatchKnn:
@@ -31,6 +34,7 @@ class PatchKnn:
     def __init__(self, config: PatchKnnConfig, problem: Problem, seed: int) -> None:
         self.config, self.problem, self.seed = config, problem, seed
         self.features = FrozenFeatures(config, problem, seed, depth=False, mixed=False)
+        self.kept = KeptFeatures(self.features, problem)
         self.patches: Tensor | None = None
         """The coreset (K, C)."""
         self.fitted = False
@@ -45,7 +49,7 @@ class PatchKnn:
         facts = {"weights": self.features.origin}
         if self.patches is not None:
             facts["coreset"] = f"{len(self.patches):,} patches of {self.patches.shape[1]} channels"
-        return facts
+        return {**facts, **self.kept.facts()}
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Fill the coreset: one epoch, the last.
@@ -57,6 +61,10 @@ class PatchKnn:
             return
         if not len(train):
             raise InputError("patch_knn needs at least 1 normal training picture. Add data or change data.split.")
+        with self.kept.opened_if_cached(train, validation):
+            yield self._fit(train, validation)
+
+    def _fit(self, train: Samples, validation: Samples) -> Epoch:
         generator = np.random.default_rng(self.seed)
         pool, patches = self._pool(train, generator)
         size = min(max(1, round(self.config.coreset_share * patches)), self.config.most_patches, len(pool))
@@ -74,11 +82,12 @@ class PatchKnn:
             scores = prediction.scores[validation.labels == label]
             if len(scores):
                 losses[name] = float(scores.mean())
-        yield Epoch(losses, prediction, last=True)
+        return Epoch(losses, prediction, last=True)
 
     def predict(self, samples: Samples) -> Prediction:
         """Anomaly scores (N,), the largest distance of a patch to the coreset; maps (N, H, W) of all distances."""
-        return self._predict(samples, maps=True)
+        with self.kept.opened_if_cached(samples):
+            return self._predict(samples, maps=True)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the maps are shown of every family that has them."""
@@ -92,11 +101,7 @@ class PatchKnn:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take back a `state`. Raises InputError where the frozen features are no longer those of before."""
-        if state["frozen"] != self.features.digest():
-            raise InputError(
-                f"This training began with other frozen weights of {self.config.backbone} than are there now "
-                f"({self.features.origin}). Put the file back as it was, or start the run anew."
-            )
+        check_frozen(state["frozen"], self.features.digest(), self.config.backbone, self.features.origin)
         self.patches = state["coreset"].clone().to(self.features.device) if "coreset" in state else None
         self.fitted = state["fitted"]
 
@@ -115,15 +120,18 @@ class PatchKnn:
             raise RuntimeError("patch_knn has no coreset before fit or load_weights.")
         return self.patches
 
-    def _aligned(self, samples: Samples, row: int) -> Tensor:
-        """One picture's patch features (C, h, w), on the grid of its finest stage."""
-        stages = self.features.maps(samples, row)
-        height, width = (max(stage.shape[axis] for stage in stages) for axis in (1, 2))
-        return align([stages], (height, width))[0]
+    def _aligned(self, samples: Samples, rows: NDArray[np.int64]) -> Iterator[Tensor]:
+        """Each picture's patch features (C, h, w), on the grid of its finest stage."""
+        for start in range(0, len(rows), READING_BATCH):
+            stages = self.kept(samples, rows[start : start + READING_BATCH])
+            height, width = (max(stage.shape[axis] for stage in stages) for axis in (2, 3))
+            for picture in zip(*stages, strict=True):
+                yield align([stage[None] for stage in picture], (height, width))[0]
 
     def _pool(self, train: Samples, generator: np.random.Generator) -> tuple[Tensor, int]:
         """Patches of the training part (P, C), drawn where they are too many to hold; and how many there are."""
-        first = _as_patches(self._aligned(train, 0))
+        picture = next(self._aligned(train, np.zeros(1, dtype=np.int64)))
+        first = _as_patches(picture)
         there = len(train) * len(first)
         most = max(MOST_POOLED, self.config.most_patches)
         wanted = np.arange(there)
@@ -131,10 +139,12 @@ class PatchKnn:
             wanted = np.sort(generator.choice(there, most, replace=False))
         edges = np.searchsorted(wanted, np.arange(len(train) + 1) * len(first))
         pool = torch.empty(len(wanted), first.shape[1], device=first.device)
-        for row, (start, stop) in enumerate(pairwise(edges)):
-            if start < stop:
-                patches = first if row == 0 else _as_patches(self._aligned(train, row))
-                pool[start:stop] = patches[torch.from_numpy(wanted[start:stop] - row * len(first)).to(pool.device)]
+        drawn = np.flatnonzero(np.diff(edges))
+        begun = [picture] if drawn[0] == 0 else []
+        for row, aligned in zip(drawn, chain(begun, self._aligned(train, drawn[len(begun) :])), strict=True):
+            start, stop = edges[row], edges[row + 1]
+            patches = _as_patches(aligned)
+            pool[start:stop] = patches[torch.from_numpy(wanted[start:stop] - row * len(first)).to(pool.device)]
         return pool, there
 
     def _predict(self, samples: Samples, *, maps: bool) -> Prediction:
@@ -142,8 +152,7 @@ class PatchKnn:
         height, width, _ = self.problem.shape
         scores = np.empty(len(samples))
         drawn = np.empty((len(samples), height, width), dtype=np.float32) if maps else None
-        for row in range(len(samples)):
-            aligned = self._aligned(samples, row)
+        for row, aligned in enumerate(self._aligned(samples, np.arange(len(samples)))):
             patches = _as_patches(aligned)
             distances, neighbours = nearest(patches, coreset)
             scores[row] = self._score(patches, coreset, distances, neighbours)

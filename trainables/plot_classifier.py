@@ -1,10 +1,12 @@
 """The family that classifies plots with a torchvision backbone and a small head (seeds 000 and 001)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.configurations.plot_classifier import PlotClassifierConfig
@@ -21,7 +23,9 @@ from trainables.parts.backbones import (
 )
 from trainables.parts.cross_entropy import CrossEntropy
 from trainables.parts.heads import plot_head
+from trainables.parts.kept_features import KeptFeatures, check_frozen, network_digest
 from trainables.parts.pretrained import (
+    architecture,
     check_weights,
     find_weights,
     load_backbone_weights,
@@ -71,6 +75,66 @@ class PlotNetwork(nn.Module):
         return self
 
 
+class HeadInput:
+    """What a frozen backbone, in evaluation mode, gives its head: (B, F), float32."""
+
+    def __init__(self, network: PlotNetwork, config: PlotClassifierConfig, problem: Problem) -> None:
+        self.network, self.config = network.eval(), config
+        self.device = torch.device(problem.device)
+        self.mixed = config.mixed_precision and has_mixed_precision(self.device)
+        self._digest: str | None = None
+
+    def features(self, samples: Samples, rows: NDArray[np.int64]) -> list[Tensor]:
+        """[(B, F)], on the device."""
+        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device).permute(0, 3, 1, 2).float().div_(255)
+        return [self._input(pictures)[0]]
+
+    def is_all(self, problem: Problem) -> bool:
+        """Whether nothing stands behind the head, so that it can be trained alone."""
+        height, width, channels = problem.shape
+        given, output = self._input(torch.zeros(1, channels, height, width, device=self.device))
+        with torch.no_grad():
+            return given.ndim == 2 and torch.equal(self.network.head.eval()(given), output)
+
+    def digest(self) -> str:
+        """SHA-256 of the numbers of the backbone without the head."""
+        if self._digest is None:
+            tensors = self.network.backbone.state_dict(keep_vars=True)
+            head = {id(tensor) for tensor in self.network.head.state_dict(keep_vars=True).values()}
+            self._digest = network_digest({name: one for name, one in tensors.items() if id(one) not in head})
+        return self._digest
+
+    def changed(self) -> None:
+        """To be called where the backbone was given other numbers."""
+        self._digest = None
+
+    def feature_key(self) -> dict[str, Any]:
+        """All that decides the features beside the pictures; values that JSON can hold."""
+        return {
+            "what": "input of the head",
+            "backbone": architecture(self.config.backbone),
+            "weights": self.digest(),
+            "input": [bool(value) for value in input_transform(self.network.backbone).values()],
+            "normalisation": self.config.normalisation,
+            "computed in": "bfloat16" if self.mixed else "float32",
+        }
+
+    @torch.no_grad()
+    def _input(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's input for pictures (B, C, H, W) in [0, 1], and what the network gives."""
+        head, seen = self.network.head, list[Tensor]()
+        training = head.training
+        handle = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+        head.eval()
+        try:
+            with torch.autocast(self.device.type, dtype=torch.bfloat16) if self.mixed else nullcontext():
+                output = self.network(pictures.contiguous(memory_format=torch.channels_last))
+        finally:
+            handle.remove()
+            head.train(training)
+        return seen[-1].float(), output
+
+
 class PlotClassifier:
     """A backbone with a head, trained by the shared loop."""
 
@@ -82,7 +146,21 @@ class PlotClassifier:
         self.objective = CrossEntropy()
         changes = config.augmentation > 0 or config.flip_left_right
         augment = Augmentation(config.augmentation, config.flip_left_right) if changes else None
-        self.loop = EpochLoop(self.network, self.objective, config, problem, seed, augment)
+        self.kept = None if changes else self._kept_features()
+        # Of a frozen backbone that sees the same pictures each time, the head alone is left to train.
+        trained = self.network if self.kept is None else self.network.head
+        fetch = None if self.kept is None else self._head_input
+        self.loop = EpochLoop(trained, self.objective, config, problem, seed, augment, fetch)
+
+    def _kept_features(self) -> KeptFeatures | None:
+        """Of a frozen backbone; None where it is trained, or where one's own does more than its head behind it."""
+        if not self.network.frozen:
+            return None
+        self.network.to(self.problem.device).to(memory_format=torch.channels_last)
+        self.backbone = HeadInput(self.network, self.config, self.problem)
+        if is_own(self.config.backbone) and not self.backbone.is_all(self.problem):
+            return None
+        return KeptFeatures(self.backbone, self.problem)
 
     @property
     def parameters(self) -> int:
@@ -91,7 +169,7 @@ class PlotClassifier:
 
     def facts(self) -> dict[str, str]:
         """Where the weights came from."""
-        return {"weights": self.network.origin}
+        return {"weights": self.network.origin, **(self.kept.facts() if self.kept else {})}
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train, yielding after each epoch."""
@@ -99,23 +177,27 @@ class PlotClassifier:
             counts = np.bincount(train.labels, minlength=len(self.problem.classes))
             weights = len(train) / (len(counts) * np.maximum(counts, 1))
             self.objective.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.loop.device)
-        yield from self.loop.fit(train, validation)
+        with self.kept.opened(train, validation) if self.kept else nullcontext():
+            yield from self.loop.fit(train, validation)
 
     def predict(self, samples: Samples) -> Prediction:
         """Class probabilities (N, C)."""
-        return self.loop.predict(samples)
+        with self.kept.opened_if_cached(samples) if self.kept else nullcontext():
+            return self.loop.predict(samples)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing."""
         return []
 
     def state(self) -> dict[str, Any]:
-        """All that resuming needs."""
-        return self.loop.state()
+        """All that resuming needs. Frozen numbers are named by their digest: the seed and the file give them."""
+        return {"loop": self.loop.state(), "frozen": self.backbone.digest() if self.kept else ""}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Take back a `state`."""
-        self.loop.load(state)
+        """Take back a `state`. Raises InputError where the frozen backbone is no longer that of before."""
+        if self.kept:
+            check_frozen(state["frozen"], self.backbone.digest(), self.config.backbone, self.network.origin)
+        self.loop.load(state["loop"])
 
     def weights(self) -> dict[str, Tensor]:
         """The backbone's weights and statistics under torchvision's names, the head in the last layer's place."""
@@ -126,6 +208,12 @@ class PlotClassifier:
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Take back `weights`."""
         self.network.backbone.load_state_dict(set_input_transform(self.network.backbone, weights))
+        if self.kept:
+            self.backbone.changed()
+
+    def _head_input(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
+        assert self.kept is not None
+        return self.kept(samples, rows)[0]
 
 
 def check(config: PlotClassifierConfig, problem: Problem) -> list[str]:

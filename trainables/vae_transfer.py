@@ -1,6 +1,7 @@
 """The family that first trains a VAE without labels, then a classifier on its encoder (seed 001)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from trainables.configurations.vae_transfer import VaeTransferConfig
+from trainables.files import json_sha256
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.cross_entropy import CrossEntropy
 from trainables.parts.heads import transfer_head
+from trainables.parts.kept_features import KeptFeatures, network_digest
 from trainables.parts.reconstruction import precision_remarks
 from trainables.parts.vae_networks import encoder, vae
 from trainables.training.loop import EpochLoop, snapshot
-from trainables.training.shared_stage import Stage, shared_stage, stage_key
+from trainables.training.shared_stage import STAGES, Stage, shared_stage, stage_key
 from trainables.vae import VaeObjective, check_latent
 
 KEY_LETTERS = 16
@@ -48,6 +51,27 @@ class TransferNetwork(nn.Module):
         return self
 
 
+class EncoderMeans:
+    """What a frozen encoder gives: mu (B, latent)."""
+
+    def __init__(self, transfer: "VaeTransfer") -> None:
+        self.transfer = transfer
+
+    @torch.no_grad()
+    def features(self, samples: Samples, rows: NDArray[np.int64]) -> list[Tensor]:
+        """[mu (B, latent)], on the device."""
+        return [self.transfer.network.encoder(self.transfer.loop.pictures(samples, rows))[0]]
+
+    def feature_key(self) -> dict[str, Any]:
+        """All that decides the features beside the pictures; values that JSON can hold."""
+        config, encoder = self.transfer.config, self.transfer.network.encoder
+        return {
+            "what": "mu of an encoder",
+            "architecture": config.vae_architecture,
+            "weights": network_digest(encoder.state_dict()),
+        }
+
+
 class VaeTransfer:
     """Stage 1 is trained or found before the first epoch; the epochs that are yielded are those of stage 2."""
 
@@ -57,6 +81,7 @@ class VaeTransfer:
             torch.default_generator.manual_seed(seed)
             self.network = TransferNetwork(config, problem)
         frozen = self.network.frozen
+        self.kept = KeptFeatures(EncoderMeans(self), problem) if frozen else None
         self.loop = EpochLoop(
             self.network,
             CrossEntropy(),
@@ -67,7 +92,6 @@ class VaeTransfer:
             slower=None if frozen else (self.network.encoder, config.encoder_learning_rate_factor),
         )
         self.stage: dict[str, Any] = {}
-        self._encoded: list[tuple[Samples, Tensor]] = []
 
     @property
     def parameters(self) -> int:
@@ -82,7 +106,7 @@ class VaeTransfer:
         return {
             "stage 1": f"best epoch {stage['best_epoch']} of {stage['epochs']}, validation loss "
             f"{stage['validation_loss']:.6g}",
-            "stage 1 key": self._key()[:KEY_LETTERS],
+            "stage 1 key": json_sha256(self._key())[:KEY_LETTERS],
         }
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
@@ -96,16 +120,13 @@ class VaeTransfer:
             stage = self._stage_one(_unlabelled(train), _unlabelled(validation))
             self.network.encoder.load_state_dict(stage.weights)
             self.stage = {name: getattr(stage, name) for name in ("best_epoch", "epochs", "validation_loss")}
-        if self.network.frozen:
-            self._encoded = [(samples, self._encode(samples)) for samples in (train, validation)]
-        try:
+        with self.kept.opened(train, validation) if self.kept else nullcontext():
             yield from self.loop.fit(train, validation)
-        finally:
-            self._encoded = []
 
     def predict(self, samples: Samples) -> Prediction:
         """Class probabilities (N, C)."""
-        return self.loop.predict(samples)
+        with self.kept.opened_if_cached(samples) if self.kept else nullcontext():
+            return self.loop.predict(samples)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the decoder is not kept."""
@@ -129,7 +150,7 @@ class VaeTransfer:
         """Take back `weights`."""
         self.network.load_state_dict(dict(weights))
 
-    def _key(self) -> str:
+    def _key(self) -> dict[str, Any]:
         config = self.config.stage_one().model_dump(exclude={"score"})
         patience, epochs = self.config.vae_patience, self.config.vae_epochs
         return stage_key({**config, "epochs": epochs, "patience": patience}, self.seed, self.problem)
@@ -145,24 +166,13 @@ class VaeTransfer:
             return EpochLoop(network, objective, config, replace(problem, epochs=self.config.vae_epochs), self.seed)
 
         # Without a fingerprint, another data set's stage could be found.
-        folder = problem.cache if problem.data else None
-        parts = (train, validation)
-        return shared_stage(build, "encoder.", parts, self.config.vae_patience, folder, self._key(), problem.pulse)
+        entry = problem.cache.entry(STAGES, self._key()) if problem.cache is not None and problem.data else None
+        return shared_stage(build, "encoder.", (train, validation), self.config.vae_patience, entry, problem.pulse)
 
     def _means(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
-        """mu (B, latent) of the pictures at `rows`: kept from before where there, else computed."""
-        for known, means in self._encoded:
-            if samples is known:
-                return means[torch.from_numpy(rows).to(means.device)]
-        mean: Tensor = self.network.encoder(self.loop.pictures(samples, rows))[0]
-        return mean
-
-    @torch.no_grad()
-    def _encode(self, samples: Samples) -> Tensor:
-        """mu (N, latent), in the batches that scoring has, so that both give the same to the last bit."""
-        size = self.loop.scoring_batch
-        starts = range(0, len(samples), size)
-        return torch.cat([self._means(samples, np.arange(at, min(at + size, len(samples)))) for at in starts])
+        """mu (B, latent) of the pictures at `rows`."""
+        assert self.kept is not None
+        return self.kept(samples, rows)[0]
 
 
 def _unlabelled(samples: Samples) -> Samples:

@@ -1,5 +1,6 @@
 """What the workers of a run are handed: a search's or a cell's job, which leads nowhere near the test part."""
 
+from pathlib import Path
 from typing import Literal
 
 from orchestrator.artifacts.provenance import code_version, device_name, provenance
@@ -9,8 +10,10 @@ from orchestrator.experiment.checks import CHANNELS
 from orchestrator.experiment.settings import Setting
 from orchestrator.families import family_row
 from orchestrator.stages.context import Context, Prepared
+from trainables.cache import Cache, own_cache
 from trainables.interface import Problem
 from trainables.own_code import OwnFiles
+from trainables.training.shared_stage import take_over
 from trainables.training.trial import Job
 
 
@@ -49,7 +52,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
             epochs=epochs,
             device=placement.device,
             depth=store.depth is not None,
-            cache=store.folder.parent / "shared",
+            cache=cache_of(store.folder.parent),
             data=f"{split.fingerprint} {store.folder.name}",
         ),
         train=train,
@@ -65,6 +68,13 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
         epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
         stop=context.folder.stop,
     )
+
+
+def cache_of(stores: Path) -> Cache:
+    """Where trainings keep what others can use: with what earlier versions kept beside the pictures in `stores`."""
+    cache = own_cache()
+    take_over(stores / "shared", cache)
+    return cache
 
 
 def origin(context: Context, prepared: Prepared, family: str) -> Provenance:

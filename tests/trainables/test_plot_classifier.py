@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -6,9 +7,11 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from trainables.cache import Cache
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
-from trainables.plot_classifier import FAMILY, PlotClassifier, PlotClassifierConfig, PlotNetwork, check
+from trainables.plot_classifier import FAMILY, HeadInput, PlotClassifier, PlotClassifierConfig, PlotNetwork, check
+from trainables.training.loop import EpochLoop
 
 NINE = tuple("abcdefghi")
 QUICK = {"backbone": "shufflenet_v2_x0_5", "weights": "none", "batch_size": 8}
@@ -50,6 +53,46 @@ def test_head_only_training_leaves_the_backbone_alone(make_samples: Any, augment
     assert all(torch.equal(before[name], after[name]) for name in before.keys() - head)
     assert all(not torch.equal(before[name], after[name]) for name in head if name.endswith("weight"))
     assert not torch.equal(before["fc.3.running_mean"], after["fc.3.running_mean"])
+
+
+def test_a_head_trained_on_kept_features_is_the_one_trained_on_pictures(make_samples: Any, tmp_path: Path) -> None:
+    train, validation = make_samples(24, 1), make_samples(9, 2)
+    shape = train.pictures.shape
+    config = PlotClassifierConfig(**{**QUICK, "train_layers": "head", "learning_rate": 1e-2})
+    results = []
+    for cache in (None, Cache(tmp_path), Cache(tmp_path)):
+        problem = Problem(train.classes, (shape[1], shape[2], shape[3]), 3, cache=cache)
+        trained = PlotClassifier(config, problem, 0)
+        if cache is None:  # as with augmentation, the whole network sees the pictures in each step
+            trained.loop = EpochLoop(trained.network, trained.objective, config, problem, 0)
+        *_, last = trained.fit(train, validation)
+        results.append((dict(last.losses), last.validation.scores, trained.weights()))
+    for losses, scores, weights in results[1:]:
+        assert losses == pytest.approx(results[0][0], rel=1e-4)
+        np.testing.assert_allclose(scores, results[0][1], atol=1e-5)
+        for name, tensor in weights.items():
+            torch.testing.assert_close(tensor, results[0][2][name], rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(results[1][1], results[2][1])
+    assert [one.kind for one in Cache(tmp_path).listed()] == ["features"]
+
+
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "vgg11", "densenet121", "vit_b_32", "convnext_tiny"]
+)
+def test_nothing_of_torchvisions_stands_behind_the_head(backbone: str) -> None:
+    problem = Problem(("a", "b"), (64, 64, 3), 1)
+    network = PlotNetwork(PlotClassifierConfig(backbone=backbone, weights="none", train_layers="head"), problem)
+    assert HeadInput(network, PlotClassifierConfig(backbone=backbone), problem).is_all(problem)
+
+
+def test_a_frozen_backbone_that_changed_ends_a_resume(make_samples: Any) -> None:
+    train = make_samples(24, 1)
+    first, other = (model(train, train_layers="head", seed=seed) for seed in (0, 1))
+    next(first.fit(train, train))
+    state = first.state()
+    model(train, train_layers="head").load(state)
+    with pytest.raises(InputError, match="other frozen weights of shufflenet"):
+        other.load(state)
 
 
 def test_full_training_moves_the_backbone_and_its_statistics(make_samples: Any) -> None:

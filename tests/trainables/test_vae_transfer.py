@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from trainables.cache import Cache
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
 from trainables.vae_transfer import FAMILY, TransferNetwork, VaeTransfer, VaeTransferConfig, check
@@ -25,12 +27,13 @@ def model(
     samples: Samples, epochs: int = 2, seed: int = 0, cache: Path | None = None, data: str = "these", **keys: Any
 ) -> VaeTransfer:
     height, width, channels = samples.pictures.shape[1:]
-    problem = Problem(samples.classes, (height, width, channels), epochs, cache=cache, data=data)
+    kept = None if cache is None else Cache(cache)
+    problem = Problem(samples.classes, (height, width, channels), epochs, cache=kept, data=data)
     return VaeTransfer(VaeTransferConfig(**{**QUICK, **keys}), problem, seed)
 
 
 def stages(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("*.pt"))
+    return sorted(path.parent.name for path in folder.glob("stages/*/stage.pt"))
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -66,14 +69,14 @@ def test_stage_one_is_shared_by_all_that_agree_on_it(make_samples: Any, tmp_path
         return trained
 
     first = run()
-    (stage,) = tmp_path.glob("*.pt")
+    (stage,) = tmp_path.glob("stages/*/stage.pt")
     written = stage.stat().st_mtime_ns
     second = run(learning_rate=1e-2, dropout=0.1, vae_dropout=0.5, optimizer="adamw")
-    assert stages(tmp_path) == [stage.stem]
+    assert stages(tmp_path) == [stage.parent.name]
     assert stage.stat().st_mtime_ns == written
     assert same(first.network.encoder.state_dict(), second.network.encoder.state_dict())
     assert first.facts() == second.facts()
-    assert stage.stem.startswith(first.facts()["stage 1 key"])
+    assert stage.parent.name.startswith(first.facts()["stage 1 key"])
     for number, keys in enumerate(
         (
             {"vae_latent_dim": 5},
@@ -105,7 +108,7 @@ def test_a_shared_stage_changes_nothing(make_samples: Any, tmp_path: Path) -> No
 def test_without_a_fingerprint_of_the_data_nothing_is_shared(make_samples: Any, tmp_path: Path) -> None:
     train = make_samples(9, 1)
     list(model(train, epochs=1, cache=tmp_path, data="").fit(train, train))
-    assert list(tmp_path.iterdir()) == []
+    assert stages(tmp_path) == []
 
 
 def test_stage_one_knows_no_labels(make_samples: Any) -> None:
@@ -124,7 +127,7 @@ def test_a_frozen_encoder_stays_as_stage_one_left_it(make_samples: Any, tmp_path
     trained = model(train, epochs=3, cache=tmp_path)
     training = trained.fit(train, validation)
     next(training)
-    (stage,) = tmp_path.glob("*.pt")
+    (stage,) = tmp_path.glob("stages/*/stage.pt")
     left = torch.load(stage, weights_only=True)["content"]["weights"]
     head = {name: tensor.clone() for name, tensor in trained.network.head.state_dict().items()}
     list(training)
@@ -140,7 +143,7 @@ def test_a_trained_encoder_moves_at_its_own_rate(make_samples: Any, tmp_path: Pa
     for group, module in ((head, trained.network.head), (encoder, trained.network.encoder)):
         assert {id(p) for p in group["params"]} == {id(p) for p in module.parameters() if p.requires_grad}
     list(trained.fit(train, validation))
-    (stage,) = tmp_path.glob("*.pt")
+    (stage,) = tmp_path.glob("stages/*/stage.pt")
     left = torch.load(stage, weights_only=True)["content"]["weights"]
     now = trained.network.encoder.state_dict()
     assert not torch.equal(left["layers.0.weight"], now["layers.0.weight"])
@@ -182,12 +185,15 @@ def test_a_frozen_encoder_sees_each_picture_once(make_samples: Any, tmp_path: Pa
         Samples(pictures, samples.labels, samples.classes, samples.paths)
         for pictures, samples in zip(counted, plain, strict=True)
     )
+    shutil.rmtree(tmp_path / "features")
     second = model(train, epochs=4, cache=tmp_path)
     epochs = list(second.fit(train, validation))
     assert [pictures.read for pictures in counted] == [16, 9]
+    list(model(train, epochs=4, cache=tmp_path).fit(train, validation))
+    assert [pictures.read for pictures in counted] == [16, 9], "found again by the next training"
     np.testing.assert_array_equal(epochs[-1].validation.scores, expected[-1].validation.scores)
     np.testing.assert_array_equal(second.predict(validation).scores, expected[-1].validation.scores)
-    assert counted[1].read == 18, "after training nothing is remembered"
+    assert counted[1].read == 9, "and by who predicts"
 
 
 def test_facts_speak_of_stage_one(make_samples: Any) -> None:

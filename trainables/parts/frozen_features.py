@@ -1,11 +1,12 @@
-"""Feature maps of a frozen backbone, picture by picture: what feature_autoencoder and patch_knn stand on."""
+"""Feature maps of a frozen backbone: what feature_autoencoder and patch_knn stand on."""
 
-import hashlib
 from collections.abc import Mapping
 from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
@@ -22,7 +23,9 @@ from trainables.parts.backbones import (
 )
 from trainables.parts.depth_scale import DepthScale, depth_of, scale_depth
 from trainables.parts.feature_stages import StageReader, find_stages, widen_first_convolution
+from trainables.parts.kept_features import network_digest
 from trainables.parts.pretrained import (
+    architecture,
     check_weights,
     find_weights,
     load_backbone_weights,
@@ -42,8 +45,7 @@ class FrozenFeatures(nn.Module):
     """A backbone in evaluation mode with a fixed, seeded projection of each stage; nothing in it is ever trained.
 
     The projections have orthonormal rows, drawn at random: distances are kept on average, as by Johnson and
-    Lindenstrauss, and no training can make the features collapse. One picture is computed at a time, so that its
-    features are the same to the last bit in whatever company it comes.
+    Lindenstrauss, and no training can make the features collapse.
     """
 
     mean: Tensor
@@ -52,6 +54,8 @@ class FrozenFeatures(nn.Module):
     def __init__(self, config: FrozenFeaturesConfig, problem: Problem, seed: int, *, depth: bool, mixed: bool) -> None:
         super().__init__()
         height, width, _ = problem.shape
+        self.name, self.layers = config.backbone, config.layers
+        self._digest: str | None = None
         self.device, self.margin = torch.device(problem.device), MARGIN if config.padding == "reflect" else 0
         size = (height + 2 * self.margin, width + 2 * self.margin)
         channels = 4 if depth else 3
@@ -92,11 +96,10 @@ class FrozenFeatures(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     @torch.no_grad()
-    def maps(self, samples: Samples, row: int) -> list[Tensor]:
-        """The projected maps (c, h, w) of each stage, float32, on the device."""
-        rows = np.array([row], dtype=np.int64)
-        picture = torch.from_numpy(samples.pictures[rows]).to(self.device)
-        given = picture.permute(0, 3, 1, 2).to(torch.float32).div_(255).expand(-1, 3, -1, -1)
+    def features(self, samples: Samples, rows: NDArray[np.int64]) -> list[Tensor]:
+        """The projected maps (B, c, h, w) of each stage, float32, on the device."""
+        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
+        given = pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255).expand(-1, 3, -1, -1)
         if self.with_depth:
             if self.depth_scale is None:
                 raise RuntimeError("The scale of depth comes from the training part or from weights.")
@@ -106,7 +109,7 @@ class FrozenFeatures(nn.Module):
             whole = reflect((given - self.mean) / self.std, self.margin)
             stages = self.reader(whole.contiguous(memory_format=torch.channels_last))
         return [
-            projection(self._inner(stage.float(), stride))[0]
+            projection(self._inner(stage.float(), stride))
             for stage, stride, projection in zip(stages, self.strides, self.projections, strict=True)
         ]
 
@@ -129,14 +132,26 @@ class FrozenFeatures(nn.Module):
             low, high, median = tensors.pop("depth_scale").tolist()
             self.depth_scale = (low, high, median)
         self.load_state_dict(set_input_transform(self.backbone, tensors))
+        self._digest = None
 
     def digest(self) -> str:
         """SHA-256 of the frozen numbers. A state names them by it, since they are built again, not kept, on the way."""
-        whole = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            whole.update(name.encode())
-            whole.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return whole.hexdigest()
+        if self._digest is None:
+            self._digest = network_digest(self.state_dict())
+        return self._digest
+
+    def feature_key(self) -> dict[str, Any]:
+        """All that decides `features` beside the pictures; values that JSON can hold."""
+        return {
+            "what": "projected stages",
+            "backbone": architecture(self.name),
+            "weights": self.digest(),
+            "input": [bool(value) for value in input_transform(self.backbone).values()],
+            "layers": self.layers,
+            "margin": self.margin,
+            "depth": list(self.depth_scale or ()),
+            "computed in": "bfloat16" if self.mixed else "float32",
+        }
 
 
 def check_features(config: FrozenFeaturesConfig, problem: Problem, family: str, *, depth: bool = False) -> list[str]:
@@ -169,12 +184,11 @@ def feature_channels(config: FrozenFeaturesConfig, problem: Problem, *, depth: b
     return sum(max(1, found[stage].channels // config.reduction) for stage in config.stages)
 
 
-def align(pictures: list[list[Tensor]], size: tuple[int, int]) -> Tensor:
-    """The stages' maps of B pictures, resized to `size` (bilinear), stacked and smoothed: (B, C, h, w).
+def align(stages: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Each stage's maps (B, c, h', w'), resized to `size` (bilinear), stacked and smoothed: (B, C, h, w).
 
     The smoothing is a mean of 3 x 3 places; at the border, of those that there are.
     """
-    stages = [torch.stack(stage) for stage in zip(*pictures, strict=True)]
     resized = [interpolate(stage, size, mode="bilinear", align_corners=False) for stage in stages]
     return avg_pool2d(torch.cat(resized, dim=1), 3, stride=1, padding=1, count_include_pad=False)
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import torch
+import torchvision
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.vision_transformer import interpolate_embeddings
@@ -79,6 +80,11 @@ def _named_by(weights: str) -> WeightsFile:
         raise InputError(f"{weights!r} gave {given!r}, which is no file. It must give the path of a file of weights.")
     path = Path(given)
     return WeightsFile(f"{path.name} (sha256 {file_sha256(path)[:16]})", path)
+
+
+def architecture(backbone: str) -> str:
+    """What a backbone's name stands for here: torchvision's of a release, or code of one's own as it is now."""
+    return described(backbone) if is_own(backbone) else f"{backbone} of torchvision {torchvision.__version__}"
 
 
 def origin(backbone: str, file: WeightsFile | None, taken: Sequence[str] = ()) -> str:

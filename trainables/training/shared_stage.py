@@ -1,11 +1,10 @@
 """A first stage of training that several trainings share: trained once, found again by its key."""
 
-import fcntl
 import hashlib
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.files import json_sha256, whole
+from trainables.cache import Cache, Entry, NoFolderError
+from trainables.files import whole
 from trainables.interface import Problem, Samples
 from trainables.training.loop import EpochLoop, snapshot
 
-WAIT = 1.0
-"""Seconds between two tries for a lock."""
+STAGES = "stages"
+"""What the cache calls them."""
 VERSION = 1
 """To be raised whenever the same key would give another result."""
 
@@ -36,10 +36,10 @@ class Stage:
     """Of the best epoch."""
 
 
-def stage_key(config: Mapping[str, Any], seed: int, problem: Problem) -> str:
-    """SHA-256 of all that a first stage depends on. `config` holds what JSON can hold."""
-    parts = {"version": VERSION, "config": dict(config), "seed": seed, "data": problem.data, "shape": problem.shape}
-    return json_sha256(parts)
+def stage_key(config: Mapping[str, Any], seed: int, problem: Problem) -> dict[str, Any]:
+    """All that a first stage depends on. `config` holds what JSON can hold."""
+    shape = list(problem.shape)
+    return {"version": VERSION, "config": dict(config), "seed": seed, "data": problem.data, "shape": shape}
 
 
 def shared_stage(
@@ -47,31 +47,52 @@ def shared_stage(
     keep: str,
     parts: tuple[Samples, Samples],
     patience: int | None,
-    folder: Path | None,
-    key: str,
+    entry: Entry | None,
     pulse: Callable[[], object] = bool,
 ) -> Stage:
-    """What stands in `folder` under `key`; where nothing usable does, it is trained and left there.
+    """What stands in the cache's `entry`; where nothing usable does, it is trained and left there.
 
     `keep`: the prefix, then left out, of the weights that are kept. `parts`: train and validation. Training
-    ends after `patience` epochs without a lower validation loss; None: never. Whoever wants a key that another process
-    on this host is training waits for it. A training that was killed goes on at its last epoch. Without a folder, all
-    stays in memory. `pulse` is called after each epoch, once that is saved, and each second of waiting; what it raises
-    ends this.
+    ends after `patience` epochs without a lower validation loss; None: never. Whoever wants an entry that another
+    process on this host is training waits for it. A training that was killed goes on at its last epoch. Without an
+    entry, or where it can't be written, all stays in memory. `pulse` is called after each epoch, once that is saved,
+    and each second of waiting; what it raises ends this.
     """
-    if folder is None:
-        return _train(build(), keep, parts, patience, key, None, pulse)
-    folder.mkdir(parents=True, exist_ok=True)
-    file, progress = folder / f"{key}.pt", folder / f"{key}.part"
-    if (found := _read(file, key)) is not None:
+    if entry is None:
+        return _train(build(), keep, parts, patience, None, pulse)
+    if (found := _read(_file(entry), entry.key)) is not None:
+        with suppress(NoFolderError):
+            entry.open()  # it is used now
         return Stage(**found)
-    with _locked(folder / f"{key}.lock", pulse):
-        if (found := _read(file, key)) is not None:
-            return Stage(**found)
-        stage = _train(build(), keep, parts, patience, key, progress, pulse)
-        _write(file, key, asdict(stage))
-        progress.unlink(missing_ok=True)
-        return stage
+    try:
+        with entry.locked("stage", pulse):
+            if (found := _read(_file(entry), entry.key)) is not None:
+                return Stage(**found)
+            stage = _train(build(), keep, parts, patience, entry, pulse)
+            with suppress(OSError):  # no room: the next one trains it again
+                _write(_file(entry), entry.key, asdict(stage))
+            _progress(entry).unlink(missing_ok=True)
+            return stage
+    except NoFolderError:
+        return _train(build(), keep, parts, patience, None, pulse)
+
+
+def take_over(folder: Path, cache: Cache) -> None:
+    """Move the stages that versions before the cache left in a folder beside the pictures into it."""
+    for file in folder.glob("*.pt"):
+        target = cache.folder / STAGES / file.stem / "stage.pt"
+        with suppress(OSError):  # it stays, and is trained again
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(file, target)
+
+
+def _file(entry: Entry) -> Path:
+    return entry.folder / "stage.pt"
+
+
+def _progress(entry: Entry) -> Path:
+    return entry.folder / "progress.pt"
 
 
 def _train(
@@ -79,12 +100,11 @@ def _train(
     keep: str,
     parts: tuple[Samples, Samples],
     patience: int | None,
-    key: str,
-    progress: Path | None,
+    entry: Entry | None,
     pulse: Callable[[], object],
 ) -> Stage:
     best = Stage({}, best_epoch=0, epochs=0, validation_loss=math.inf)
-    if progress is not None and (begun := _read(progress, key)) is not None:
+    if entry is not None and (begun := _read(_progress(entry), entry.key)) is not None:
         loop.load(begun["loop"])
         best = Stage(**begun["best"])
     training = loop.fit(*parts)
@@ -97,8 +117,9 @@ def _train(
             names = loop.network.state_dict()
             weights = {name.removeprefix(keep): names[name] for name in names if name.startswith(keep)}
             best = Stage(snapshot(weights), loop.epoch, loop.epoch, loss)
-        if progress is not None:
-            _write(progress, key, {"loop": loop.state(), "best": asdict(best)})
+        if entry is not None:
+            with suppress(OSError):  # without room for it, the training goes on all the same
+                _write(_progress(entry), entry.key, {"loop": loop.state(), "best": asdict(best)})
         pulse()
     return Stage(best.weights, best.best_epoch, loop.epoch, best.validation_loss)
 
@@ -142,19 +163,3 @@ def _digest(key: str, content: Any) -> str:
 
     take(content)
     return hasher.hexdigest()
-
-
-@contextmanager
-def _locked(path: Path, pulse: Callable[[], object]) -> Iterator[None]:
-    """Alone with `path` on this host; waits for its turn. The end of a process, however it ends, frees its lock."""
-    with path.open("ab") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                pulse()
-                time.sleep(WAIT)
-            except OSError:  # a file system without locks: what two write at once, each writes whole
-                break
-        yield

@@ -29,6 +29,11 @@ def features(seed: int = 0, depth: bool = False, side: int = 32, **keys: Any) ->
     return FrozenFeatures(config, problem(side, depth=depth), seed, depth=depth, mixed=False)
 
 
+def one(frozen: FrozenFeatures, samples: Samples) -> list[torch.Tensor]:
+    """Each stage's map of the first picture."""
+    return [stage[0] for stage in frozen.features(samples, np.zeros(1, dtype=np.int64))]
+
+
 def test_layers_are_written_as_a_list_or_a_text() -> None:
     for given, kept in (([3, 2], "2+3"), ("3+2", "2+3"), (2, "2"), ("4", "4"), ((1, 2, 3, 4), "1+2+3+4")):
         config = FrozenFeaturesConfig(layers=given)
@@ -42,7 +47,7 @@ def test_layers_are_written_as_a_list_or_a_text() -> None:
 def test_maps_are_projected_stages(make_samples: Any) -> None:
     samples = make_samples(2, 0, detection=True)
     frozen = features(padding="zeros")
-    maps = frozen.maps(samples, 1)
+    maps = [stage[1] for stage in frozen.features(samples, np.arange(2))]
     assert [tuple(stage.shape) for stage in maps] == [(16, 8, 8), (32, 4, 4)]
     assert all(not stage.requires_grad and not stage.is_inference() for stage in maps)
     picture = torch.from_numpy(np.asarray(samples.pictures)[1:2]).permute(0, 3, 1, 2) / 255
@@ -58,7 +63,7 @@ def test_maps_are_projected_stages(make_samples: Any) -> None:
 def test_a_reduction_of_one_keeps_the_stages(make_samples: Any) -> None:
     frozen = features(reduction=1)
     assert frozen.channels == [64, 128]
-    assert frozen.maps(make_samples(1, 0), 0)[0].shape == (64, 8, 8)
+    assert one(frozen, make_samples(1, 0))[0].shape == (64, 8, 8)
     assert feature_channels(FrozenFeaturesConfig(**QUICK, reduction=1), problem()) == 192
 
 
@@ -68,8 +73,8 @@ def test_the_seed_decides_and_training_mode_changes_nothing(make_samples: Any) -
     first, second, other = features(seed=3), features(seed=3), features(seed=4)
     assert torch.equal(torch.get_rng_state(), before)
     assert first.digest() == second.digest() != other.digest()
-    maps = first.maps(samples, 0)
-    assert all(torch.equal(one, two) for one, two in zip(maps, second.maps(samples, 0), strict=True))
+    maps = one(first, samples)
+    assert all(torch.equal(one, two) for one, two in zip(maps, one(second, samples), strict=True))
     assert not any(parameter.requires_grad for parameter in first.parameters())
     assert not any(module.training for module in first.modules())
 
@@ -78,7 +83,7 @@ def test_the_seed_decides_and_training_mode_changes_nothing(make_samples: Any) -
 def test_reflection_keeps_the_places_of_the_maps(make_samples: Any, side: int, places: tuple[int, int]) -> None:
     samples = make_samples(1, 0, side=side)
     for padding in ("zeros", "reflect"):
-        maps = features(side=side, padding=padding).maps(samples, 0)
+        maps = one(features(side=side, padding=padding), samples)
         assert tuple(stage.shape[1] for stage in maps) == places
 
 
@@ -87,7 +92,7 @@ def test_a_border_does_not_show_with_reflection() -> None:
     plain = Samples(np.full((1, 64, 64, 3), 90, dtype=np.uint8), np.zeros(1, dtype=np.int64), ("normal",), ("a",))
     spread = {}
     for padding in ("zeros", "reflect"):
-        first, _ = features(side=64, padding=padding).maps(plain, 0)
+        first, _ = one(features(side=64, padding=padding), plain)
         centre = first[:, 8:9, 8:9]
         spread[padding] = float((first - centre).norm(dim=0).max() / centre.norm())
     assert spread["zeros"] > 0.1
@@ -107,7 +112,7 @@ def test_reflect_mirrors_again_where_a_picture_is_smaller() -> None:
 
 def test_align_resizes_stacks_and_smooths() -> None:
     stage = torch.rand(2, 4, 4)
-    aligned = align([[stage, torch.ones(3, 2, 2)]], (4, 4))
+    aligned = align([stage[None], torch.ones(1, 3, 2, 2)], (4, 4))
     assert aligned.shape == (1, 5, 4, 4)
     assert torch.allclose(aligned[0, 2:], torch.ones(3, 4, 4)), "a mean at the border is of what is there"
     assert torch.allclose(aligned[0, :2, 1, 2], stage[:, 0:3, 1:4].mean(dim=(1, 2)))
@@ -122,13 +127,13 @@ def test_depth_is_scaled_normalised_and_filled(make_samples: Any, monkeypatch: p
     frozen.depth_scale = (200.0, 300.0, 210.0)
     seen: list[torch.Tensor] = []
     frozen.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    frozen.maps(replace(samples, depth=depth), 0)
+    one(frozen, replace(samples, depth=depth))
     (given,) = seen
     assert given.shape == (1, 4, 32, 32)
     assert torch.allclose(given[0, 3, :4], torch.tensor((0.1 - 0.449) / 0.226))
     assert torch.allclose(given[0, 3, 4:], torch.tensor((0.5 - 0.449) / 0.226))
     with pytest.raises(InputError, match="these samples have none"):
-        frozen.maps(samples, 0)
+        one(frozen, samples)
 
 
 def test_grey_pictures_are_taken_as_rgb(make_samples: Any) -> None:
@@ -138,7 +143,7 @@ def test_grey_pictures_are_taken_as_rgb(make_samples: Any) -> None:
     once = replace(samples, pictures=grey.copy())
     config = FrozenFeaturesConfig(**QUICK)
     frozen = FrozenFeatures(config, problem(channels=1), 0, depth=False, mixed=False)
-    assert torch.equal(frozen.maps(once, 0)[0], frozen.maps(thrice, 0)[0])
+    assert torch.equal(one(frozen, once)[0], one(frozen, thrice)[0])
     assert check_features(config, problem(channels=1), "x") == []
 
 
@@ -148,7 +153,7 @@ def test_what_is_kept_gives_the_same_maps(make_samples: Any) -> None:
     first.depth_scale = (0.1, 0.9, 0.4)
     other.take_back(first.kept())
     assert other.depth_scale == first.depth_scale
-    assert torch.equal(first.maps(samples, 0)[1], other.maps(samples, 0)[1])
+    assert torch.equal(one(first, samples)[1], one(other, samples)[1])
 
 
 def test_what_is_set_beside_pretrained_weights_is_kept_with_them(make_samples: Any) -> None:
@@ -158,7 +163,7 @@ def test_what_is_set_beside_pretrained_weights_is_kept_with_them(make_samples: A
     other = features(backbone="googlenet", seed=1)
     other.take_back(frozen.kept())
     assert other.backbone.transform_input is True
-    assert torch.equal(frozen.maps(samples, 0)[0], other.maps(samples, 0)[0])
+    assert torch.equal(one(frozen, samples)[0], one(other, samples)[0])
 
 
 def test_parameters_are_those_of_the_backbone_without_its_classifier() -> None:

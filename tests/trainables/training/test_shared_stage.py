@@ -1,4 +1,4 @@
-import fcntl
+import errno
 import io
 import subprocess
 import sys
@@ -13,14 +13,29 @@ import pytest
 import torch
 from torch import nn
 
+from trainables.cache import Cache, Entry
+from trainables.files import json_sha256
 from trainables.interface import Problem, Samples
 from trainables.parts.reconstruction import MeanSquaredError
+from trainables.training import shared_stage as module
 from trainables.training.loop import EpochLoop, TrainingConfig
-from trainables.training.shared_stage import Stage, shared_stage, stage_key
+from trainables.training.shared_stage import Stage, shared_stage, stage_key, take_over
 
 EPOCHS = 4
 PROBLEM = Problem(("a", "b"), (4, 4, 3), EPOCHS, data="these")
 KEY = stage_key({"rate": 0.1}, 0, PROBLEM)
+
+
+def entry_of(folder: Path, key: dict[str, Any] = KEY) -> Entry:
+    return Cache(folder).entry("stages", key)
+
+
+def stage_file(folder: Path, key: dict[str, Any] = KEY) -> Path:
+    return entry_of(folder, key).folder / "stage.pt"
+
+
+def progress_file(folder: Path) -> Path:
+    return entry_of(folder).folder / "progress.pt"
 
 
 class Counted:
@@ -55,12 +70,12 @@ def trained(
     folder: Path | None,
     build: Callable[[], EpochLoop] = new_loop,
     patience: int | None = None,
-    key: str = KEY,
+    key: dict[str, Any] = KEY,
     train: Counted | None = None,
     validation: Counted | None = None,
 ) -> Stage:
     parts = samples(train or Counted(1)), samples(validation or Counted(2))
-    return shared_stage(build, "0.", parts, patience, folder, key)
+    return shared_stage(build, "0.", parts, patience, None if folder is None else entry_of(folder, key))
 
 
 def never() -> EpochLoop:
@@ -80,7 +95,8 @@ def test_it_is_trained_once_and_found_again(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "yet"
     assert_same(trained(folder), in_memory)
     assert_same(trained(folder, build=never), in_memory)
-    assert sorted(path.name for path in folder.iterdir()) == [f"{KEY}.lock", f"{KEY}.pt"]
+    (listed,) = Cache(folder).listed()
+    assert (listed.kind, listed.about) == ("stages", KEY)
 
 
 def test_the_best_epoch_is_kept_and_patience_counts_from_it() -> None:
@@ -104,12 +120,12 @@ def test_the_best_epoch_is_kept_and_patience_counts_from_it() -> None:
 def test_a_training_that_was_killed_goes_on(tmp_path: Path, stop: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, train=Counted(1, breaks_at=stop))
-    assert (tmp_path / f"{KEY}.part").exists() is (stop > 1)
+    assert progress_file(tmp_path).exists() is (stop > 1)
     train = Counted(1)
     resumed = trained(tmp_path, train=train)
     assert train.readings == EPOCHS - (stop - 1)
     assert_same(resumed, trained(None))
-    assert not (tmp_path / f"{KEY}.part").exists()
+    assert not progress_file(tmp_path).exists()
 
 
 @pytest.mark.parametrize("patience", [None, 1])
@@ -119,7 +135,7 @@ def test_one_killed_after_its_last_epoch_trains_no_more(
     replace = Path.replace
 
     def dies(self: Path, target: Path) -> Path:
-        if target.suffix == ".pt":
+        if target.name == "stage.pt":
             raise KeyboardInterrupt
         return replace(self, target)
 
@@ -156,7 +172,7 @@ def spoil(content: bytes, how: str) -> bytes:
 @pytest.mark.parametrize("how", ["cut", "empty", "text", "one bit", "another weight, in a sound file"])
 def test_a_damaged_file_is_trained_anew(tmp_path: Path, how: str) -> None:
     expected = trained(tmp_path)
-    file = tmp_path / f"{KEY}.pt"
+    file = stage_file(tmp_path)
     file.write_bytes(spoil(file.read_bytes(), how))
     train = Counted(1)
     assert_same(trained(tmp_path, train=train), expected)
@@ -166,14 +182,16 @@ def test_a_damaged_file_is_trained_anew(tmp_path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"not a file of torch's"])
 def test_damaged_progress_starts_again(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / f"{KEY}.part").write_bytes(content)
+    entry_of(tmp_path).open()
+    progress_file(tmp_path).write_bytes(content)
     assert_same(trained(tmp_path), trained(None))
 
 
 def test_a_file_of_another_key_is_not_taken(tmp_path: Path) -> None:
     trained(tmp_path)
     other = stage_key({"rate": 0.2}, 0, PROBLEM)
-    (tmp_path / f"{KEY}.pt").rename(tmp_path / f"{other}.pt")
+    entry_of(tmp_path, other).open()
+    stage_file(tmp_path).rename(stage_file(tmp_path, other))
     train = Counted(1)
     trained(tmp_path, key=other, train=train)
     assert train.readings == EPOCHS
@@ -205,6 +223,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from trainables.cache import Cache
 from trainables.interface import Problem, Samples
 from trainables.parts.reconstruction import MeanSquaredError
 from trainables.training.shared_stage import shared_stage
@@ -226,7 +245,7 @@ def build():
 
 pictures = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
 part = Samples(pictures, np.zeros(6, dtype=np.int64), ("a", "b"), tuple("abcdef"))
-stage = shared_stage(build, "", (part, part), None, folder / "stages", "key")
+stage = shared_stage(build, "", (part, part), None, Cache(folder / "cache").entry("stages", {"key": 1}))
 print(stage.epochs, stage.validation_loss.hex())
 """
 
@@ -244,8 +263,8 @@ def test_two_processes_that_want_one_key_train_it_once(tmp_path: Path) -> None:
 
 
 def test_another_key_does_not_wait(tmp_path: Path) -> None:
-    with (tmp_path / f"{KEY}.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with entry_of(tmp_path).locked("stage") as taken:
+        assert taken
         assert trained(tmp_path, key=stage_key({"rate": 0.2}, 0, PROBLEM)).epochs == EPOCHS
 
 
@@ -256,13 +275,39 @@ def test_a_failed_training_frees_its_lock(tmp_path: Path) -> None:
 
 
 def test_whatever_a_stage_depends_on_is_in_its_key() -> None:
-    keys = {
+    keys = [
         KEY,
         stage_key({"rate": 0.2}, 0, PROBLEM),
         stage_key({"rate": 0.1}, 1, PROBLEM),
         stage_key({"rate": 0.1}, 0, Problem(("a", "b"), (4, 4, 3), EPOCHS, data="others")),
         stage_key({"rate": 0.1}, 0, Problem(("a", "b"), (4, 8, 3), EPOCHS, data="these")),
-    }
-    assert len(keys) == 5
+    ]
+    assert len({json_sha256(key) for key in keys}) == 5
     # Neither the labels' names nor the epochs of the later stage matter.
     assert stage_key({"rate": 0.1}, 0, Problem(("x",), (4, 4, 3), 99, data="these")) == KEY
+
+
+def test_where_nothing_can_be_kept_it_is_trained_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the folder's place")
+    assert_same(trained(tmp_path / "file"), trained(None))
+
+
+def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **keys: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "whole", full)
+        assert_same(trained(tmp_path), trained(None))
+    assert not stage_file(tmp_path).exists()
+
+
+def test_stages_of_older_versions_are_taken_over(tmp_path: Path) -> None:
+    trained(tmp_path / "new")
+    older, digest = tmp_path / "older", json_sha256(KEY)
+    older.mkdir()
+    stage_file(tmp_path / "new").rename(older / f"{digest}.pt")
+    (older / f"{digest}.lock").touch()
+    take_over(older, Cache(tmp_path / "other"))
+    assert not (older / f"{digest}.pt").exists()
+    assert_same(trained(tmp_path / "other", build=never), trained(None))
