@@ -126,6 +126,9 @@ class TrialRecord(BaseModel):
     """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one."""
     peak_memory: int | None = None
     """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
+    own_memory: int | None = None
+    """Bytes: the most that the training took beyond what its worker held before it, without what processes share; on a
+    GPU, what torch's allocator reserved. None in records of versions that did not measure it."""
     facts: dict[str, str] = Field(default_factory=dict)
     provenance: Provenance
 

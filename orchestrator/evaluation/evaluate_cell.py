@@ -34,7 +34,7 @@ from trainables.files import file_sha256, whole
 from trainables.interface import Model, Prediction, Samples
 from trainables.training.trial import Graded, Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
-from trainables.training.usage import gpu_name
+from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
 
 
@@ -123,6 +123,7 @@ def evaluate_cell(
         seconds_a_picture=took / len(samples),
         parameters=model.parameters,
         peak_memory=last.peak_memory,
+        own_memory=last.own_memory or None,
         energy=last.energy,
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
@@ -150,8 +151,9 @@ def train(
     note = EpochNote(note_of(state))
     try:
         with watched(mark, job.epoch_seconds) as alive:
+            memory = PeakMemory(job.problem.device)
             model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
-            for graded in epochs(model, job, cell.setting.strategy, state, weights):
+            for graded in epochs(model, job, cell.setting.strategy, state, weights, memory):
                 alive.set()
                 history.append({"epoch": float(graded.epoch), **graded.row})
                 last = graded

@@ -64,6 +64,7 @@ def rejudge(
         gpus=source.gpus if same else 0.0,
         energy=source.energy if same else None,
         peak_memory=source.peak_memory if same else None,
+        own_memory=source.own_memory if same else None,
     )
 
 

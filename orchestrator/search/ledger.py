@@ -200,6 +200,7 @@ class Ledger(tune.Callback):
             gpus=study.placement.gpus,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
+            own_memory=opened.own_memory or None,
             energy=None if last is None else last["energy"],
             facts={} if last is None else last["facts"],
             provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
@@ -217,6 +218,7 @@ class OpenTrial:
         self.scores = b""
         """Of the best epoch so far."""
         self.memory = 0
+        self.own_memory = 0
         self.error = ""
         self.state = ""
         self.actor = ""
@@ -246,5 +248,6 @@ class OpenTrial:
         del self.history[report["epoch"] - 1 :]
         self.history.append({"epoch": float(report["epoch"]), **report["row"]})
         self.memory = max(self.memory, report["peak_memory"])
+        self.own_memory = max(self.own_memory, report["own_memory"])
         self.last = report
         self.scores = report["scores"] or self.scores

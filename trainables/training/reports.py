@@ -41,7 +41,9 @@ class EpochReport(_Report):
     """Whether it breaks off here, since the run is asked to stop."""
     seconds: float
     peak_memory: int
-    """Bytes."""
+    """Bytes: of the whole worker, or what torch allocated on a GPU."""
+    own_memory: int
+    """Bytes that the training itself took."""
     energy: float | None
     """Joules; None where they are not known."""
     gpu: str

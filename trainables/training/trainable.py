@@ -11,7 +11,7 @@ from trainables.errors import storage_error
 from trainables.interface import Model
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
 from trainables.training.trial import Graded, Job, Stopping, epochs
-from trainables.training.usage import gpu_name
+from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
 
 LOST = 76
@@ -28,8 +28,9 @@ def run_trial(config: Suggestion, job: Job) -> None:
     name = "" if state is None else state.path.name
     try:
         with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
+            memory = PeakMemory(job.problem.device)
             model = job.build(config["config"], config["seed"], job.pulse(alive.set))
-            for graded in epochs(model, job, config["strategy"], state):
+            for graded in epochs(model, job, config["strategy"], state, memory=memory):
                 alive.set()
                 leaving = job.stopping()
                 _tell(_epoch(graded, job, model, name, leaving))
@@ -62,6 +63,7 @@ def _epoch(graded: Graded, job: Job, model: Model, state: str, leaving: bool) ->
         leaving=leaving,
         seconds=graded.seconds,
         peak_memory=graded.peak_memory,
+        own_memory=graded.own_memory,
         energy=graded.energy,
         gpu=gpu_name(job.problem.device),
         parameters=model.parameters,

@@ -122,6 +122,8 @@ class Graded:
     seconds: float
     peak_memory: int
     """Bytes; see `PeakMemory`."""
+    own_memory: int = 0
+    """Bytes that the training itself took; see `PeakMemory.own`."""
     energy: float | None = None
     """Joules since the training began; see `GpuEnergy`."""
 
@@ -132,14 +134,16 @@ def epochs(
     strategy: str | None = None,
     state: TrialState | None = None,
     best_weights: dict[str, Tensor] | None = None,
+    memory: PeakMemory | None = None,
 ) -> Iterator[Graded]:
     """Train, and grade the validation scores after each epoch, by a threshold strategy where one is given.
 
     With a `state` that holds a broken-off training, its epochs are yielded again first, as they were graded, and
     training goes on with the next one, to the same result as if it had never stopped; the state is saved as often as
-    that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's.
+    that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's. `memory` was made
+    before the model was built; unset, what the untrained model takes is not counted.
     """
-    memory = PeakMemory(job.problem.device)
+    memory = memory or PeakMemory(job.problem.device)
     energy = GpuEnergy(job.problem.device)
     past = _taken_up(state, model, best_weights)
     drawn_before = past.energy
@@ -167,7 +171,7 @@ def epochs(
             # Without room for it, the training goes on all the same.
             with suppress(OSError):
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
-        yield past.graded(len(past.rows), job, memory.read())
+        yield replace(past.graded(len(past.rows), job, memory.read()), own_memory=memory.own())
         if finished:
             return
     if not past.rows:

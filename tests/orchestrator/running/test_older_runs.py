@@ -45,6 +45,7 @@ def told(record: TrialRecord) -> dict[str, Any]:
         "seconds",
         "seconds_a_picture",
         "peak_memory",
+        "own_memory",
         "device",
         "cpus",
         "provenance",
