@@ -129,6 +129,8 @@ class TrialRecord(BaseModel):
     own_memory: int | None = None
     """Bytes: the most that the training took beyond what its worker held before it, without what processes share; on a
     GPU, what torch's allocator reserved. None in records of versions that did not measure it."""
+    available_memory: int | None = None
+    """Bytes that were free on the machine, or on its GPU, when it began. None likewise."""
     facts: dict[str, str] = Field(default_factory=dict)
     provenance: Provenance
 

@@ -25,6 +25,10 @@ class Placement:
     """Trainings of this family beside each other, where nothing else runs."""
     why: str = ""
     """How the device was chosen, for a line of text; empty where the experiment says it."""
+    most: int | None = None
+    """The most trainings at a time that the experiment allows; None: no limit."""
+    memory: int | None = None
+    """Bytes of a GPU that torch may reserve for one training; None: all that is free."""
 
 
 Before = Mapping[str, tuple[Device, float]]
@@ -54,7 +58,8 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     fit = int(offered.cpus / cpus + 1e-9)
     if gpus:
         fit = min(fit, int(offered.gpus / gpus + 1e-9))
-    return Placement(device, cpus, gpus, max(1, min(fit, experiment.budget.concurrent or fit)), why)
+    most = experiment.budget.concurrent
+    return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most)
 
 
 def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
@@ -116,7 +121,7 @@ def _threads(experiment: Experiment, offered: Offered) -> float:
     One number for search and evaluation: the order in which torch adds up follows from the number of threads, and with
     it the last bits of a result. Of a cluster no more than one, which every node has.
     """
-    if offered.nodes > 1:
+    if offered.elsewhere:
         return 1.0
     most = max(experiment.budget.trials, len(experiment.seeds))
     beside = min(experiment.budget.concurrent or most, most)

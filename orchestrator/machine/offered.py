@@ -34,8 +34,8 @@ class Offered:
     """The GPUs of this machine that it may use, in any order; empty where there is none, or nothing tells of them."""
     trouble: str = ""
     """Why a GPU that is there can't be used; empty: nothing is known to be wrong."""
-    nodes: int = 1
-    """Machines that the CPUs are spread over."""
+    elsewhere: bool = False
+    """Whether it is all of a cluster's machines, and not this one."""
 
     @property
     def hindrance(self) -> str:

@@ -222,7 +222,7 @@ def working(
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        offered = available()
+        offered = replace(available(), elsewhere=engine.remote)
         if not engine.remote:
             offered = replace(offered, cards=local.cards, trouble=local.trouble)
         placements = place_all(settled.experiment, offered, before())

@@ -13,6 +13,7 @@ from orchestrator.artifacts.records import Provenance, TrialRecord
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.sections import Variant
+from orchestrator.machine.offered import Offered
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,7 @@ class Study:
     """Called every other second with the trials that run."""
     renew: Callable[[], bool] = bool
     """Starts Ray anew after it gave the search up; False where that can't be done."""
+    offered: Offered | None = None
+    """By which trials are packed closer as soon as it is measured what they take; None: they are not."""
     stage: Literal["search", "tuning"] = "search"
     """Of its records; tuning: of one variant of an ablation."""

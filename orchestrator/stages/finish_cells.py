@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import ray
 from ray.exceptions import WorkerCrashedError
@@ -24,11 +25,12 @@ from orchestrator.evaluation.evaluate_cell import (
     state_of,
 )
 from orchestrator.evaluation.rejudging import Unusable, rejudge
-from orchestrator.experiment.placement import fits
+from orchestrator.experiment.placement import Placement
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
+from orchestrator.stages.places import Places
 from trainables.errors import storage_error
 from trainables.training.trial import Job
 
@@ -134,16 +136,17 @@ class Known:
 
 def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], done: _Done) -> None:
     """Train and score cells, as many at a time as fit; what ends one ends no other."""
-    folder, waiting = context.folder, list(cells)
+    folder, waiting, places = context.folder, list(cells), Places(context, cells)
     jobs: dict[Kind, Job] = {}
     running: dict[ray.ObjectRef[str | None], tuple[Cell, Job, float, int]] = {}
     while running or (waiting and not folder.stop.exists()):
-        while not folder.stop.exists() and (cell := _next(context, waiting, running.values())) is not None:
+        while not folder.stop.exists() and (cell := places.take(waiting, [one for one, *_ in running.values()])):
             kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
             if kind not in jobs:
                 jobs[kind] = job_of(context, prepared, *kind)
-            job = jobs[kind]
-            running[start_cell(context, prepared, cell, job)] = (cell, job, time.monotonic(), kernel_kills())
+            placement = places.of(cell)
+            job = replace(jobs[kind], memory=placement.memory)
+            running[start_cell(context, prepared, cell, job, placement)] = (cell, job, time.monotonic(), kernel_kills())
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
@@ -162,23 +165,16 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             if (disk := storage_error(error)) is not None:
                 raise disk from error
             ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
-            placement, made = context.placements[cell.setting.family], origin(context, prepared, cell.setting.family)
+            if ended[0] == "out-of-memory" and places.again_alone(cell, beside=len(running)):
+                waiting.append(cell)
+                continue
+            placement, made = places.of(cell), origin(context, prepared, cell.setting.family)
             record = failed_cell(cell, ended, time.monotonic() - started, placement, made)
         done(record, _at_work(running.values()))
         state = state_of(cell, job)
         EpochNote(note_of(state)).remove()  # of a worker that was killed
         if state is not None and record.status == "completed":
             state.remove()
-
-
-def _next(context: Context, waiting: list[Cell], running: Iterable[tuple[Cell, Job, float, int]]) -> Cell | None:
-    """The first of the waiting cells, of which it is taken, that finds room beside those at work; None: none does."""
-    beside = [context.placements[cell.setting.family] for cell, *_ in running]
-    for place, cell in enumerate(waiting):
-        one = context.placements[cell.setting.family]
-        if fits(one, beside, context.offered, context.experiment.budget.concurrent):
-            return waiting.pop(place)
-    return None
 
 
 def _at_work(running: Iterable[tuple[Cell, Job, float, int]]) -> list[tuple[str, float]]:
@@ -226,7 +222,9 @@ def judge_again(
     return True
 
 
-def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "ray.ObjectRef[str | None]":
+def start_cell(
+    context: Context, prepared: Prepared, cell: Cell, job: Job, placement: Placement
+) -> "ray.ObjectRef[str | None]":
     """Start one cell on a worker of its own."""
     experiment, setting = context.experiment, cell.setting
     data = experiment.data
@@ -247,7 +245,6 @@ def start_cell(context: Context, prepared: Prepared, cell: Cell, job: Job) -> "r
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.readings(prepared))
-    placement = context.placements[setting.family]
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
     reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
     return remote_evaluate_cell.options(**reserved).remote(

@@ -75,6 +75,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     earlier=tuple(records),
                     trials=left,
                     placement=placement,
+                    offered=context.offered,
                     seconds=share,
                     scratch=folder.root / "scratch",
                     provenance=partial(origin, context, prepared, variant.family),

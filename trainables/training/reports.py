@@ -44,6 +44,8 @@ class EpochReport(_Report):
     """Bytes: of the whole worker, or what torch allocated on a GPU."""
     own_memory: int
     """Bytes that the training itself took."""
+    available_memory: int
+    """Bytes that were free on the machine, or on the GPU, when it began."""
     energy: float | None
     """Joules; None where they are not known."""
     gpu: str

@@ -64,6 +64,7 @@ def _epoch(graded: Graded, job: Job, model: Model, state: str, leaving: bool) ->
         seconds=graded.seconds,
         peak_memory=graded.peak_memory,
         own_memory=graded.own_memory,
+        available_memory=graded.available_memory,
         energy=graded.energy,
         gpu=gpu_name(job.problem.device),
         parameters=model.parameters,

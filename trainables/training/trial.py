@@ -17,7 +17,7 @@ from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
 from trainables.training.trial_state import TrialState, state_key
-from trainables.training.usage import GpuEnergy, PeakMemory
+from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
 
 Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
 """(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
@@ -44,6 +44,8 @@ class Job:
     """Stop after so many epochs without a better validation metric; None: never."""
     threads: int
     """What torch may use: the CPUs reserved for the trial."""
+    memory: int | None = None
+    """Bytes of a GPU that torch may reserve; None: all that is free."""
     states: Path | None = None
     """The folder of what broken-off trainings go on from; None: they start again."""
     code: str = ""
@@ -98,6 +100,7 @@ class Job:
     def build(self, config: Mapping[str, Any], seed: int, pulse: Callable[[], object] = bool) -> Model:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""
         torch.set_num_threads(self.threads)
+        cap_memory(self.problem.device, self.memory)
         model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
         return model
 
@@ -124,6 +127,8 @@ class Graded:
     """Bytes; see `PeakMemory`."""
     own_memory: int = 0
     """Bytes that the training itself took; see `PeakMemory.own`."""
+    available_memory: int = 0
+    """Bytes that were free when it began."""
     energy: float | None = None
     """Joules since the training began; see `GpuEnergy`."""
 
@@ -171,7 +176,8 @@ def epochs(
             # Without room for it, the training goes on all the same.
             with suppress(OSError):
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
-        yield replace(past.graded(len(past.rows), job, memory.read()), own_memory=memory.own())
+        graded = past.graded(len(past.rows), job, memory.read())
+        yield replace(graded, own_memory=memory.own(), available_memory=memory.available)
         if finished:
             return
     if not past.rows:

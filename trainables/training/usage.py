@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import torch
 
+from trainables.memory import available_memory
+
 
 def on_gpu(device: str) -> bool:
     """Whether a training uses a GPU that is really there: Ray can be told of GPUs that are not, to try placement."""
@@ -40,7 +42,7 @@ def give_back() -> None:
     if begun < 2:
         gc.freeze()
         atexit.register(gc.unfreeze)  # libraries count at the end what nobody has freed
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     if sys.platform == "linux" and begun and _resident()["VmRSS"] - _kept > WORTH_TRIMMING:
         with suppress(OSError, AttributeError):  # another C library than glibc
@@ -66,14 +68,18 @@ class PeakMemory:
         """To be made before the model is built: what earlier trainings left is given back first."""
         give_back()
         self._cuda, self._most = on_gpu(device), 0
+        self.available: int
+        """Bytes that were free on the machine, or on the GPU, when it was made."""
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
             self._before = {"reserved": int(torch.cuda.memory_reserved())}
+            self.available = int(torch.cuda.mem_get_info()[0])
         else:
             # Linux: forget the peak so far, which belongs to an earlier trial in the same process.
             with suppress(OSError):
                 Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
             self._before = _resident()
+            self.available = available_memory()
 
     def read(self) -> int:
         """Bytes: of all that the process held, or on a GPU that torch allocated."""
@@ -92,6 +98,13 @@ class PeakMemory:
         grown = now["VmHWM"] - before["VmRSS"] - max(0, shared)
         self._most = max(self._most, grown, now["RssAnon"] - before["RssAnon"])
         return self._most
+
+
+def cap_memory(device: str, most: int | None) -> None:
+    """Let torch reserve so many bytes of the GPU in this process, and no more; None: all."""
+    if on_gpu(device):
+        whole = int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
+        torch.cuda.set_per_process_memory_fraction(1.0 if most is None else min(1.0, most / whole))
 
 
 def gpu_name(device: str) -> str:

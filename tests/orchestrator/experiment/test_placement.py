@@ -69,7 +69,7 @@ def test_trials_beside_each_other_fill_the_machine(
 
 
 def test_a_training_of_a_cluster_never_asks_for_more_cpus_than_a_node_need_have() -> None:
-    assert where(place(experiment(budget={"trials": 2}), "vae", Offered(64, nodes=32))) == ("cpu", 1, 0, 64)
+    assert where(place(experiment(budget={"trials": 2}), "vae", Offered(64, elsewhere=True))) == ("cpu", 1, 0, 64)
 
 
 @pytest.mark.parametrize(("free", "device"), [(ROOM, "cuda"), (ROOM - 1, "cpu")])

@@ -46,6 +46,7 @@ def told(record: TrialRecord) -> dict[str, Any]:
         "seconds_a_picture",
         "peak_memory",
         "own_memory",
+        "available_memory",
         "device",
         "cpus",
         "provenance",

@@ -78,7 +78,8 @@ def test_every_trial_and_every_cell_is_a_record(finished: RunFolder) -> None:
         assert {"macro_f1", "accuracy", "macro_precision", "macro_recall"} <= set(record.metrics)
         assert record.parameters
         assert record.peak_memory
-        assert 0 < (record.own_memory or 0) < record.peak_memory
+        assert record.own_memory is not None
+        assert 0 <= record.own_memory < record.peak_memory
         assert (record.device, record.gpus) == ("cpu", 0)
         assert record.cpus
         assert record.provenance.data == search[0].provenance.data
