@@ -116,6 +116,8 @@ FAMILY = Family(
     build=Mahalanobis,
     check=check,
     suggest=suggest,
+    seeded=False,
+    single_epoch=True,
 )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.starter import write_starter
     from orchestrator.machine.doctor import doctor
     from orchestrator.machine.progress import Reporter
+    from orchestrator.machine.shared_cache import cached, clean_cache
     from orchestrator.running.claim import open_run
     from orchestrator.running.demo import demo
     from orchestrator.running.results import results
@@ -40,6 +41,8 @@ _HOMES = {
     "Store": "orchestrator.data.store.store",
     "TrialRecord": "orchestrator.artifacts.records",
     "ablate": "orchestrator.running.run",
+    "cached": "orchestrator.machine.shared_cache",
+    "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
@@ -72,6 +75,8 @@ __all__ = [
     "Store",
     "TrialRecord",
     "ablate",
+    "cached",
+    "clean_cache",
     "compare_runs",
     "demo",
     "doctor",

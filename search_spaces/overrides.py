@@ -59,6 +59,14 @@ class SearchTrial:
         value = self._overridden(name, "categorical", False, None)
         return self._trial.suggest_categorical(name, list(choices)) if value is _DRAW else value
 
+    def fixed(self, name: str, otherwise: Any) -> Any:
+        """What the experiment fixes a key to that is not searched, else `otherwise`; nothing is drawn."""
+        return self._fixed.get(name, otherwise)
+
+    def varies(self, name: str) -> bool:
+        """Whether the experiment itself says what a key is searched in."""
+        return name in self._space
+
     def suggest_extra(self, name: str) -> Any:
         """A value for a key of `space` that the search space itself does not draw."""
         return self.suggest_categorical(name, ())

@@ -114,10 +114,15 @@ class FeatureAutoencoder:
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train on normal samples, yielding after each epoch."""
-        if self.config.input == "rgbd" and self.features.depth_scale is None:
-            self.features.depth_scale = fit_depth_scale(depth_of(train))
+        self.frozen(train)
         with self.kept.opened(train, validation):
             yield from self.loop.fit(train, validation)
+
+    def frozen(self, train: Samples) -> KeptFeatures:
+        """The frozen features, once the training part has given the scale of depth where that takes part."""
+        if self.config.input == "rgbd" and self.features.depth_scale is None:
+            self.features.depth_scale = fit_depth_scale(depth_of(train))
+        return self.kept
 
     def predict(self, samples: Samples) -> Prediction:
         """Anomaly scores (N,) and maps (N, H, W): distances between features and their reconstruction."""
@@ -186,6 +191,7 @@ FAMILY = Family(
     config=FeatureAutoencoderConfig,
     build=FeatureAutoencoder,
     check=check,
+    frozen=lambda model, train: model.frozen(train),
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

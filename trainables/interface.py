@@ -206,6 +206,18 @@ class Model(Protocol):
         ...
 
 
+class Frozen(Protocol):
+    """What of a model never changes while it is trained, so that it can be computed before, and once for many."""
+
+    def missing(self, samples: Samples) -> list[NDArray[np.int64]]:
+        """Stretches of the rows of `samples` that are still to be computed."""
+        ...
+
+    def fill(self, samples: Samples, rows: NDArray[np.int64]) -> None:
+        """Compute these rows and keep them where trainings find them. Raises OSError where there is no room."""
+        ...
+
+
 @dataclass(frozen=True)
 class Family(OwnRow):
     """A kind of model: how it is configured and how it is built."""
@@ -223,8 +235,17 @@ class Family(OwnRow):
     """
     loss_keys: tuple[str, ...] = ()
     """The keys that change what validation_loss means, so that no search may choose them by it."""
+    seeded: bool = True
+    """False where nothing is random: every seed gives one model, to the last bit, and it is trained once for all."""
+    single_epoch: bool = False
+    """Whether `fit` yields one epoch, the last, however many are asked for."""
+    scoring_keys: tuple[str, ...] = ()
+    """The keys that change no weights, and in a family of several epochs no loss: only what `predict` makes of them."""
     blank: Callable[[Any], Any] = field(default=lambda config: config)
     """configuration -> the same without what only an untrained start needs (pretrained weights), for `load_weights`."""
+    frozen: Callable[[Any, Samples], Frozen | None] | None = None
+    """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
+    nothing is."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

@@ -196,6 +196,7 @@ FAMILY = Family(
     config=PatchKnnConfig,
     build=PatchKnn,
     check=check,
+    frozen=lambda model, train: model.kept,
     loss_keys=(
         "backbone",
         "weights",
@@ -207,5 +208,7 @@ FAMILY = Family(
         "most_patches",
         "reweighting",
     ),
+    single_epoch=True,
+    scoring_keys=("reweighting", "smoothing"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from trainables.cache import Arrays
 from trainables.configurations.pca import PcaConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.parts.principal_components import principal_components
+from trainables.parts.principal_components import VERSION, PrincipalComponents, common_width, principal_components
 from trainables.parts.reconstruction import reconstruction_gallery
 from trainables.parts.thumbnails import LUMA, area_weights
 
 VALUES_AT_A_TIME = 2**23
 """64 MiB of float64."""
+KIND = "principal_components"
+"""What they are called in the cache."""
 
 
 class Preprocessing:
@@ -87,7 +90,7 @@ class Pca:
             raise InputError(f"pca needs at least 2 normal pictures, not {len(train)}. Add data or change data.split.")
         wanted = self.config.components
         count = min(wanted, len(train) - 1, prod(self.preprocessing.shape))
-        found = principal_components(lambda: (values for _, values in self._batches(train)), count)
+        found = self._components(train, count)
         self.tensors = {"mean": torch.from_numpy(found.mean), "components": torch.from_numpy(found.components)}
         if len(found.components) < wanted:
             self.note = f"{len(found.components)} of {wanted}: the {len(train)} training pictures vary in no more"
@@ -98,6 +101,29 @@ class Pca:
             if (chosen := prediction.scores[validation.labels == label]).size:
                 losses[name] = float(chosen.mean())
         yield Epoch(losses, prediction, last=True)
+
+    def _components(self, train: Samples, count: int) -> PrincipalComponents:
+        """The first `count` components, of a decomposition that all with this preprocessing share."""
+        width = common_width(count, min(len(train) - 1, prod(self.preprocessing.shape)))
+
+        def batches() -> Iterator[NDArray[np.float64]]:
+            for _, values in self._batches(train):
+                self.problem.pulse()
+                yield values
+
+        def make() -> Arrays:
+            return principal_components(batches, width)._asdict()
+
+        cache = self.problem.cache if self.problem.data else None
+        key = {
+            "version": VERSION,
+            "data": self.problem.data,
+            "shape": self.problem.shape,
+            "preprocessing": self.config.model_dump(mode="json", exclude={"components"}),
+            "width": width,
+        }
+        made = make() if cache is None else cache.kept(KIND, key, make, self.problem.pulse)
+        return PrincipalComponents(np.array(made["mean"]), np.array(made["components"][:count]))
 
     def predict(self, samples: Samples) -> Prediction:
         """Each picture's mean squared error (N,) and, without thumbnails, each pixel's as maps (N, H, W).
@@ -183,4 +209,6 @@ FAMILY = Family(
     check=check,
     # More components always reconstruct better, anomalies too; the others change what is reconstructed.
     loss_keys=("components", "crop", "blur", "thumbnail", "grey"),
+    seeded=False,
+    single_epoch=True,
 )

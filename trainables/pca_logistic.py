@@ -28,7 +28,7 @@ class PcaLogistic:
     """Thumbnails -> PCA -> components of unit variance -> logistic regression, all kept as tensors."""
 
     def __init__(self, config: PcaLogisticConfig, problem: Problem, seed: int) -> None:
-        self.config, self.problem, self.seed = config, problem, seed
+        self.config, self.problem = config, problem
         self.tensors: dict[str, Tensor] = {}
         self.fitted = False
         self.iterations = 0
@@ -56,7 +56,9 @@ class PcaLogistic:
                 "Add data or change data.split."
             )
         pixels = self._thumbnails(train)
-        pca = PCA(min(self.config.components, *pixels.shape), svd_solver="randomized", random_state=self.seed)
+        # Both exact, so that every seed gives the same; the smaller side decides which is the cheaper.
+        solver = "covariance_eigh" if len(pixels) > pixels.shape[1] else "full"
+        pca = PCA(min(self.config.components, *pixels.shape), svd_solver=solver)
         with np.errstate(invalid="ignore"):
             # Where all pictures are alike, scikit-learn divides 0 by 0 for a figure that is not used here.
             reduced = pca.fit_transform(pixels)
@@ -148,4 +150,6 @@ FAMILY = Family(
     gpu=False,
     config=PcaLogisticConfig,
     build=PcaLogistic,
+    seeded=False,
+    single_epoch=True,
 )

@@ -242,5 +242,6 @@ FAMILY = Family(
     config=PlotClassifierConfig,
     build=PlotClassifier,
     check=check,
+    frozen=lambda model, train: model.kept,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

@@ -116,4 +116,5 @@ FAMILY = Family(
     check=check,
     # The score changes no loss, so that a loss can't choose it either.
     loss_keys=("architecture", "kl_weight", "score"),
+    scoring_keys=("score",),
 )

@@ -34,9 +34,10 @@ class Durations:
         return found
 
     def add(self, record: TrialRecord) -> None:
-        """Count one that was completed, or that a scheduler cut short."""
-        if record.status in ("completed", "pruned"):
-            unit = record.variant, record.stage not in ("search", "tuning")
+        """Count one that was completed, or that a scheduler cut short; of cells those that were trained."""
+        cell = record.stage not in ("search", "tuning")
+        if record.status in ("completed", "pruned") and (record.trained or not cell):
+            unit = record.variant, cell
             self.ended.setdefault(unit, []).append(record.seconds)
 
     def known(self, variant: str) -> bool:

@@ -20,6 +20,11 @@ MARK = ', "checksum": "'
 TAIL = MARK + '01234567"}'
 """How the line of a record ends: the CRC-32 of its JSON without this."""
 
+TRAINING: Final = "training"
+"""The fact that says whose training a record's is, where nothing was trained for it."""
+TAKEN_OVER: Final = "scores taken over from"
+"""The fact that names the variant whose kept scores were judged again."""
+
 Stage = Literal["search", "evaluation", "tuning", "ablation"]
 """tuning: the search of one variant of an ablation; ablation: one of its cells that no evaluation has."""
 
@@ -110,6 +115,9 @@ class TrialRecord(BaseModel):
     """Evaluation only: the SHA-256 of the files of scores in the model's folder, by name."""
     status: Status
     reason: str = ""
+    trained: bool = True
+    """False where nothing was trained for it: another record's weights, or epochs, are its own, too, and `facts` says
+    whose. `seconds` are then those that this took."""
     seconds: float
     """Wall time of this trial or cell, training and scoring."""
     seconds_a_picture: float | None = None

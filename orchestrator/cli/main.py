@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
 from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.runs import ablate, demo, evaluate, report, status, sweep
@@ -26,6 +27,7 @@ for command in (
     *(sweep, ablate, evaluate, report, status, compare, leaderboard, demo),
 ):
     app.command()(command)
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

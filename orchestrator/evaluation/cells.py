@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.artifacts.records import TrialRecord, best_record
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.own_parts import refuse_other_code
 from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting, digest, full_config
-from orchestrator.families import code_of
+from orchestrator.families import code_of, family_row
 from trainables.interface import Mode
 
 Standing = dict[tuple[str, int], tuple[str, TrialRecord]]
@@ -41,9 +41,18 @@ class Cell:
     @cached_property
     def training(self) -> str:
         """The same without the threshold strategy: cells that share it, and the seed, can share a model."""
+        return self._decided_by(full_config(self.setting.family, self.setting.config))
+
+    @cached_property
+    def weights(self) -> str:
+        """The same without what changes no weights, either: cells that share it can share these."""
+        keys = family_row(self.setting.family).family.scoring_keys
+        config = full_config(self.setting.family, self.setting.config)
+        return self._decided_by({key: value for key, value in config.items() if key not in keys})
+
+    def _decided_by(self, config: dict[str, Any]) -> str:
         one = self.setting
         family = code_of(one.family) or one.family
-        config = full_config(one.family, one.config)
         decides = [family, config, one.size, one.epochs, self.patience, self.data, self.split]
         return digest([*decides, self.code] if self.code else decides)
 

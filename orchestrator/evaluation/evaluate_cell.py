@@ -18,10 +18,12 @@ from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
 from orchestrator.artifacts.models import KeptModel, keep_model
 from orchestrator.artifacts.provenance import now
-from orchestrator.artifacts.records import ClassScores, Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
+from orchestrator.evaluation.kept_cells import Unusable
+from orchestrator.evaluation.trained import Trained, taken_over
 from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
@@ -31,8 +33,9 @@ from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
 from trainables.files import file_sha256, whole
-from trainables.interface import Model, Prediction, Samples
-from trainables.training.trial import Graded, Job, Stopping, epochs
+from trainables.interface import Prediction, Samples
+from trainables.training.past import Graded
+from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
 from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
@@ -64,22 +67,40 @@ class TestPart:
         return self.samples, reading
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """Where a cell's model is kept, and whose weights it may have."""
+
+    run: RunFolder
+    source: TrialRecord | None = None
+    """Of a completed cell of the run that has the same weights: they are taken over where they are whole."""
+
+
 def evaluate_cell(
-    cell: Cell, job: Job, test: TestPart, run: RunFolder, kept: KeptModel, grading: Grading, origin: Provenance
+    cell: Cell,
+    job: Job,
+    test: TestPart,
+    keeping: Keeping,
+    kept: KeptModel,
+    grading: Grading,
+    origin: Provenance,
 ) -> str | None:
     """Train, freeze, keep, and only then score the test part. Returns the record as JSON.
 
     None where the run is asked to stop before: the training's state is saved then.
     """
     started = time.perf_counter()
-    trained = train(cell, job, state_of(cell, job))
+    run, source = keeping.run, keeping.source
+    taken, remarks = None, dict[str, str]()
+    if source is not None:
+        try:
+            taken = taken_over(cell, job, run, source)
+        except Unusable as error:
+            remarks[TRAINING] = f"its own: the weights of {source.variant}, seed {source.seed}, can't be used ({error})"
+    trained = taken or train(cell, job, state_of(cell, job))
     if trained is None:
         return None
-    model, weights, history, last = trained
-    model.load_weights(weights)
-    # A classifier has no maps, so its scores of the best epoch are all there is to know.
-    detection = job.family.task == "detection"
-    validation = model.predict(job.validation) if detection else Prediction(last.scores)
+    model, validation = trained.model, trained.validation
     choice = grading.judge.threshold(validation.scores, job.validation, cell.setting.strategy)
     pixels = pixel_line(validation, job.validation, grading.pixel_percentile)
     kept = kept.model_copy(
@@ -88,13 +109,13 @@ def evaluate_cell(
             "pixel_threshold": None if pixels is None else pixels.threshold,
         }
     )
-    digest = keep_model(run.model(cell.variant, cell.seed), weights, kept, epoch=last.best_epoch)
+    digest = keep_model(run.model(cell.variant, cell.seed), trained.weights, kept, epoch=trained.epoch)
     samples, reading = test.open(cell, digest)
     begun = time.perf_counter()
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    facts, gpu = model.facts(), gpu_name(job.problem.device)
+    facts, gpu = trained.facts | remarks, gpu_name(job.problem.device)
     if choice is None:
         found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
@@ -116,16 +137,17 @@ def evaluate_cell(
         **of_placement(grading.placement),
         **found,
         facts=facts,
-        epoch=last.best_epoch,
-        history=history,
+        epoch=trained.epoch,
+        history=trained.history,
         status="completed",
+        trained=taken is None,
         seconds=time.perf_counter() - started,
         seconds_a_picture=took / len(samples),
         parameters=model.parameters,
-        peak_memory=last.peak_memory,
-        own_memory=last.own_memory,
-        available_memory=last.available_memory or None,
-        energy=last.energy,
+        peak_memory=trained.peak_memory,
+        own_memory=trained.own_memory,
+        available_memory=trained.available_memory,
+        energy=trained.energy,
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     ).model_dump_json()
@@ -141,10 +163,8 @@ def note_of(state: TrialState | None) -> Path | None:
     return None if state is None else state.path.with_suffix(".epochs")
 
 
-def train(
-    cell: Cell, job: Job, state: TrialState | None
-) -> tuple[Model, dict[str, Tensor], list[dict[str, float]], Graded] | None:
-    """The model, the weights of its best epoch, all epochs, the last; None where the run is asked to stop before."""
+def train(cell: Cell, job: Job, state: TrialState | None) -> Trained | None:
+    """The model as of its best epoch; None where the run is asked to stop before its end."""
     history: list[dict[str, float]] = []
     weights: dict[str, Tensor] = {}
     last = None
@@ -154,7 +174,7 @@ def train(
         with watched(mark, job.epoch_seconds) as alive:
             memory = PeakMemory(job.problem.device)
             model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
-            for graded in epochs(model, job, cell.setting.strategy, state, weights, memory):
+            for graded in epochs(model, job, cell.setting.strategy, state, weights, memory=memory):
                 alive.set()
                 history.append({"epoch": float(graded.epoch), **graded.row})
                 last = graded
@@ -166,7 +186,22 @@ def train(
     finally:
         note.remove()
     assert isinstance(last, Graded), "a family yields at least one epoch"
-    return model, weights, history, last
+    model.load_weights(weights)
+    # A classifier has no maps, so its scores of the best epoch are all there is to know.
+    detection = job.family.task == "detection"
+    validation = model.predict(job.validation) if detection else Prediction(last.scores)
+    return Trained(
+        model=model,
+        weights=weights,
+        history=history,
+        epoch=last.best_epoch,
+        validation=validation,
+        facts=model.facts(),
+        peak_memory=last.peak_memory,
+        own_memory=last.own_memory,
+        available_memory=last.available_memory or None,
+        energy=last.energy,
+    )
 
 
 @dataclass(frozen=True)

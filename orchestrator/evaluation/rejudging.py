@@ -10,11 +10,12 @@ import numpy as np
 
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
 from orchestrator.artifacts.provenance import now
-from orchestrator.artifacts.records import Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.records import TAKEN_OVER, TRAINING, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import OnTest, of_cell, write_own_draws
+from orchestrator.evaluation.kept_cells import kept_whole
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judged import Detected
 from orchestrator.scoring.metric_table import METRICS, Metric
@@ -22,26 +23,26 @@ from orchestrator.scoring.thresholds import parse_strategy
 from trainables.files import file_sha256, whole_folder, write_whole
 
 
-class Unusable(Exception):
-    """What another cell left behind is not whole."""
-
-
 def rejudge(
     cell: Cell, source: TrialRecord, run: RunFolder, log: ReadingLog, origin: Provenance, own: Sequence[Metric] = ()
 ) -> TrialRecord:
-    """The record of a cell that differs from a completed one in its folder, and maybe in its threshold strategy.
+    """The record of a cell that differs from a completed one in its folder, and maybe in its threshold strategy, or,
+    without randomness, in its seed.
 
-    Its folder gets copies of the other's files, and it is a reading of the test part like any other. Raises Unusable
-    where these are not what the other's record was made with, and OSError where copies or log can't be written.
+    Its folder gets copies of the other's files, and it is a reading of the test part like any other: unless it is the
+    same model judged in the same way for another seed, which looks at nothing anew. Raises Unusable where these are not
+    what the other's record was made with, and OSError where copies or log can't be written.
     """
     started = time.perf_counter()
-    kept, strategy = _whole(run, source), cell.setting.strategy
-    same = strategy == source.strategy
+    kept, strategy = kept_whole(run, source), cell.setting.strategy
+    same, copied = strategy == source.strategy, cell.seed != source.seed
+    renamed = same and not copied
     found = _same(source) if same or strategy is None else _judged(strategy, source, run, own)
     choice = found.get("threshold")
     if choice is not None:
         kept = kept.model_copy(update={"threshold": choice.value})
-    reading = log.add(cell.variant, cell.seed, kept.weights, now())
+    read = source.reading if same and copied else ""
+    reading = read or log.add(cell.variant, cell.seed, kept.weights, now())
     target = run.model(cell.variant, cell.seed)
     _copy(run.model(source.variant, source.seed), target, kept, cell)
     files = dict(source.files)
@@ -52,38 +53,29 @@ def rejudge(
         **found,
         history=source.history if same else _without_thresholded(source.history, own),
         epoch=source.epoch,
-        facts={**source.facts, "scores taken over from": source.variant},
+        facts={**source.facts, **_taken_over(source, copied)},
         reading=reading,
         files=files,
         parameters=source.parameters,
         status="completed",
-        # The same cell cost what it cost. Another strategy costs only this.
-        seconds=source.seconds if same else time.perf_counter() - started,
+        # The same cell, under another name, cost what it cost. Another strategy or seed costs only this.
+        trained=renamed and source.trained,
+        seconds=source.seconds if renamed else time.perf_counter() - started,
+        seconds_a_picture=source.seconds_a_picture,
         device=source.device,
         cpus=source.cpus,
-        gpus=source.gpus if same else 0.0,
-        energy=source.energy if same else None,
-        peak_memory=source.peak_memory if same else None,
-        own_memory=source.own_memory if same else None,
+        gpus=source.gpus if renamed else 0.0,
+        energy=source.energy if renamed else None,
+        peak_memory=source.peak_memory if renamed else None,
+        own_memory=source.own_memory if renamed else None,
+        available_memory=source.available_memory if renamed else None,
     )
 
 
-def _whole(run: RunFolder, source: TrialRecord) -> KeptModel:
-    """What stands beside the weights of a completed cell, once its files are found to be those of its record."""
-    folder = run.model(source.variant, source.seed)
-    scores = run.predictions(source.variant, source.seed).name
-    try:
-        kept = KeptModel.model_validate_json((folder / NOTE).read_bytes())
-        if scores not in source.files:
-            raise Unusable("its record holds no checksum of the scores")
-        for name, digest in {**source.files, WEIGHTS: kept.weights}.items():
-            if file_sha256(folder / name) != digest:
-                raise Unusable(f"{name} is not the file that its record was made with")
-    except OSError as error:
-        raise Unusable(f"{Path(str(error.filename)).name}: {error.strerror}") from None
-    except ValueError as error:
-        raise Unusable(f"model.json: {str(error).splitlines()[0]}") from None
-    return kept
+def _taken_over(source: TrialRecord, copied: bool) -> dict[str, str]:
+    if copied:
+        return {TRAINING: f"same as seed {source.seed}: the family has no randomness"}
+    return {TAKEN_OVER: source.variant}
 
 
 def _same(source: TrialRecord) -> OnTest:

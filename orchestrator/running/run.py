@@ -133,6 +133,7 @@ def ablate(
         from orchestrator.stages.ablate import ablate as run_cells
         from orchestrator.stages.ablate import plan
         from orchestrator.stages.prepare import prepare, prepare_splits
+        from trainables.training.ended import remove_ended
 
         context = work.context
         asked = AskedAblation.of(context.experiment)
@@ -144,6 +145,7 @@ def ablate(
             with work.stage("ablate"):
                 run_cells(each, prepared, asked, rows)
             with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
+                remove_ended(each.folder.states)
                 each.folder.states.rmdir()
         _report(work)
         context.mirror.copy()

@@ -14,7 +14,7 @@ from ray.tune.experiment import Trial
 
 from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
-from orchestrator.artifacts.records import TrialRecord
+from orchestrator.artifacts.records import TRAINING, TrialRecord
 from orchestrator.experiment.packing import worker_memory
 from orchestrator.search.searcher import OptunaSearcher, tell
 from orchestrator.search.study import Study
@@ -211,9 +211,14 @@ class Ledger(tune.Callback):
             (self._job.states / opened.state).unlink(missing_ok=True)
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
-        again = opened.asked["number"] in self._alone
-        alone = {"memory": "none was left beside others; trained alone"} if again else {}
         study, last, origin = self._study, opened.last, self._study.provenance()
+        same_as = None if last is None else last["same_as"]
+        facts = {} if last is None else last["facts"]
+        if same_as is not None:
+            of = "" if same_as[0] == study.variant.name else f" of {same_as[0]}"
+            facts = {**facts, TRAINING: f"same training as trial {same_as[1]}{of}"}
+        if opened.asked["number"] in self._alone:
+            facts = {**facts, "memory": "none was left beside others; trained alone"}
         return TrialRecord(
             stage=study.stage,
             family=study.variant.family,
@@ -227,16 +232,17 @@ class Ledger(tune.Callback):
             history=opened.history,
             status=status,
             reason=reason,
+            trained=same_as is None,
             seconds=time.monotonic() - opened.started,
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
-            own_memory=None if last is None else opened.own_memory,
+            own_memory=opened.own_memory if opened.memory else None,
             available_memory=(last and last["available_memory"]) or None,
             energy=None if last is None else last["energy"],
-            facts=alone if last is None else last["facts"] | alone,
+            facts=facts,
             provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
 

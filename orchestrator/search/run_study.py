@@ -171,6 +171,8 @@ def open_searcher(
             ended=ended,
             default_first=experiment.objective.default_first,
             full=full,
+            # Tunings of an ablation that differ in the threshold draw alike.
+            shared=study.stage == "tuning",
         )
 
     found = open_study(study.journal, variant.name, job.mode)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
@@ -46,12 +47,14 @@ class OptunaSearcher(Searcher):
         ended: Callable[[], bool] = lambda: False,
         default_first: bool = False,
         full: Callable[[int], bool] = lambda running: False,
+        shared: bool = False,
     ) -> None:
         """`strategies`: threshold strategies to draw from as a hyperparameter; none: none is drawn.
 
         `ended` says whether the search is over before all its trials have run. `default_first`: trial DEFAULT_TRIAL is
         the family's default configuration, with `fixed` and the first of the strategies. `full` says whether no trial
-        should begin beside so many that run.
+        should begin beside so many that run. `shared`: whether other searches of the run may ask for the same
+        trainings.
         """
         super().__init__(metric="objective", mode="max")
         self.study = study
@@ -66,6 +69,7 @@ class OptunaSearcher(Searcher):
         self._default_first = default_first
         self._full = full
         self._running: set[str] = set()
+        self._shared = shared
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._unfinished = [trial.number for trial in running]
 
@@ -80,7 +84,16 @@ class OptunaSearcher(Searcher):
         trial, drawn, strategy = self.ask()
         # As the family understands it here: a relative path means another file in a worker's folder.
         config = self._config(**drawn).model_dump(mode="json", include=set(drawn))
-        return dict(Suggestion(number=trial.number, config=config, seed=self._training_seed, strategy=strategy))
+        return dict(
+            Suggestion(
+                number=trial.number,
+                study=self.study.study_name,
+                config=config,
+                seed=self._training_seed,
+                strategy=strategy,
+                repeatable=self._shared or not any(map(_continuous, trial.distributions.values())),
+            )
+        )
 
     def again(self, number: int) -> None:
         """Suggest this running trial next, with what it has drawn."""
@@ -124,6 +137,11 @@ class OptunaSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: the journal is the state."""
+
+
+def _continuous(space: BaseDistribution) -> bool:
+    """Whether hardly any value is drawn twice."""
+    return isinstance(space, FloatDistribution) and space.step is None and not space.single()
 
 
 def _as_kept(config: type[FamilyConfig], name: str, choices: Any) -> Any:

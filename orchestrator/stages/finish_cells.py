@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 import ray
@@ -15,16 +15,19 @@ from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
 from orchestrator.data.layouts.table import LAYOUTS
-from orchestrator.evaluation.cells import Cell, standing
+from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
     Grading,
+    Keeping,
     TestPart,
     failed_cell,
     note_of,
     remote_evaluate_cell,
     state_of,
 )
-from orchestrator.evaluation.rejudging import Unusable, rejudge
+from orchestrator.evaluation.kept_cells import Unusable
+from orchestrator.evaluation.known_cells import KnownCells
+from orchestrator.evaluation.rejudging import rejudge
 from orchestrator.experiment.placement import Placement
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
@@ -52,24 +55,35 @@ def finish_cells(
     cell has scored. `forecast`: of the sweep that they are part of."""
     if not waiting:
         return
-    # Where trials are judged at a threshold, each strategy chooses an epoch of its own.
-    apart = context.goal.thresholded
-    known = Known(context, apart)
-    first: dict[tuple[str, int], Cell] = {}
-    later: list[Cell] = []
-    for cell in waiting:
-        model = (cell.key if apart else cell.training, cell.seed)
-        if model in first or known.source(cell) is not None:
-            later.append(cell)
-        else:
-            first[model] = cell
     with context.reporter.line(f"{context.title}{title}", total, "models", at_once=context.concurrent) as line:
         cross_fitted = context.cross_fitted(prepared)
         done = _Done(context, line, total - len(waiting), waiting, forecast, cross_fitted)
-        train_cells(context, prepared, list(first.values()), done)
-        known = Known(context, apart)
-        spoiled = [cell for cell in later if not judge_again(context, prepared, cell, known.source(cell), done)]
-        train_cells(context, prepared, spoiled, done)
+        tried: set[Hashable] = set()
+        while waiting and not context.folder.stop.exists():
+            waiting = _round(context, prepared, waiting, done, tried)
+
+
+def _round(
+    context: Context, prepared: Prepared, waiting: Sequence[Cell], done: "_Done", tried: set[Hashable]
+) -> list[Cell]:
+    """Judge again what can be, and train beside each other what shares no weights; returns the rest, for the next one.
+
+    `tried`: the models, and weights, that were trained for before; those of this round are added.
+    """
+    known, here, later = done.known, list[Cell](), list[Cell]()
+    begun: set[Hashable] = set()
+    for cell in waiting:
+        model, weights = known.model_of(cell), known.weights_of(cell)
+        source = known.model_for(cell)
+        shared = model in begun or (weights in begun and weights not in tried and known.weights_for(cell) is None)
+        if source is None and shared:
+            later.append(cell)
+        elif (source is None and model not in tried) or not judge_again(context, prepared, cell, source, done):
+            here.append(cell)
+            begun |= {model, weights}
+    train_cells(context, prepared, here, done)
+    tried |= begun
+    return later
 
 
 class _Done:
@@ -86,16 +100,21 @@ class _Done:
     ) -> None:
         self._context, self._line, self._count, self._forecast = context, line, count, forecast
         self._cross_fitted = cross_fitted
-        self._durations = Durations.of(read_records(context.folder.records))
-        self._open = Counter(cell.variant for cell in waiting)
+        records = list(read_records(context.folder.records))
+        self.known = KnownCells(context.experiment, context.goal, records, code_version(context.own_code))
+        self._durations = Durations.of(records)
+        # What takes another's model over takes no time to speak of.
+        models = {self.known.model_of(cell): cell.variant for cell in reversed(waiting)}
+        self._open = Counter(models.values())
         line.update(count)
 
     def __call__(self, record: TrialRecord, running: Sequence[tuple[str, float]] = ()) -> None:
         """Write a record; `running`: the variants of the cells at work, with the seconds each has had."""
         keep_record(self._context.folder, record.model_copy(update={"cross_fitted": self._cross_fitted}))
+        self.known.add(record)
         self._count += 1
         self._durations.add(record)
-        self._open[record.variant] -= 1
+        self._open[record.variant] -= record.trained
         left = self._left(running) or TimeLeft(0.0)
         self._line.update(self._count, record.variant, seconds_left=left.seconds, at_least=left.at_least)
         if self._forecast is not None:
@@ -118,22 +137,6 @@ class _Done:
         )
 
 
-class Known:
-    """The completed cells of a run, by what decides them."""
-
-    def __init__(self, context: Context, apart: bool) -> None:
-        self._apart = apart
-        records = read_records(context.folder.records)
-        self._cells = {(key, seed): one for (_, seed), (key, one) in standing(context.experiment, records).items()}
-        self._strategies = sorted({one.strategy or "" for one in self._cells.values()})
-
-    def source(self, cell: Cell) -> TrialRecord | None:
-        """The record of a cell whose model is that of this one."""
-        others = [] if self._apart else self._strategies
-        keys = [cell.key, *(cell.key_with(strategy or None) for strategy in others)]
-        return next((self._cells[key, cell.seed] for key in keys if (key, cell.seed) in self._cells), None)
-
-
 def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], done: _Done) -> None:
     """Train and score cells, as many at a time as fit; what ends one ends no other."""
     folder, waiting, places = context.folder, list(cells), Places(context, cells)
@@ -144,9 +147,10 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
             if kind not in jobs:
                 jobs[kind] = job_of(context, prepared, *kind)
-            placement = places.of(cell)
+            placement, source = places.of(cell), done.known.weights_for(cell)
             job = replace(jobs[kind], memory=placement.memory)
-            running[start_cell(context, prepared, cell, job, placement)] = (cell, job, time.monotonic(), kernel_kills())
+            begun = start_cell(context, prepared, cell, job, placement, source)
+            running[begun] = (cell, job, time.monotonic(), kernel_kills())
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
@@ -206,7 +210,7 @@ def judge_again(
         return True
     started, made = time.monotonic(), origin(context, prepared, cell.setting.family)
     if source is None:
-        reason = why("the training that it shares with another row of its seed failed")
+        reason = why("the training that it shares with another cell failed")
         done(failed_cell(cell, reason, 0.0, None, made))
         return True
     try:
@@ -223,9 +227,9 @@ def judge_again(
 
 
 def start_cell(
-    context: Context, prepared: Prepared, cell: Cell, job: Job, placement: Placement
+    context: Context, prepared: Prepared, cell: Cell, job: Job, placement: Placement, source: TrialRecord | None
 ) -> "ray.ObjectRef[str | None]":
-    """Start one cell on a worker of its own."""
+    """Start one cell on a worker of its own. `source`: of one whose weights are its own, too."""
     experiment, setting = context.experiment, cell.setting
     data = experiment.data
     recipe = prepared.stores[setting.size].recipe
@@ -248,5 +252,5 @@ def start_cell(
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
     reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
     return remote_evaluate_cell.options(**reserved).remote(
-        cell, job, test, context.folder, kept, grading, origin(context, prepared, setting.family)
+        cell, job, test, Keeping(context.folder, source), kept, grading, origin(context, prepared, setting.family)
     )

@@ -8,6 +8,7 @@ from orchestrator.artifacts.durations import Durations, Unit
 from orchestrator.artifacts.endings import RUN_AGAIN
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.families import family_row
 from orchestrator.machine.progress import duration
 
 WORTH_SAYING = 600.0
@@ -32,10 +33,11 @@ class Forecast:
         searches = len(later) if experiment.budget.searches == "each" else 0
         self._open, self._later = Counter[Unit](), Counter[Unit]()
         for one in experiment.families:
+            cells = len(experiment.seeds) if family_row(one.family).family.seeded else 1  # trained once for all
             self._open[one.name, False] = experiment.budget.trials
-            self._open[one.name, True] = len(experiment.seeds)
+            self._open[one.name, True] = cells
             self._later[one.name, False] = searches * experiment.budget.trials
-            self._later[one.name, True] = len(later) * len(experiment.seeds)
+            self._later[one.name, True] = len(later) * cells
         self._told = False
         for record in records:
             self._count(record, self._open)
@@ -85,5 +87,5 @@ class Forecast:
         self._durations.add(record)
         if record.stage == "search" and record.status not in RUN_AGAIN:
             units[record.variant, False] -= 1
-        elif record.stage == "evaluation" and record.status == "completed":
+        elif record.stage == "evaluation" and record.status == "completed" and record.trained:
             units[record.variant, True] -= 1

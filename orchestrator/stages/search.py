@@ -14,6 +14,7 @@ from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.ended_trials import EndedTrials
+from orchestrator.stages.frozen_features import compute_frozen_features
 from orchestrator.stages.handed_to_workers import job_of, origin
 
 IN_SAMPLE = (
@@ -60,6 +61,10 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         left = one.trials - len(ended)
         if left <= 0:
             continue
+        job = job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant))
+        compute_frozen_features(context, variant, job, context.rules.trial_seed)
+        if folder.stop.exists():
+            return too_short
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
         begun = time.monotonic()
@@ -85,7 +90,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     renew=context.engine.renew,
                     stage=one.stage,
                 ),
-                job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant)),
+                job,
             )
         if folder.stop.exists():
             return too_short

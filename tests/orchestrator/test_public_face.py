@@ -12,12 +12,15 @@ import pytest
 from typer.main import get_command
 
 import orchestrator
+from orchestrator.cli.cache import cache
 from orchestrator.cli.main import app
 from orchestrator.cli.runs import Stage
 from orchestrator.running.run import STAGES
 
 FUNCTIONS = {
     "ablate": orchestrator.ablate,
+    "cache clean": orchestrator.clean_cache,
+    "cache ls": orchestrator.cached,
     "compare": orchestrator.compare_runs,
     "demo": orchestrator.demo,
     "doctor": orchestrator.doctor,
@@ -35,7 +38,15 @@ FUNCTIONS = {
 }
 SPOKEN = {"as_json": "what is returned", "quiet": "reporter", "overrides": "Experiment.load"}
 """Options of the terminal alone, and what gives the same from Python."""
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = {
+    f"{group} {name}".strip(): command
+    for group, commands in [
+        ("", get_command(app).commands),  # type: ignore[attr-defined]
+        ("cache", get_command(cache).commands),  # type: ignore[attr-defined]
+    ]
+    for name, command in commands.items()
+    if name != "cache"
+}
 
 
 def test_every_command_is_here() -> None:

@@ -1,6 +1,6 @@
 import optuna
 
-from search_spaces.overrides import SearchTrial, parameter_names
+from search_spaces.overrides import SearchTrial, draw_config, parameter_names
 from search_spaces.plot_classifier import suggest
 
 NAMES = ("learning_rate", "dropout", "weight_decay", "optimizer", "augmentation")
@@ -23,3 +23,12 @@ def test_draws_lie_in_their_ranges() -> None:
 
 def test_its_names_are_found() -> None:
     assert parameter_names(suggest) == NAMES
+
+
+def test_a_head_alone_is_searched_without_augmentation_unless_that_is_asked_for() -> None:
+    head = {"train_layers": "head"}
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    assert tuple(suggest(SearchTrial(study.ask(), head))) == NAMES[:-1]
+    assert tuple(suggest(SearchTrial(study.ask(), {"train_layers": "all"}))) == NAMES
+    asked = draw_config(suggest, optuna.create_study().ask(), head, {"augmentation": [0.5]})
+    assert asked["augmentation"] == 0.5

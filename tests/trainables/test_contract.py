@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from orchestrator.families import FAMILIES, Row
 from search_spaces.overrides import example_configs, parameter_names
-from trainables.testing import FamilyContract
+from trainables.interface import Problem
+from trainables.testing import FamilyContract, assert_same, make_samples
 
 SMALL: dict[str, dict[str, Any]] = {
     "conv_autoencoder": {"architecture": "B", "batch_size": 8, "plateau_patience": 0},
@@ -49,18 +51,22 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 """What keeps a family quick here, while every random part of it is switched on."""
 
-SEEDLESS = {"pca"}
-"""Families whose training has no randomness."""
-
 
 def contract(row: Row) -> type[FamilyContract]:
     """The suite for one family of the table."""
-    held = {"family": row.family, "config": SMALL[row.name], "seeded": row.name not in SEEDLESS}
+    held = {"family": row.family, "config": SMALL[row.name]}
     return type(f"Test_{row.name}", (FamilyContract,), held)
 
 
 for one in FAMILIES.values():
     globals()[f"Test_{one.name}"] = contract(one)
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "patch_knn": {"reweighting": False, "smoothing": 0.0},
+    "vae": {"score": "reconstruction"},
+}
+"""Other values of the keys that change no weights than SMALL has."""
 
 
 @pytest.fixture(params=sorted(FAMILIES))
@@ -87,3 +93,20 @@ def test_names_and_files_agree(row: Row) -> None:
     for room in ("trainables", "search_spaces"):
         assert (tests / room / f"test_{row.name}.py").is_file()
         assert (tests.parent / room / f"{row.name}.py").is_file()
+
+
+def test_scoring_keys_change_what_is_predicted_and_no_weights(row: Row) -> None:
+    family, other = row.family, OTHERWISE.get(row.name, {})
+    assert set(family.scoring_keys) == other.keys()
+    if not other:
+        return
+    train, validation = (make_samples(25, 1, detection=True, normal_only=True), make_samples(12, 2, detection=True))
+    problem = Problem(train.classes, (32, 32, 3), 2)
+    ours, theirs = (
+        family.build(family.config(**config), problem, 0) for config in (SMALL[row.name], SMALL[row.name] | other)
+    )
+    epochs, same = list(ours.fit(train, validation)), list(theirs.fit(train, validation))
+    assert_same(ours.weights(), theirs.weights())
+    assert not np.array_equal(ours.predict(validation).scores, theirs.predict(validation).scores)
+    if not family.single_epoch:  # the loss may choose the epoch
+        assert [one.losses for one in epochs] == [one.losses for one in same]

@@ -1,15 +1,19 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
+from trainables.cache import Cache
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
+from trainables.parts.principal_components import PASSES
 from trainables.pca import FAMILY, Pca, PcaConfig, Preprocessing, check, kept_range
 
 SPILL = Path(__file__).parents[2].parent / "shared" / "data" / "spill"
@@ -187,3 +191,65 @@ def test_real_spills_are_told_from_sound_wells() -> None:
     test = Samples(pictures, labels, DETECTION, tuple(name for name, _ in lines))
     model, _ = fitted(train, test, components=8)
     assert roc_auc_score(labels, model.predict(test).scores) > 0.9
+
+
+class Read:
+    """Pictures that count how often the first of them is read."""
+
+    def __init__(self, pictures: Any) -> None:
+        self.pictures, self.shape, self.times = pictures, pictures.shape, 0
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        self.times += 0 in rows
+        return np.asarray(self.pictures[rows])
+
+
+def trained(parts: tuple[Samples, Samples], cache: Cache | None, data: str = "d", **keys: Any) -> tuple[Pca, int]:
+    """A model, and how often its training pictures were read."""
+    read = Read(parts[0].pictures)
+    model = Pca(PcaConfig(**keys), Problem(DETECTION, (32, 32, 3), 1, cache=cache, data=data), 0)
+    list(model.fit(replace(parts[0], pictures=read), parts[1]))
+    return model, read.times
+
+
+def test_components_are_computed_once_for_all_counts_that_share_a_width(make_samples: Any, tmp_path: Path) -> None:
+    both, cache = parts(make_samples), Cache(tmp_path)
+    alone, whole = trained(both, None, components=5)
+    _, times = trained(both, cache, components=12)
+    assert times == whole == PASSES + 3
+    for count in (5, 12, 16):
+        model, times = trained(both, cache, components=count)
+        assert times == 1, "for train_loss alone"
+        assert len(model.tensors["components"]) == count
+        assert torch.equal(model.tensors["components"][:5], alone.tensors["components"])
+        assert torch.equal(model.tensors["mean"], alone.tensors["mean"])
+        assert model.tensors["components"].numpy().flags.writeable
+    for other in ({"components": 17}, {"crop": 0.9}, {"blur": 1.0}, {"grey": True}, {"thumbnail": 16}, {"data": "e"}):
+        assert trained(both, cache, **other)[1] == whole, other  # type: ignore[arg-type]
+    assert trained(both, cache, data="")[1] == whole, "samples without a fingerprint share nothing"
+    assert len(cache.listed()) == 7
+
+
+def test_few_pictures_give_what_they_have_whatever_is_asked(make_samples: Any, tmp_path: Path) -> None:
+    both = make_samples(10, 1, detection=True, normal_only=True), make_samples(12, 2, detection=True)
+    for cache in (None, Cache(tmp_path)):
+        model, _ = trained(both, cache, components=12)
+        assert len(model.tensors["components"]) == 9
+        assert model.facts() == {"components": "9 of 12: the 10 training pictures vary in no more"}
+
+
+def test_a_run_that_is_asked_to_stop_waits_for_no_whole_decomposition(make_samples: Any, tmp_path: Path) -> None:
+    class Asked(Exception):
+        pass
+
+    def stop() -> None:
+        raise Asked
+
+    both, cache = parts(make_samples), Cache(tmp_path)
+    problem = Problem(DETECTION, (32, 32, 3), 1, cache=cache, data="d", pulse=stop)
+    with pytest.raises(Asked):
+        next(Pca(PcaConfig(), problem, 0).fit(*both))
+    assert trained(both, cache)[1] == PASSES + 3

@@ -20,9 +20,9 @@ class FeatureAutoencoderConfig(TrainingConfig, FrozenFeaturesConfig):
     """The features of all stages are resized to so many places a side."""
     latent_dim: int = Field(128, ge=1)
     cache_megabytes: int = Field(1024, ge=0)
-    """Memory for the frozen features of training and validation, kept from epoch to epoch; those that do not fit are
-    computed anew each time, to the same result. A picture of 256 x 256 takes 2 MB with all four layers of a ResNet50;
-    each trial that runs at the same time has its own."""
+    """Memory for the frozen features of training and validation where the cache on the disk has no room for them; those
+    that do not fit here either are computed anew each time. A picture of 256 x 256 takes 2 MB with all four layers of a
+    ResNet50."""
 
 
 CONFIG = FeatureAutoencoderConfig

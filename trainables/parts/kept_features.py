@@ -123,9 +123,7 @@ class KeptFeatures:
         return [torch.from_numpy(output).to(self.device) for output in self._gathered(samples, table, rows)]
 
     def _table(self, samples: Samples) -> _Table:
-        count = len(samples)
-        ids = picture_ids(samples, self.problem.data, self.depth)
-        table = _Table(ids, np.full(count, -1, dtype=np.int32), np.zeros(count, dtype=np.int64))
+        count, table = len(samples), self._new_table(samples)
         cache = self.problem.cache
         entry = None if cache is None else cache.entry(FEATURES, self._key())
         if entry is None or not self._filled(entry, table, samples):
@@ -137,6 +135,10 @@ class KeptFeatures:
                 table.resident = [torch.from_numpy(output).to(self.device) for output in whole]
         return table
 
+    def _new_table(self, samples: Samples) -> _Table:
+        count, ids = len(samples), picture_ids(samples, self.problem.data, self.depth)
+        return _Table(ids, np.full(count, -1, dtype=np.int32), np.zeros(count, dtype=np.int64))
+
     def _most_resident(self) -> int:
         if self.device.type != "cuda":
             return RESIDENT
@@ -147,29 +149,35 @@ class KeptFeatures:
         computed = {"device": self.device.type, "torch": torch.__version__, "version": VERSION}
         return {**self.network.feature_key(), **computed}
 
+    def missing(self, samples: Samples) -> list[NDArray[np.int64]]:
+        """The rows of `samples` whose features the cache lacks, in stretches for `fill`; none without a cache."""
+        cache = self.problem.cache
+        if cache is None:
+            return []
+        table = self._new_table(samples)
+        _read_parts(cache.entry(FEATURES, self._key()), table, set())
+        return [rows[table.part[rows] < 0] for rows in _stretches(len(samples)) if (table.part[rows] < 0).any()]
+
+    def fill(self, samples: Samples, rows: NDArray[np.int64]) -> None:
+        """Compute what the cache lacks of these rows; what another process is computing is left to that one.
+
+        Raises OSError where there is no room.
+        """
+        assert self.problem.cache is not None
+        chosen = samples.select(rows)
+        entry = self.problem.cache.entry(FEATURES, self._key())
+        self._fill_stretch(entry, self._new_table(chosen), chosen, np.arange(len(chosen)), set())
+
     def _filled(self, entry: Entry, table: _Table, samples: Samples) -> bool:
         """Fill a table from the cache, computing what lacks there, beside other processes. False: it has no room."""
-        _read_parts(entry, table, set())
-        known = set(entry.parts())
-        size = PART_PICTURES
+        known = _read_parts(entry, table, set())
         while (table.part < 0).any():
             mine = False
-            for start in range(0, len(samples), size):
-                rows = np.arange(start, min(start + size, len(samples)))
+            for rows in _stretches(len(samples)):
                 if (table.part[rows] >= 0).all():
                     continue
-                name = hashlib.sha256(table.ids[rows].tobytes()).hexdigest()[:32]
                 try:
-                    with entry.locked(name, wait=False) as alone:
-                        if not alone:
-                            continue
-                        mine = True
-                        known |= _read_parts(entry, table, known)
-                        missing = rows[table.part[rows] < 0]
-                        for part in _parts_of(missing, self._bytes_a_picture(table)):
-                            outputs = self._to_keep(samples, part)
-                            known.add(_write_part(entry, table, part, outputs))
-                            self.problem.pulse()
+                    mine |= self._fill_stretch(entry, table, samples, rows, known)
                 except OSError as error:
                     self.trouble = str(error.strerror or error)
                     return False
@@ -177,6 +185,19 @@ class KeptFeatures:
             if not mine:
                 self.problem.pulse()
                 time.sleep(LOOK)
+        return True
+
+    def _fill_stretch(
+        self, entry: Entry, table: _Table, samples: Samples, rows: NDArray[np.int64], known: set[str]
+    ) -> bool:
+        """Compute and keep what lacks of some rows; False where another process is at it."""
+        with entry.locked(_name(table.ids[rows]), wait=False) as alone:
+            if not alone:
+                return False
+            known |= _read_parts(entry, table, known)  # somebody may just have done it
+            for part in _parts_of(rows[table.part[rows] < 0], self._bytes_a_picture(table)):
+                known.add(_write_part(entry, table, part, self._to_keep(samples, part)))
+                self.problem.pulse()
         return True
 
     def _fill_memory(self, table: _Table, samples: Samples) -> None:
@@ -234,6 +255,16 @@ class KeptFeatures:
         return found
 
 
+def _stretches(count: int) -> Iterator[NDArray[np.int64]]:
+    """All rows, in stretches that are the same for all processes that want the same samples."""
+    for start in range(0, count, PART_PICTURES):
+        yield np.arange(start, min(start + PART_PICTURES, count))
+
+
+def _name(ids: Ids) -> str:
+    return hashlib.sha256(ids.tobytes()).hexdigest()[:32]
+
+
 def _parts_of(rows: NDArray[np.int64], bytes_a_picture: int) -> Iterator[NDArray[np.int64]]:
     """Rows in parts that are not too large to keep; the first part of unknown size is a small one."""
     size = FIRST_PART if not bytes_a_picture else max(1, min(PART_PICTURES, PART_BYTES // bytes_a_picture))
@@ -244,7 +275,7 @@ def _parts_of(rows: NDArray[np.int64], bytes_a_picture: int) -> Iterator[NDArray
 def _write_part(entry: Entry, table: _Table, rows: NDArray[np.int64], outputs: Sequence[NDArray[np.float32]]) -> str:
     """Keep the features of some pictures, and know where they lie. Raises OSError where there is no room."""
     ids = table.ids[rows]
-    name = hashlib.sha256(ids.tobytes()).hexdigest()[:32] + ".part"
+    name = f"{_name(ids)}.part"
     arrays = {"ids": ids.view(np.uint8).reshape(len(ids), ID_BYTES)}
     entry.write(name, {**arrays, **{f"output{number}": output for number, output in enumerate(outputs)}})
     # From the file, so that no process holds in memory what lies there.

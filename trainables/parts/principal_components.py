@@ -16,6 +16,12 @@ SMALLEST_SPREAD = 1e-6
 """A direction with a smaller standard deviation, as a share of the first one's or of 1, is rounding error."""
 
 
+SMALLEST_WIDTH = 16
+"""Components are computed at least so many at a time, and else by doubling."""
+VERSION = 1
+"""To be raised whenever the same data would give others."""
+
+
 class PrincipalComponents(NamedTuple):
     """Where the data lie and along what they vary most."""
 
@@ -23,6 +29,17 @@ class PrincipalComponents(NamedTuple):
     """(D,)"""
     components: NDArray[np.float64]
     """(K, D), orthonormal, by falling variance. K may be smaller than asked: directions without spread are left out."""
+
+
+def common_width(count: int, most: int) -> int:
+    """How many components to compute where `count` are wanted of `most`: the same for many counts.
+
+    So one decomposition serves them all, and what one count gives does not hang on which were asked for before.
+    """
+    width = SMALLEST_WIDTH
+    while width < count:
+        width *= 2
+    return min(width, most)
 
 
 def principal_components(batches: Batches, count: int) -> PrincipalComponents:

@@ -8,11 +8,14 @@ class Suggestion(TypedDict):
 
     number: int
     """Of the trial in its study."""
+    study: str
     config: dict[str, Any]
     """The keys of the family's configuration that were drawn or fixed."""
     seed: int
     strategy: str | None
     """Detection: the threshold strategy to judge by; None: the best one."""
+    repeatable: bool
+    """Whether another trial may ask for the same training, so that it is worth keeping until then."""
 
 
 class _Report(TypedDict):
@@ -52,6 +55,8 @@ class EpochReport(_Report):
     """The name of the GPU that it trains on; empty: none."""
     parameters: int
     facts: dict[str, str]
+    same_as: tuple[str, int] | None
+    """The study and the number of the trial whose training this was; None: its own."""
 
 
 @final

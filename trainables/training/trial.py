@@ -1,21 +1,19 @@
 """One configuration with one seed: the epochs, graded by the caller's rule, with the best one remembered."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
+from trainables.training.past import Graded, Past
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
 
@@ -70,7 +68,12 @@ class Job:
         """
         if self.states is None:
             return None
-        identity = {
+        identity = self.identity(config, seed) | {"strategy": strategy, "stage": stage}
+        return TrialState(self.states, state_key(identity))
+
+    def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
+        return {
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
             "seed": seed,
@@ -82,10 +85,7 @@ class Job:
             "metric": self.metric,
             "mode": self.mode,
             "code": self.code,
-            "strategy": strategy,
-            "stage": stage,
         }
-        return TrialState(self.states, state_key(identity))
 
     def pulse(self, alive: Callable[[], object]) -> Callable[[], None]:
         """For `build`: tells that the training lives; raises Stopping in it where the run is asked to stop."""
@@ -105,48 +105,22 @@ class Job:
         return model
 
 
-@dataclass(frozen=True)
-class Graded:
-    """What is known after an epoch."""
-
-    epoch: int
-    """From 1."""
-    row: dict[str, float]
-    """The epoch's losses and validation metrics by name."""
-    best_epoch: int
-    best: dict[str, float]
-    """The validation metrics of the best epoch so far, with what is sought if that is a loss."""
-    scores: NDArray[np.float64]
-    """The best epoch's validation scores, (N, C) or (N,); empty where a better epoch of an earlier process follows."""
-    improved: bool
-    """True where this epoch is the best so far."""
-    finished: bool
-    """True where training ends here by itself: the last epoch, or no better one for `patience` epochs."""
-    seconds: float
-    peak_memory: int
-    """Bytes; see `PeakMemory`."""
-    own_memory: int = 0
-    """Bytes that the training itself took; see `PeakMemory.own`."""
-    available_memory: int = 0
-    """Bytes that were free when it began."""
-    energy: float | None = None
-    """Joules since the training began; see `GpuEnergy`."""
-
-
 def epochs(
     model: Model,
     job: Job,
     strategy: str | None = None,
     state: TrialState | None = None,
     best_weights: dict[str, Tensor] | None = None,
+    ended: Callable[[Past], object] = bool,
     memory: PeakMemory | None = None,
 ) -> Iterator[Graded]:
     """Train, and grade the validation scores after each epoch, by a threshold strategy where one is given.
 
     With a `state` that holds a broken-off training, its epochs are yielded again first, as they were graded, and
     training goes on with the next one, to the same result as if it had never stopped; the state is saved as often as
-    that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's. `memory` was made
-    before the model was built; unset, what the untrained model takes is not counted.
+    that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's. `ended` is called
+    with all epochs once training ends here by itself, before the last is yielded. `memory` was made before the model
+    was built; unset, what the untrained model takes is not counted.
     """
     memory = memory or PeakMemory(job.problem.device)
     energy = GpuEnergy(job.problem.device)
@@ -158,13 +132,10 @@ def epochs(
     started = time.perf_counter() - past.seconds
     for epoch in model.fit(job.train, job.validation):
         metrics = job.grade(epoch.validation, job.validation, strategy)
-        row = {**epoch.losses, **metrics}
-        if job.metric not in row:
-            raise InputError(
-                f"{job.metric} is not defined by epoch {len(past.rows) + 1} (it is None or no finite number), so that "
-                "no epoch can be chosen by it. Choose another objective.metric, or mend it."
-            )
-        improved = past.add(row, {**metrics, job.metric: row[job.metric]}, epoch.validation.scores, job)
+        improved = past.add(epoch.losses, metrics, epoch.validation.scores, job)
+        if epoch.validation.maps is not None and past.of_maps is None:
+            plain = job.grade(Prediction(epoch.validation.scores), job.validation, strategy)
+            past.of_maps = tuple(sorted(metrics.keys() - plain.keys()))
         if improved and best_weights is not None:
             best_weights.clear()
             best_weights.update(model.weights())
@@ -176,6 +147,8 @@ def epochs(
             # Without room for it, the training goes on all the same.
             with suppress(OSError):
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
+        if finished:
+            ended(past)
         graded = past.graded(len(past.rows), job, memory.read())
         yield replace(graded, own_memory=memory.own(), available_memory=memory.available)
         if finished:
@@ -184,7 +157,7 @@ def epochs(
         raise InputError(f"Family {job.family.name} gave no epoch: its models' fit must give at least one.")
 
 
-def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Tensor] | None) -> "Past":
+def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Tensor] | None) -> Past:
     """The past of a training, with the model set back to it; of a state that is none of its own, nothing."""
     saved = None if state is None else state.load()
     if state is None or saved is None:
@@ -194,7 +167,11 @@ def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Te
     except Exception:  # one's own family may have none before it is trained
         untouched = None
     try:
-        return Past.of(saved, model, best_weights)
+        past, weights = Past.of(saved), dict(saved["weights"])
+        model.load(saved["model"])  # last: what fails before it has changed nothing
+        if best_weights is not None:
+            best_weights.update(weights)
+        return past
     except Exception as error:
         state.set_aside()
         if untouched is None:
@@ -204,85 +181,3 @@ def _taken_up(state: TrialState | None, model: Model, best_weights: dict[str, Te
             ) from None
         model.load(untouched)
         return Past()
-
-
-@dataclass
-class Past:
-    """The epochs of one training so far, and its best one."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    """By epoch: losses and validation metrics."""
-    bests: list[int] = field(default_factory=list)
-    """By epoch: the number, from 1, of the best epoch until then."""
-    metrics: dict[int, dict[str, float]] = field(default_factory=dict)
-    """By the number of each epoch that was the best when it came: its validation metrics."""
-    scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    """The validation scores of the best epoch."""
-    last: bool = False
-    seconds: float = 0.0
-    energy: float | None = None
-
-    @classmethod
-    def of(cls, saved: dict[str, Any] | None, model: Model, best_weights: dict[str, Tensor] | None) -> "Past":
-        """What a state holds, with the model set back to it; nothing where there is none."""
-        if saved is None:
-            return cls()
-        past = json.loads(saved["past"])
-        metrics = {int(number): found for number, found in past["metrics"].items()}
-        scores, weights = saved["scores"].numpy(), dict(saved["weights"])
-        found = cls(list(past["rows"]), list(past["bests"]), metrics, scores, False, past["seconds"], past["energy"])
-        if len(found.bests) != len(found.rows) or not set(found.bests) <= metrics.keys():
-            raise ValueError("its epochs do not fit each other")
-        model.load(saved["model"])  # last: what fails before it has changed nothing
-        if best_weights is not None:
-            best_weights.update(weights)
-        return found
-
-    def content(self) -> dict[str, Any]:
-        """For a state; JSON keeps floats to the last bit."""
-        past = {
-            "rows": self.rows,
-            "bests": self.bests,
-            "metrics": self.metrics,
-            "seconds": self.seconds,
-            "energy": self.energy,
-        }
-        return {"past": json.dumps(past), "scores": torch.from_numpy(self.scores.copy())}
-
-    def add(self, row: dict[str, float], metrics: dict[str, float], scores: NDArray[np.float64], job: Job) -> bool:
-        """Take in one epoch; True where it is the best so far."""
-        value, number = metrics[job.metric], len(self.rows) + 1
-        record = self.metrics[self.bests[-1]][job.metric] if self.bests else None
-        improved = record is None or (value > record if job.mode == "max" else value < record)
-        self.rows.append(row)
-        self.bests.append(number if improved else self.bests[-1])
-        if improved:
-            self.metrics[number], self.scores = metrics, scores
-        return improved
-
-    def finished(self, job: Job) -> bool:
-        """Whether training ends here by itself: the last epoch, or no better one for `patience` epochs."""
-        done = len(self.rows)
-        tired = job.patience is not None and bool(self.bests) and done - self.bests[-1] >= job.patience
-        return self.last or tired or done >= job.problem.epochs
-
-    def graded(self, number: int, job: Job, memory: int) -> Graded:
-        """What is known after the epoch of that number, from 1."""
-        best = self.bests[number - 1]
-        return Graded(
-            epoch=number,
-            row=self.rows[number - 1],
-            best_epoch=best,
-            best=self.metrics[best],
-            scores=self.scores if best == self.bests[-1] else np.empty(0),
-            improved=best == number,
-            finished=number == len(self.rows) and self.finished(job),
-            seconds=self.seconds,
-            peak_memory=memory,
-            energy=self.energy,
-        )
-
-    def replayed(self, job: Job) -> Iterator[Graded]:
-        """The epochs so far once more."""
-        for number in range(1, len(self.rows) + 1):
-            yield self.graded(number, job, 0)

@@ -81,14 +81,17 @@ class TrialState:
         """Whether so much was trained since the last file that another one is worth its time."""
         return time.monotonic() - self._saved >= max(SHORTEST, SHARE * self._cost)
 
-    def save(self, content: Mapping[str, Any]) -> None:
-        """Write tensors, numbers, texts, and lists and dicts of them. Raises OSError where there is no room."""
+    def save(self, content: Mapping[str, Any], *, wait: bool = True) -> None:
+        """Write tensors, numbers, texts, and lists and dicts of them, and `wait` until they are on the disk.
+
+        Raises OSError where there is no room.
+        """
         started = time.monotonic()
         payload = io.BytesIO()
         torch.save({"format": FORMAT, "key": self.key, "content": dict(content)}, payload)
         self.folder.mkdir(exist_ok=True)
         digest = bytes_sha256(payload.getbuffer()).encode()
-        write_whole(self.path, [digest, payload.getbuffer()], wait=True, shared=True)
+        write_whole(self.path, [digest, payload.getbuffer()], wait=wait, shared=True)
         self._saved = time.monotonic()
         self._cost = self._saved - started
 

@@ -1,6 +1,5 @@
 """What a worker of the render pipeline does."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from orchestrator.data.fill.worker_results import Drawn
 from orchestrator.data.layouts.listing import ListedFile
 from orchestrator.data.store.shards import Shape, rows_per_shard, write_shard
 from orchestrator.data.store.store import Recipe
+from orchestrator.machine.worker_pool import as_batches
 from trainables.own_code import OwnFiles
 
 Job = tuple[str, str | None, str | None]
@@ -41,8 +41,7 @@ class DrawBatch:
         self._canvases = np.empty((rows_per_shard(shape), *shape), dtype=np.uint8)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        results = [json.dumps(self.draw(json.loads(job.as_py()))) for job in batch.column("job")]
-        return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})
+        return as_batches(self.draw, batch)
 
     def draw(self, jobs: Sequence[Job]) -> Drawn:
         """Draw the files of `jobs` into one shard."""

@@ -1,10 +1,5 @@
-"""A tree of files -> a store, by Ray Data: what is missing is drawn in parallel, each worker writing its own shards.
+"""A tree of files -> a store, by Ray Data: what is missing is drawn in parallel, each worker writing its own shards."""
 
-The only import of ray.data.
-"""
-
-import json
-import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +24,7 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
 from orchestrator.data.store.upkeep import claimed, finish, is_current, knows_sights, unwritable
+from orchestrator.machine.worker_pool import by_workers
 from trainables.errors import InputError
 from trainables.own_code import OwnFiles
 
@@ -179,31 +175,17 @@ def work(
     if not jobs:
         return
     step = Step(name, len(jobs), crew.on_progress)
-    import ray.data  # a second or more, which a store with nothing to draw must not cost
+    import ray  # a second or more, which a store with nothing to draw must not cost
 
     if not ray.is_initialized() and crew.start_engine is not None:
         crew.start_engine()
     assert ray.is_initialized(), "Ray must run already, or start_engine must start it"
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus = max(1, int(resources.get("CPU", 1)))
     pool = min(crew.most or cpus, cpus)
     batches = divided(jobs, most, pool)
     pool = min(pool, len(batches), math.ceil(max(len(jobs) / WORTH_A_WORKER, content / BYTES_WORTH_A_WORKER)))
-    # One item a block, so one task a batch. JSON, as names may hold bytes that Arrow's text can't.
-    items = [{"job": json.dumps(batch).encode("ascii")} for batch in batches]
-    results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        worker,
-        fn_constructor_args=arguments,
-        batch_size=None,
-        batch_format="pyarrow",
-        # Work begins with the first worker: where others hold some of the CPUs, the rest would never come.
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=pool, initial_size=pool),
-        num_cpus=1,
-    )
-    for row in results.iter_rows():
-        result: BatchResult = json.loads(row["result"])
+    for result in by_workers(worker, arguments, batches, most=pool):
         yield result
         step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
 

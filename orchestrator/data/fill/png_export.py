@@ -18,6 +18,7 @@ from orchestrator.data.fill.worker_results import Written
 from orchestrator.data.layouts.listing import without_suffix
 from orchestrator.data.store.index import Index
 from orchestrator.data.store.lazy_arrays import StoredPictures
+from orchestrator.machine.worker_pool import as_batches
 from trainables.errors import InputError
 from trainables.files import bytes_sha256, write_whole
 
@@ -96,8 +97,7 @@ class WritePngs:
                 self._encode = encode_png
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        results = [json.dumps(self.write(json.loads(job.as_py()))).encode("ascii") for job in batch.column("job")]
-        return pa.table({"result": pa.array(results, pa.binary())})
+        return as_batches(self.write, batch)
 
     def write(self, jobs: list[Job]) -> Written:
         """Write each picture, whole or not at all."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import ENDED_WELL
 from orchestrator.artifacts.records import TrialRecord
-from orchestrator.report.numbers.measured import Standing
+from orchestrator.report.numbers.measured import Standing, trained
 from orchestrator.report.numbers.run_data import RunData
 
 
@@ -159,7 +159,8 @@ def confusion_frame(data: RunData) -> pd.DataFrame:
 
 
 def cost_frame(data: RunData) -> pd.DataFrame:
-    """A row a variant and stage: how many runs, their time, and the largest model and memory.
+    """A row a variant and stage: how many trainings, how many records took one over, their time, and the largest model
+    and memory.
 
     Cells of an ablation stand under the names of its variants, where they are known.
     """
@@ -183,9 +184,10 @@ def cost_frame(data: RunData) -> pd.DataFrame:
                     "family": records[0].family,
                     "variant": names.get(variant, variant) if stage == "ablation" else variant,
                     "stage": stage,
-                    "runs": len(records),
+                    "runs": sum(one.trained for one in records),
+                    "taken_over": sum(not one.trained for one in records),
                     "seconds": sum(one.seconds for one in records),
-                    "seconds_median": float(np.median([one.seconds for one in records])),
+                    "seconds_median": float(np.median([one.seconds for one in trained(records)])),
                     "gpu_seconds": sum(one.seconds * one.gpus for one in records),
                     "parameters_min": min(parameters, default=None),
                     "parameters_max": max(parameters, default=None),

@@ -204,8 +204,8 @@ def _measure(data: RunData, lineup: Lineup) -> list[Standing]:
                 {metric: estimate(one) for metric, one in known.items()},
                 {metric: one for metric, one in pairs.items() if one is not None},
                 None,
-                _mean([cell.seconds for cell in cells]),
-                _mean([cell.seconds * cell.gpus for cell in cells]),
+                _mean([cell.seconds for cell in trained(cells)]),
+                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if kept is None else len(kept.labels),
                 None if kept is None else len(np.unique(kept.groups)),
@@ -256,8 +256,8 @@ def over_splits(data: RunData, lineup_of: Callable[[RunData], Lineup]) -> list[S
                     if theirs is not None
                 },
                 None,
-                _mean([cell.seconds for cell in cells]),
-                _mean([cell.seconds * cell.gpus for cell in cells]),
+                _mean([cell.seconds for cell in trained(cells)]),
+                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if labels is None else len(labels),
                 splits=sum(bool(lineup.cells.get(name)) for lineup in every),
@@ -271,6 +271,11 @@ def _of_all(data: RunData, found: Estimate) -> Estimate:
     missing = f"evaluated on {found.splits} of {data.wanted_splits} splits"
     remarks = [*([found.remark] if found.remark else []), *([missing] if found.splits < data.wanted_splits else [])]
     return replace(found, remark="; ".join(remarks))
+
+
+def trained(cells: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    """Those that tell what a training takes: what was taken over took next to nothing. All where no other is there."""
+    return [cell for cell in cells if cell.trained] or cells
 
 
 def _mean(values: list[float]) -> float | None:

@@ -198,6 +198,9 @@ def cost_table(frame: pd.DataFrame) -> Table:
     caption = (
         "Cost by variant and stage, failed and repeated runs included. Time is wall time; GPU time is time × GPUs held."
     )
+    if frame["taken_over"].any():
+        more = plural(int(frame["taken_over"].sum()), "more record")
+        caption += f" Runs are trainings; {more} took one over, and cost what judging them did."
     if memory == "own_memory":
         caption += (
             " Memory is the most that one training took: beyond what its worker held before, or reserved on a GPU."

@@ -52,7 +52,6 @@ CHANGES = (
 class TestTheExamplesFamily(FamilyContract):
     family = attribute_of(f"{EXAMPLES / 'own_parts.py'}:FAMILY")
     config = {"grid": 4, "power": 1.5}  # noqa: RUF012 - the suite only reads it
-    seeded = False
 
 
 @pytest.fixture(scope="module")

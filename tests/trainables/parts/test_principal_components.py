@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from trainables.parts.principal_components import principal_components
+from trainables.parts.principal_components import common_width, principal_components
 
 
 def in_batches(data: np.ndarray, size: int = 7) -> Iterator[np.ndarray]:
@@ -57,3 +57,10 @@ def test_two_rows_have_one_component() -> None:
     found = principal_components(lambda: in_batches(data), 1)
     centred = data - found.mean
     np.testing.assert_allclose(centred @ found.components.T @ found.components, centred, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "width"), [(1, 99, 16), (16, 99, 16), (17, 99, 32), (64, 99, 64), (65, 99, 99), (3, 5, 5)]
+)
+def test_many_counts_share_a_width(count: int, most: int, width: int) -> None:
+    assert common_width(count, most) == width

@@ -11,7 +11,8 @@ import torch
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.judge import Judge
 from trainables.interface import Problem, Samples
-from trainables.training.trial import Graded, Job, epochs
+from trainables.training.past import Graded
+from trainables.training.trial import Job, epochs
 from trainables.training.trial_state import TrialState
 
 Weights = dict[str, torch.Tensor]

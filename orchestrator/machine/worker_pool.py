@@ -1,0 +1,50 @@
+"""Many like jobs by a pool of workers, with Ray Data. The only import of ray.data."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+
+def by_workers(
+    worker: type,
+    arguments: tuple[Any, ...],
+    jobs: Sequence[Any],
+    *,
+    most: int,
+    cpus: float = 1,
+    gpus: float = 0,
+) -> Iterator[Any]:
+    """What `worker(*arguments)` gives for each job, in the order of completion; at most `most` workers at a time.
+
+    A worker takes Arrow tables with a column `job` and gives tables with a column `result`, both JSON as bytes:
+    `as_batches` makes one of a function. Each has so many CPUs and GPUs. Ray runs already. A killed worker is replaced
+    and its job done again.
+    """
+    import ray.data  # seconds, which one who has no jobs is spared
+
+    assert ray.is_initialized(), "Ray must run already"
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # One item a block, so one task a job. JSON, as names may hold bytes that Arrow's text can't.
+    items = [{"job": json.dumps(job).encode("ascii")} for job in jobs]
+    results = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        worker,
+        fn_constructor_args=arguments,
+        batch_size=None,
+        batch_format="pyarrow",
+        # Work begins with the first worker: where others hold some of the CPUs, the rest would never come.
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
+        num_cpus=cpus,
+        num_gpus=gpus or None,
+    )
+    for row in results.iter_rows():
+        yield json.loads(row["result"])
+
+
+def as_batches(one: Callable[[Any], Any], batch: pa.Table) -> pa.Table:
+    """A table of jobs to a table of what the function `one` gives for each."""
+    results = [json.dumps(one(json.loads(job.as_py()))) for job in batch.column("job")]
+    return pa.table({"result": pa.array([result.encode("ascii") for result in results], pa.binary())})
