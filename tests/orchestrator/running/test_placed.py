@@ -36,7 +36,11 @@ def build(config, problem, seed):
     return Told(config, problem, seed)
 
 
-FAMILY = replace(pca.FAMILY, name="told", build=build, gpu=True, suggest=lambda trial: {})
+def suggest(trial):
+    return {"blur": trial.suggest_float("blur", 0.1, 1.0)}  # each trial another one, which is trained
+
+
+FAMILY = replace(pca.FAMILY, name="told", build=build, gpu=True, seeded=True, suggest=suggest)
 """
 SWEEP = """
 import sys
