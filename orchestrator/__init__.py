@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.artifacts.cost_plan import CostPlan
     from orchestrator.artifacts.records import TrialRecord, read_records
     from orchestrator.artifacts.run_folder import RunFolder
     from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from orchestrator.machine.doctor import doctor
     from orchestrator.machine.progress import Reporter
     from orchestrator.machine.shared_cache import cached, clean_cache
+    from orchestrator.planning.plan import plan
     from orchestrator.running.claim import open_run
     from orchestrator.running.demo import demo
     from orchestrator.running.results import results
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Compared": "orchestrator.comparing.compared",
+    "CostPlan": "orchestrator.artifacts.cost_plan",
     "Experiment": "orchestrator.experiment.experiment",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
@@ -54,6 +57,7 @@ _HOMES = {
     "load_model": "orchestrator.using.loaded_model",
     "open_run": "orchestrator.running.claim",
     "open_store": "orchestrator.data.store.store",
+    "plan": "orchestrator.planning.plan",
     "read_records": "orchestrator.artifacts.records",
     "render": "orchestrator.data.fill.render_tree",
     "results": "orchestrator.running.results",
@@ -65,6 +69,7 @@ _HOMES = {
 }
 __all__ = [
     "Compared",
+    "CostPlan",
     "Experiment",
     "InputError",
     "Inspection",
@@ -88,6 +93,7 @@ __all__ = [
     "load_model",
     "open_run",
     "open_store",
+    "plan",
     "read_records",
     "render",
     "results",

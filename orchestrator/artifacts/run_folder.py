@@ -96,6 +96,16 @@ class RunFolder(PathLike[str]):
         return self.root / "ablation.json"
 
     @property
+    def plan(self) -> Path:
+        """What the run was expected to cost, where that was asked for."""
+        return self.whole / "plan.json"
+
+    @property
+    def spent(self) -> Path:
+        """What stages without records took, a line each time."""
+        return self.whole / "spent.jsonl"
+
+    @property
     def near_duplicates(self) -> Path:
         """Pairs of near-duplicates in different parts: a folder of picture strips and `gallery.json`."""
         return self.root / "near_duplicates"

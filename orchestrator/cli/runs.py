@@ -52,6 +52,37 @@ def sweep(
     _print_result(folder, as_json, evaluated=until in (Stage.evaluate, Stage.report))
 
 
+def plan(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file.")],
+    overrides: Set = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="The folder of the run to be: keeps the plan for its report."),
+    ] = None,
+    like: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run whose records tell what the like of it takes.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="What probes may take in all, at most.")] = 60.0,
+    ablation: Annotated[bool, typer.Option("--ablate", help="Plan what `ablate` runs, instead of a sweep.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Say what a sweep will cost, before it runs.
+
+    Trials, time, CPU- and GPU-hours, memory and disk, a line a stage, with ranges: from earlier runs' records, else
+    from trainings of a few steps.
+    """
+    from orchestrator.experiment.experiment import Experiment
+
+    loaded = Experiment.load(experiment, tuple(overrides or ()))
+    from orchestrator.planning.plan import plan as reckon
+
+    made = reckon(loaded, out, like=like, seconds=seconds, ablation=ablation, reporter=Reporter(quiet))
+    from orchestrator.planning.plan_text import plan_json, plan_text
+
+    typer.echo(json.dumps(plan_json(made), indent=2) if as_json else printable_lines(plan_text(made)))
+
+
 def ablate(
     experiment: Annotated[
         Path, typer.Argument(metavar="EXPERIMENT.yaml", help="The experiment file, with `ablation:` in it.")

@@ -6,6 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from trainables.own_code import attribute_of
 
+GRACE_SHARE = 4
+"""ASHA stops no trial in the first quarter of the epochs: plateau schedules and warm BatchNorm need that long."""
+REDUCTION = 3
+"""Of ASHA: one trial in so many goes on from each rung."""
+
 
 @dataclass(frozen=True)
 class SearchMethod:

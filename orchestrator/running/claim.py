@@ -46,6 +46,15 @@ def open_run(path: str | PathLike[str]) -> RunFolder:
     return folder
 
 
+def check_is_experiment(experiment: object) -> None:
+    """InputError where what is given is a file's path or its values."""
+    if not isinstance(experiment, Experiment):
+        raise InputError(
+            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
+            "Experiment.from_mapping(VALUES) takes a dict."
+        )
+
+
 def check_folder(
     experiment: Experiment, folder: RunFolder, resume: bool, say: Callable[[str], object] = _nobody
 ) -> None:
@@ -181,9 +190,9 @@ def storage_told(folder: RunFolder) -> Iterator[None]:
 
 
 def _of_a_start(path: Path) -> bool:
-    """Whether a run that was cut off before it had written its experiment leaves such a file."""
+    """Whether it is a plan, or such a file as a run leaves that was cut off before it had written its experiment."""
     here = RunFolder(path.parent)
-    return path in (here.lock, here.heartbeat) or is_draft(path)
+    return path in (here.lock, here.heartbeat, here.plan) or is_draft(path)
 
 
 def _gone(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import shlex
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from orchestrator.artifacts.heartbeat import Heartbeat
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.spent import note_spent, spending
 from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.experiment import Experiment
@@ -25,7 +27,8 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
-from orchestrator.running.claim import check_folder, locked, open_run, run_at, storage_told
+from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, run_at, storage_told
+from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
 from trainables.errors import InputError
 
@@ -99,7 +102,8 @@ def _sweep(
         if experiment.ablation is not None:
             reporter.say(told_by_a_sweep(context.experiment, folder))
         work.beat.stage("render")
-        splits = prepare_splits(context, prepare(context))
+        with spending(folder.spent, "render"):
+            splits = prepare_splits(context, prepare(context))
         too_short: list[str] = []
         # One after the other to its end: what is evaluated when the run is broken off can be reported.
         for each, prepared in splits:
@@ -114,6 +118,8 @@ def _sweep(
             raise InputError("\n".join(too_short))  # there is nothing to report
         if until == "report":
             _report(work)
+            if told := told_at_the_end(folder, context.experiment):
+                reporter.say(told)
         for line in too_short:  # once more, where it is read last
             reporter.say(line)
         context.mirror.copy()
@@ -138,7 +144,8 @@ def ablate(
         context = work.context
         asked = AskedAblation.of(context.experiment)
         work.beat.stage("render")
-        splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
+        with spending(context.folder.spent, "render"):
+            splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
         for each, prepared in splits:
             with work.stage("search"):
                 rows = plan(each, prepared, asked)
@@ -148,6 +155,8 @@ def ablate(
                 remove_ended(each.folder.states)
                 each.folder.states.rmdir()
         _report(work)
+        if told := told_at_the_end(context.folder, context.experiment):
+            reporter.say(told)
         context.mirror.copy()
     return context.folder
 
@@ -187,16 +196,13 @@ def working(
     command: Command,
 ) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
-    if not isinstance(experiment, Experiment):
-        raise InputError(
-            f"experiment is {type(experiment).__name__}; give an Experiment: Experiment.load(FILE) reads one, "
-            "Experiment.from_mapping(VALUES) takes a dict."
-        )
+    check_is_experiment(experiment)
     folder = run_at(out)
     if folder.experiment.exists():
         _refuse_lost(experiment, folder, command == "ablate")
         experiment = asking(experiment, experiment_of(folder))
     mirror = Mirror(experiment.mirror, folder, reporter)
+    began = time.monotonic()
     local, before = local_resources(), cache(lambda: trained_before(_records(folder)))
     engine = Engine(cpus=int(local.cpus))
     engine.check()  # before torch is imported, which the families' checks need
@@ -231,6 +237,7 @@ def working(
         reporter.say(told(settled.experiment, placements, offered))
         marked = f"{command} {uuid.uuid4().hex[:12]}"
         context = Context(settled, folder, engine, reporter, mirror, offered, placements, strict, marked, beat.at_work)
+        note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)
 
 
@@ -258,4 +265,6 @@ def _records(folder: RunFolder) -> Iterator[TrialRecord]:
 def _report(work: Work) -> None:
     work.beat.stage("report")
     work.context.reporter.say("Writing the report: tables, page and figures …")
-    write_report(work.context.folder.root)
+    folder = work.context.folder
+    with spending(folder.spent, "report"):
+        write_report(folder.root)

@@ -7,12 +7,8 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.experiment.search_methods import GRACE_SHARE, REDUCTION
 from trainables.interface import Mode
-
-GRACE_SHARE = 4
-"""ASHA stops no trial in the first quarter of the epochs: plateau schedules and warm BatchNorm need that long."""
-REDUCTION = 3
-"""One trial in so many goes on from each rung."""
 
 
 def asha(

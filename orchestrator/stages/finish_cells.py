@@ -14,6 +14,7 @@ from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
 from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
+from orchestrator.artifacts.spent import spending
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
@@ -55,7 +56,10 @@ def finish_cells(
     cell has scored. `forecast`: of the sweep that they are part of."""
     if not waiting:
         return
-    with context.reporter.line(f"{context.title}{title}", total, "models", at_once=context.concurrent) as line:
+    with (
+        spending(context.folder.spent, title),
+        context.reporter.line(f"{context.title}{title}", total, "models", at_once=context.concurrent) as line,
+    ):
         cross_fitted = context.cross_fitted(prepared)
         done = _Done(context, line, total - len(waiting), waiting, forecast, cross_fitted)
         tried: set[Hashable] = set()

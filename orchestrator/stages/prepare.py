@@ -13,6 +13,7 @@ from orchestrator.data.split.make_split import make_split
 from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import Store
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.sections import Data
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.near_pictures import write_near_duplicates
 from trainables.errors import InputError
@@ -31,14 +32,11 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
     divided = all(each.folder.split.exists() for each in context.of_splits())
     sizes = dict.fromkeys(experiment.size_of(variant) for variant in experiment.families)
     for size in sizes:
-        name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
-        if data.bits is not None:
-            name += f"-{data.bits}bits"
         filled = fill_with_line(
             context.reporter,
             context.engine,
             data.path,
-            root / name,
+            root / store_name(data, size),
             title="render" if len(sizes) == 1 else f"render {size[0]}x{size[1]}",
             layout=data.layout,
             style=data.style,
@@ -70,6 +68,12 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
         if remark not in context.settled.remarks:
             context.reporter.say(remark)
     return Prepared(stores, split, context.goal.normal)
+
+
+def store_name(data: Data, size: tuple[int, int]) -> str:
+    """What the folder of a store is called."""
+    name = f"{style_row(data.style).folder if LAYOUTS[data.layout].plots else data.layout}-{size[0]}x{size[1]}"
+    return name if data.bits is None else f"{name}-{data.bits}bits"
 
 
 def prepare_splits(context: Context, first: Prepared) -> list[tuple[Context, Prepared]]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from orchestrator.artifacts.endings import RUN_AGAIN, all_failed
 from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.spent import spending
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.sections import Variant
 from orchestrator.search.run_study import run_study
@@ -62,14 +63,18 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         if left <= 0:
             continue
         job = job_of(judging, prepared, variant.family, experiment.size_of(variant), experiment.epochs_of(variant))
-        compute_frozen_features(context, variant, job, context.rules.trial_seed)
+        with spending(folder.spent, f"{one.stage} {variant.name}"):
+            compute_frozen_features(context, variant, job, context.rules.trial_seed)
         if folder.stop.exists():
             return too_short
         spent = time.monotonic() - started
         share = None if minutes is None else max(1.0, (minutes * 60 - spent) / (len(searches) - position))
         begun = time.monotonic()
         title = f"{context.title}{one.stage} {one.title or variant.name}"
-        with context.reporter.line(title, one.trials, "trials", at_once=placement.at_once, seconds=share) as line:
+        with (
+            spending(folder.spent, f"{one.stage} {variant.name}"),
+            context.reporter.line(title, one.trials, "trials", at_once=placement.at_once, seconds=share) as line,
+        ):
             trials = EndedTrials(judging, prepared, variant, ended, line, forecast)
             first_epoch = run_study(
                 Study(

@@ -30,6 +30,7 @@ FUNCTIONS = {
     "inspect": orchestrator.inspect,
     "leaderboard": orchestrator.leaderboard,
     "metrics": orchestrator.list_metrics,
+    "plan": orchestrator.plan,
     "render": orchestrator.render,
     "report": orchestrator.write_report,
     "schema": orchestrator.schema,
@@ -80,8 +81,8 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "Experiment", "InputError", "Inspection", "LoadedModel", "Rendered", "Reporter", "RunFolder", "Store",
-    "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
+    "Compared", "CostPlan", "Experiment", "InputError", "Inspection", "LoadedModel", "Rendered", "Reporter",
+    "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
 }  # fmt: skip
 
 
@@ -111,6 +112,7 @@ def test_the_starter_is_loaded_and_its_schema_is_known(tmp_path: Path, orchestra
         (lambda face, nowhere: face.open_run(nowhere), "holds no run"),
         (lambda face, nowhere: face.open_run(str(nowhere)), "holds no run"),
         (lambda face, nowhere: face.run("experiment.yaml", str(nowhere)), r"Experiment\.load"),
+        (lambda face, nowhere: face.plan("experiment.yaml"), r"Experiment\.load"),
         (lambda face, nowhere: face.ablate({"data": {}}, str(nowhere)), r"Experiment\.from_mapping"),
         (lambda face, nowhere: face.compare_runs(str(nowhere)), "a list is taken"),
         (lambda face, nowhere: face.leaderboard(str(nowhere)), "a list is taken"),

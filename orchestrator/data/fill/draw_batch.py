@@ -40,6 +40,10 @@ class DrawBatch:
         self._draw = Drawer(recipe)
         self._canvases = np.empty((rows_per_shard(shape), *shape), dtype=np.uint8)
 
+    def start(self) -> None:
+        """Get ready now what is else made ready after the first few pictures."""
+        self._draw.start()
+
     def __call__(self, batch: pa.Table) -> pa.Table:
         return as_batches(self.draw, batch)
 

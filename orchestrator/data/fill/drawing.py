@@ -69,6 +69,11 @@ class Drawer:
         self.sight: Sight | None = None
         """What is seen in the file drawn last; None before the first."""
 
+    def start(self) -> None:
+        """Get ready now what is else made ready after the first few pictures."""
+        if self._renderer is not None:
+            self._renderer.start()
+
     @property
     def remark(self) -> str:
         """What the user should know of how the pictures were drawn; mostly empty."""

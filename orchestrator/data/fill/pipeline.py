@@ -184,10 +184,15 @@ def work(
     cpus = max(1, int(resources.get("CPU", 1)))
     pool = min(crew.most or cpus, cpus)
     batches = divided(jobs, most, pool)
-    pool = min(pool, len(batches), math.ceil(max(len(jobs) / WORTH_A_WORKER, content / BYTES_WORTH_A_WORKER)))
+    pool = min(len(batches), workers_for(len(jobs), content, pool))
     for result in by_workers(worker, arguments, batches, most=pool):
         yield result
         step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
+
+
+def workers_for(jobs: int, content: int, most: int) -> int:
+    """How many workers, at most `most`, are worth their start for so many jobs that read so many bytes."""
+    return max(1, min(most, math.ceil(max(jobs / WORTH_A_WORKER, content / BYTES_WORTH_A_WORKER))))
 
 
 def divided(jobs: Sequence[Any], most: int, pool: int) -> list[list[Any]]:

@@ -30,6 +30,11 @@ def to_text(report: Report, width: int = WIDTH) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def blocks_text(blocks: Sequence[Block], width: int = WIDTH) -> str:
+    """Blocks alone, without a report around them."""
+    return "\n".join(line for block in blocks for line in _block(block, width)).rstrip()
+
+
 def _block(block: Block, width: int) -> list[str]:
     match block:
         case Table():

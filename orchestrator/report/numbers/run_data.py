@@ -10,11 +10,19 @@ from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
+from orchestrator.artifacts.cost_plan import CostPlan
 from orchestrator.artifacts.records import TrialRecord, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.families import FAMILIES
-from orchestrator.report.numbers.run_files import ablation_in, choices_in, mapping, own_metrics_in, section
+from orchestrator.report.numbers.run_files import (
+    ablation_in,
+    choices_in,
+    cost_plan_in,
+    mapping,
+    own_metrics_in,
+    section,
+)
 from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from trainables.credentials import masked
@@ -48,6 +56,8 @@ class RunData:
     """The run's other splits that have a record; everything else here is of the first."""
     wanted_splits: int = 1
     """How many splits the experiment asks for."""
+    planned: CostPlan | None = None
+    """What the run was expected to cost, where that was asked for before."""
 
     @property
     def every_split(self) -> "tuple[RunData, ...]":
@@ -336,6 +346,7 @@ def read_run(run: RunFolder) -> RunData:
         choices,
         others,
         wanted,
+        cost_plan_in(run, found.prints, remarks),
     )
 
 

@@ -1,12 +1,13 @@
 """The files beside a run's records, read loosely: what is missing or broken is left out, with a remark."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.choices import Choice
+from orchestrator.artifacts.cost_plan import CostPlan
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import read_experiment
 from orchestrator.scoring.metric_table import Metric
@@ -33,6 +34,22 @@ def ablation_in(path: Path, remarks: list[str]) -> AblationPlan | None:
     if not names or len(set(names)) < len(names):
         fault = "a name twice" if names else "no variant"
         remarks.append(f"The ablation is left out: {path.name} has {fault}. `orchestrate ablate` writes it anew.")
+        return None
+    return plan
+
+
+def cost_plan_in(run: RunFolder, prints: Collection[str], remarks: list[str]) -> CostPlan | None:
+    """What the run was expected to cost, where that was asked for; None, with a remark, where the plan is another
+    experiment's or broken."""
+    if run.is_part or not run.plan.exists():
+        return None
+    try:
+        plan = CostPlan.load(run.plan)
+    except InputError as error:
+        remarks.append(f"What was planned is left out: {error}")
+        return None
+    if prints and plan.experiment not in prints:
+        remarks.append(f"What was planned is left out: {run.plan.name} is of another experiment than the run.")
         return None
     return plan
 

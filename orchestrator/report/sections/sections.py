@@ -26,6 +26,7 @@ from orchestrator.report.figures.learning_figures import loss_chart, metric_char
 from orchestrator.report.figures.pareto import trade_off_charts
 from orchestrator.report.figures.search_figures import history_chart
 from orchestrator.report.numbers import frames
+from orchestrator.report.numbers.actual_cost import actual_costs, plan_frame
 from orchestrator.report.numbers.hyperparameters import effect_frame, effects
 from orchestrator.report.numbers.leaderboard import leaderboard_frame
 from orchestrator.report.numbers.measured import Standing, standings
@@ -36,6 +37,7 @@ from orchestrator.report.numbers.selection import selection_frame, selections
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section
+from orchestrator.report.sections.cost_section import cost_section
 from orchestrator.report.sections.data_section import data_section
 from orchestrator.report.sections.detection_sections import Detection, how_detection
 from orchestrator.report.sections.galleries import LARGEST_PAGE, ROOM, gallery_section, size_of
@@ -85,6 +87,9 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     chosen = selections(data)
     numbers["selection"] = selection_frame(data, chosen)
     numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
+    actual = None if data.planned is None else actual_costs(data)
+    if data.planned is not None and actual is not None:
+        numbers["plan"] = plan_frame(data.planned, actual)
     ablation = Ablation(data, data.ablation) if data.ablation else None
     numbers |= ablation.frames if ablation else {}
     evaluated = [row for row in rows if row.estimates]
@@ -109,7 +114,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         selection_section(data, chosen, detection.folds if detection else None),
         _search(data),
         hyperparameter_section(data, searched, important, numbers["hyperparameters"]),
-        Section("cost", "Cost", blocks=[tables.cost_table(numbers["cost"])]),
+        cost_section(data, numbers["cost"], actual),
         _failures(data, numbers),
         data_section(data, detection.facts if detection else ()),
         detection.audit if detection else audit_section(data, None),

@@ -271,6 +271,8 @@ def test_a_scheduler_stops_what_is_told_again_as_any_other(tile_tree: Path, tmp_
     trials = of_stage(folder, "search")
     assert len(trials) == 9
     fitted = sum(fits(families).values())
+    ways = {(one.status, one.trained) for one in trials}
+    assert len(ways) == 4, "completed and pruned, trained and told again, or this shows little"
     # A training that was cut short serves no other; one that came to its end is not done again.
     assert fitted == sum(one.trained for one in trials)
     done: set[int] = set()

@@ -1,0 +1,1 @@
+"""What an experiment will cost, before any of it runs: probes and earlier records, extrapolated to ranges."""
