@@ -22,7 +22,7 @@ class ConvAutoencoder(Autoencoder):
 
     def facts(self) -> dict[str, str]:
         """How wide the code is."""
-        return {"bottleneck": f"{self.code} channels"}
+        return {"bottleneck": f"{self.code} channels", **super().facts()}
 
 
 def check(config: ConvAutoencoderConfig, problem: Problem) -> list[str]:

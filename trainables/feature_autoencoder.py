@@ -20,7 +20,8 @@ from trainables.parts.frozen_features import (
     feature_channels,
 )
 from trainables.parts.kept_features import KeptFeatures, check_frozen
-from trainables.training.loop import EpochLoop, has_mixed_precision, snapshot
+from trainables.training.loop import EpochLoop, snapshot
+from trainables.training.precision import has_mixed_precision
 
 SCORING_BATCH = 8
 """Pictures scored at a time: the aligned features of one, 960 channels of 64 x 64 places, take 16 MB."""
@@ -110,6 +111,7 @@ class FeatureAutoencoder:
             "trained parameters": f"{self._trained:,}",
             "feature channels": str(sum(self.features.channels)),
             **self.kept.facts(),
+            **self.loop.facts(),
         }
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:

@@ -102,6 +102,21 @@ class FamilyConfig(BaseModel):
 
 
 @dataclass(frozen=True)
+class Precision:
+    """How the networks of a run compute, all alike. As it stands: in float32, as torch does by itself."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16: networks compute in it (autocast) where the device does so itself. Weights stay float32."""
+    tf32: bool | None = None
+    """Whether a GPU multiplies float32 with 10 bits of mantissa; None: torch's own rule."""
+    channels_last: bool = True
+    compile: bool = False
+    """Train with what torch.compile makes of a network, where it can."""
+    cuda_graphs: bool = False
+    """Replay the training step of small networks as one CUDA graph, where it can be captured."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """What a model is built for, known before training starts."""
 
@@ -118,6 +133,8 @@ class Problem:
     """For what several trainings share, found again by its key; None: nothing is shared."""
     data: str = ""
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
+    precision: Precision = Precision()
+    """How networks compute."""
     pulse: Callable[[], object] = field(default=bool, compare=False)
     """To be called now and then by a training that works, or waits, long before an epoch: it does not hang."""
 

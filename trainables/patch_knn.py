@@ -47,6 +47,8 @@ class PatchKnn:
     def facts(self) -> dict[str, str]:
         """Where the frozen weights came from, and how large the coreset is."""
         facts = {"weights": self.features.origin}
+        if self.features.computed_in:
+            facts["precision"] = self.features.computed_in
         if self.patches is not None:
             facts["coreset"] = f"{len(self.patches):,} patches of {self.patches.shape[1]} channels"
         return {**facts, **self.kept.facts()}

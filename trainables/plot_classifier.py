@@ -32,7 +32,8 @@ from trainables.parts.pretrained import (
     origin,
     starting_remarks,
 )
-from trainables.training.loop import EpochLoop, has_mixed_precision, snapshot
+from trainables.training.loop import EpochLoop, snapshot
+from trainables.training.precision import has_mixed_precision, in_bfloat16, precision_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -81,7 +82,7 @@ class HeadInput:
     def __init__(self, network: PlotNetwork, config: PlotClassifierConfig, problem: Problem) -> None:
         self.network, self.config = network.eval(), config
         self.device = torch.device(problem.device)
-        self.mixed = config.mixed_precision and has_mixed_precision(self.device)
+        self.precision, self.mixed = problem.precision, in_bfloat16(config.mixed_precision, problem)
         self._digest: str | None = None
 
     def features(self, samples: Samples, rows: NDArray[np.int64]) -> list[Tensor]:
@@ -116,7 +117,7 @@ class HeadInput:
             "weights": self.digest(),
             "input": [bool(value) for value in input_transform(self.network.backbone).values()],
             "normalisation": self.config.normalisation,
-            "computed in": "bfloat16" if self.mixed else "float32",
+            "computed in": precision_name(self.mixed, self.precision, self.device) or "float32",
         }
 
     @torch.no_grad()
@@ -169,7 +170,7 @@ class PlotClassifier:
 
     def facts(self) -> dict[str, str]:
         """Where the weights came from."""
-        return {"weights": self.network.origin, **(self.kept.facts() if self.kept else {})}
+        return {"weights": self.network.origin, **(self.kept.facts() if self.kept else {}), **self.loop.facts()}
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train, yielding after each epoch."""

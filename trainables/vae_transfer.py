@@ -101,9 +101,10 @@ class VaeTransfer:
     def facts(self) -> dict[str, str]:
         """Which stage 1 this model stands on."""
         if not self.stage:
-            return {}
+            return self.loop.facts()
         stage = self.stage
         return {
+            **self.loop.facts(),
             "stage 1": f"best epoch {stage['best_epoch']} of {stage['epochs']}, validation loss "
             f"{stage['validation_loss']:.6g}",
             "stage 1 key": json_sha256(self._key())[:KEY_LETTERS],

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from trainables.files import file_sha256, whole, write_whole
 
@@ -33,6 +33,8 @@ class KeptModel(BaseModel):
     """Families with anomaly maps only: pixels above it are defects."""
     code: str
     """The version that trained it."""
+    precision: dict[str, Any] = Field(default_factory=dict)
+    """How it computes, by the keys of `trainables.interface.Precision`; those that are missing are as ever."""
     epoch: int | None = None
     """The epoch, from 1, that validation chose."""
     weights: str = ""

@@ -57,6 +57,11 @@ class RunFolder(PathLike[str]):
         return self.root / "places.json"
 
     @property
+    def precision(self) -> Path:
+        """How networks compute on each kind of device, and why, as it was settled on when the run began."""
+        return self.whole / "precision.json"
+
+    @property
     def stores(self) -> Path:
         """The stores of pictures, one a style and size."""
         return self.whole / "stores"

@@ -22,7 +22,7 @@ from orchestrator.experiment.key_types import takes_text
 from orchestrator.experiment.messages import explain
 from orchestrator.experiment.own_parts import beside
 from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, SamplerName, SchedulerName
-from orchestrator.experiment.sections import Budget, Data, Objective, Resources, Section, Threshold, Variant
+from orchestrator.experiment.sections import Budget, Data, Objective, Precision, Resources, Section, Threshold, Variant
 from orchestrator.experiment.set_key import set_key
 from orchestrator.experiment.yaml_text import file_text, read_yaml, write_yaml
 from orchestrator.families import code_of, is_cheap
@@ -59,6 +59,10 @@ LATER_KEYS: dict[str, str | int | None] = {
     "data.split.number": None,
     "budget.searches": "each",
     "objective.winner": "best",
+    **dict.fromkeys(
+        ("precision.dtype", "precision.tf32", "precision.channels_last", "precision.compile", "precision.cuda_graphs"),
+        "auto",
+    ),
 }
 """Keys that came after runs were begun without them, and the value that means what these did."""
 
@@ -73,6 +77,7 @@ class Experiment(Section):
     threshold: Threshold = Field(default_factory=Threshold)
     budget: Budget = Field(default_factory=Budget)
     resources: Resources = Field(default_factory=Resources)
+    precision: Precision = Field(default_factory=Precision)
     scheduler: SchedulerName = Field(
         default="asha", description="; ".join(f"{row.name}: {row.summary}" for row in SCHEDULERS.values()) + "."
     )

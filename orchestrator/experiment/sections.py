@@ -231,3 +231,30 @@ class Resources(Section):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return {"cpus": value, "gpus": value} if value == "auto" else value
+
+
+Switch = Literal["auto"] | StrictBool
+
+
+class Precision(Section):
+    """How networks compute, the same for all variants. What is `auto` is tried once, before the first search."""
+
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="auto: bfloat16 where the device computes in it itself and is faster by it, else float32. It "
+        "changes figures a little.",
+    )
+    tf32: Switch = Field(
+        default="auto",
+        description="GPUs: multiply float32 with 10 bits of mantissa; auto: where the GPU has it. It changes figures a "
+        "little.",
+    )
+    channels_last: Switch = Field(default="auto", description="The layout of pictures and weights; auto: the faster.")
+    compile: Switch = Field(
+        default="auto", description="torch.compile; auto: on a GPU, where it pays within one training."
+    )
+    cuda_graphs: Switch = Field(
+        default="auto",
+        description="GPUs: replay the training step of networks of up to 5 million parameters as one graph; auto: "
+        "where that is faster.",
+    )

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import ray
 from ray.exceptions import WorkerCrashedError
@@ -36,6 +36,7 @@ from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
 from orchestrator.stages.places import Places
 from trainables.errors import storage_error
+from trainables.interface import Precision
 from trainables.training.trial import Job
 
 Kind = tuple[str, tuple[int, int], int]
@@ -250,6 +251,7 @@ def start_cell(
             **{"style": data.style, "size": list(setting.size), **reading},
         },
         code=code_version(context.own_code),
+        precision={} if job.problem.precision == Precision() else asdict(job.problem.precision),
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.readings(prepared))

@@ -10,11 +10,15 @@ from orchestrator.experiment.checks import CHANNELS
 from orchestrator.experiment.settings import Setting
 from orchestrator.families import family_row
 from orchestrator.stages.context import Context, Prepared
+from orchestrator.stages.precision import precision_of
 from trainables.cache import Cache, own_cache
 from trainables.interface import Problem
 from trainables.own_code import OwnFiles
 from trainables.training.shared_stage import take_over
 from trainables.training.trial import Job
+
+BATCH = 32
+"""Of the trainings that are thought of where nothing has been drawn yet."""
 
 
 def cell_of(
@@ -54,6 +58,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
             depth=store.depth is not None,
             cache=cache_of(store.folder.parent),
             data=f"{split.fingerprint} {store.folder.name}",
+            precision=precision_of(context, placement.device, size, epochs * -(-len(train) // BATCH)),
         ),
         train=train,
         validation=prepared.samples(size, split.validation, masks=goal.pixel),

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from orchestrator.families import code_of, family_row
 from orchestrator.using.trusted_code import with_trusted_code
 from trainables.errors import InputError
 from trainables.files import file_sha256, read_regular
-from trainables.interface import UNKNOWN, Model, Prediction, Problem, Samples
+from trainables.interface import UNKNOWN, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import read_anew
 from trainables.printing import printable
 
@@ -181,8 +181,9 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
                 stacklevel=2,
             )
     family = family_row(kept.family).family
-    problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device)
     try:
+        precision = replace(Precision(**kept.precision), compile=False, cuda_graphs=False)  # which are for training
+        problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device, precision=precision)
         model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
         model.load_weights(torch.load(path, map_location=device, weights_only=True))
     except Exception as error:  # whatever a family meets in a note that was changed

@@ -32,7 +32,8 @@ from trainables.parts.pretrained import (
     origin,
     starting_remarks,
 )
-from trainables.training.loop import has_mixed_precision, snapshot
+from trainables.training.loop import snapshot
+from trainables.training.precision import in_bfloat16, precision_name
 
 MEAN = (0.485, 0.456, 0.406, 0.449)
 STD = (0.229, 0.224, 0.225, 0.226)
@@ -61,7 +62,8 @@ class FrozenFeatures(nn.Module):
         channels = 4 if depth else 3
         found = find_stages(config.backbone, size, channels)
         stages = tuple(found[stage] for stage in config.stages)
-        self.mixed = mixed and has_mixed_precision(self.device)
+        self.mixed = in_bfloat16(mixed, problem)
+        self.computed_in = precision_name(self.mixed, problem.precision, self.device)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.origin = self._build(config, size, depth)
@@ -150,7 +152,7 @@ class FrozenFeatures(nn.Module):
             "layers": self.layers,
             "margin": self.margin,
             "depth": list(self.depth_scale or ()),
-            "computed in": "bfloat16" if self.mixed else "float32",
+            "computed in": self.computed_in or "float32",
         }
 
 

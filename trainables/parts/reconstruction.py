@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Gallery, Prediction, Problem, Samples
-from trainables.training.loop import Augment, EpochLoop, Objective, has_mixed_precision, snapshot
+from trainables.training.loop import Augment, EpochLoop, Objective, snapshot
+from trainables.training.precision import has_mixed_precision
 
 SHOWN = 8
 """The most pictures in a row of a gallery."""
@@ -65,8 +66,8 @@ class Autoencoder:
         return sum(parameter.numel() for parameter in self.network.parameters())
 
     def facts(self) -> dict[str, str]:
-        """Nothing that the configuration does not say."""
-        return {}
+        """How it computed, where that is not as ever."""
+        return self.loop.facts()
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train on normal pictures, yielding after each epoch."""

@@ -1,7 +1,7 @@
 """The epoch loop that every torch family trains with: seeded, resumable, and scored as it goes."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Prediction, Problem, Samples, Task
+from trainables.training.batches import Batches, labels_of
+from trainables.training.graphed_step import SMALL, GraphedStep, Step
+from trainables.training.precision import computing, first_line, in_bfloat16, precision_name
+from trainables.training.precision import has_mixed_precision as has_mixed_precision
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
@@ -62,13 +66,20 @@ class EpochLoop:
         `slower`: a part of the network, and what the learning rate is multiplied by there.
         """
         self.device = torch.device(problem.device)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last)
+        self.precision, self.bfloat16 = problem.precision, in_bfloat16(config.mixed_precision, problem)
+        self.layout = torch.channels_last if self.precision.channels_last else torch.contiguous_format
+        self.network = network.to(self.device).to(memory_format=self.layout)
+        self.compiled = torch.compile(self.network) if self.precision.compile else None
+        self.uncompiled = ""
         self.objective, self.augment = objective, augment
-        self.fetch: Fetch = fetch or self.pictures
+        self.fetch, self.batches = fetch, Batches(self.device)
         self.task, self.scoring_batch = task, scoring_batch
         self.config, self.epochs, self.seed = config, problem.epochs, seed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+        self.captures = self.precision.cuda_graphs and self.device.type == "cuda" and small
+        self.step: Step = self._step
         part, factor = slower or (None, 1.0)
         slowed = set() if part is None else {id(parameter) for parameter in part.parameters()}
         slow = [parameter for parameter in self.trained if id(parameter) in slowed]
@@ -79,6 +90,7 @@ class EpochLoop:
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
+            capturable=self.captures,
         )
         self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, mode="min", factor=config.plateau_factor, patience=config.plateau_patience
@@ -92,16 +104,38 @@ class EpochLoop:
         """
         if len(train) < 2:
             raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
-        while self.epoch < self.epochs:
-            train_loss = self._train(train)
-            losses, prediction = self._validate(validation)
-            self.scheduler.step(losses["validation_loss"])
-            self.epoch += 1
-            yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
+        if self.fetch is None and self.epoch < self.epochs:
+            self.batches.hold(train, validation)
+        self.step = self.ready_step()
+        try:
+            while self.epoch < self.epochs:
+                train_loss = self._train(train)
+                losses, prediction = self._validate(validation)
+                self.scheduler.step(losses["validation_loss"])
+                self.epoch += 1
+                yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
+        finally:
+            self.batches.release()
+            if isinstance(self.step, GraphedStep):
+                self.step.release()
 
     def predict(self, samples: Samples) -> Prediction:
         """The scores of `samples`, with maps where the objective has them."""
         return self._score(samples, {}, maps=True)
+
+    def facts(self) -> dict[str, str]:
+        """How it computed, for a record, where that is not float32 as torch does it by itself."""
+        refused = self.step.refused if isinstance(self.step, GraphedStep) else None
+        ways = {
+            "channels first": not self.precision.channels_last,
+            "compiled": self.precision.compile and not self.uncompiled,
+            f"not compiled ({self.uncompiled})": bool(self.uncompiled),
+            "as a CUDA graph": self.captures and refused is None,
+            f"without a CUDA graph ({refused})": refused is not None,
+        }
+        told = {"precision": precision_name(self.bfloat16, self.precision, self.device)}
+        told["computed"] = ", ".join(way for way, true in ways.items() if true)
+        return {name: text for name, text in told.items() if text}
 
     def state(self) -> dict[str, Any]:
         """A copy of all that training goes on from. Between epochs there is no random state to keep."""
@@ -120,6 +154,8 @@ class EpochLoop:
         state = snapshot(dict(state))
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["capturable"] = self.captures
         self.scheduler.load_state_dict(state["scheduler"])
         self.epoch = state["epoch"]
 
@@ -129,22 +165,38 @@ class EpochLoop:
         generator = torch.Generator().manual_seed(int(augment_seed))
         self.network.train()
         mean = LossMean(f"epoch {self.epoch + 1}")
-        with own_randomness(int(noise_seed), self.device):
-            for rows in batches:
-                pictures, labels = self._fetch(train, rows)
+        with own_randomness(int(noise_seed), self.device), closing(self._inputs(train, batches)) as inputs:
+            for pictures, labels in inputs:
                 if self.augment is not None:
                     pictures = self.augment(pictures, generator)
-                with self._precision():
-                    output = self.network(pictures)
-                losses, weights = self.objective.losses(output, pictures, labels)
-                loss = (losses * weights).sum() / weights.sum()
-                self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                if self.config.gradient_clipping:
-                    nn.utils.clip_grad_norm_(self.trained, self.config.gradient_clipping)
-                self.optimizer.step()
-                mean.add(losses.detach(), weights)
+                mean.add(*self.step(pictures, labels))
         return mean.result()
+
+    def ready_step(self) -> Step:
+        """What takes the steps of one training, the network being in training mode."""
+        return GraphedStep(self._step, self.optimizer) if self.captures else self._step
+
+    def _step(self, pictures: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Change the weights by one batch; each sample's loss and weight (B,)."""
+        output = self._output(pictures)
+        losses, weights = self.objective.losses(output, pictures, labels)
+        loss = (losses * weights).sum() / weights.sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.gradient_clipping:
+            nn.utils.clip_grad_norm_(self.trained, self.config.gradient_clipping)
+        self.optimizer.step()
+        return losses.detach(), weights
+
+    def _output(self, pictures: Tensor) -> Any:
+        """What the network gives in training, compiled where that is asked for and works."""
+        with computing(self.device, self.bfloat16):
+            if self.compiled is not None:
+                try:
+                    return self.compiled(pictures)
+                except Exception as error:  # whatever a network does that the compiler can't, before it has run
+                    self.compiled, self.uncompiled = None, first_line(error)
+            return self.network(pictures)
 
     def _validate(self, samples: Samples) -> tuple[dict[str, float], Prediction]:
         """The mean losses by name and the scores, from one pass. For detection, normals and anomalies apart."""
@@ -162,34 +214,34 @@ class EpochLoop:
         """The scores, and the maps where asked for; each mean takes in the losses of its label."""
         self.network.eval()
         scores, drawn = [], []
-        with torch.inference_mode():
-            for start in range(0, len(samples), self.scoring_batch):
-                rows = np.arange(start, min(start + self.scoring_batch, len(samples)))
-                pictures, labels = self._fetch(samples, rows)
-                with self._precision():
+        batches = np.split(np.arange(len(samples)), range(self.scoring_batch, len(samples), self.scoring_batch))
+        with torch.inference_mode(), closing(self._inputs(samples, batches)) as inputs:
+            for pictures, labels in inputs:
+                with computing(self.device, self.bfloat16):
                     output = self.network(pictures)
                 if means:
                     losses, weights = self.objective.losses(output, pictures, labels)
                 for mean, label in means.values():
                     mean.add(losses, weights if label is None else weights * (labels == label))
-                scores.append(self.objective.scores(output, pictures).double().cpu().numpy())
+                scores.append(self.objective.scores(output, pictures).double())
                 if maps and (batch := self.objective.maps(output, pictures)) is not None:
-                    drawn.append(batch.float().cpu().numpy())
-        return Prediction(np.concatenate(scores), np.concatenate(drawn) if drawn else None)
+                    # Copied, because it may be a view of the pictures, whose memory the next batch takes over.
+                    drawn.append(batch.float().cpu().numpy().copy())
+        return Prediction(torch.cat(scores).cpu().numpy(), np.concatenate(drawn) if drawn else None)
 
-    def _fetch(self, samples: Samples, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """The network's input (B, ...) and labels (B,), on the device."""
-        return self.fetch(samples, rows), torch.from_numpy(samples.labels[rows]).to(self.device)
+    def _inputs(
+        self, samples: Samples, batches: Sequence[NDArray[np.int64]]
+    ) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """The network's input (B, ...) and labels (B,) of each batch of rows, on the device."""
+        if self.fetch is not None:
+            labels = labels_of(samples, batches, self.device)
+            return ((self.fetch(samples, rows), known) for rows, known in zip(batches, labels, strict=True))
+        given = self.batches.each(samples, batches)
+        return given if self.precision.channels_last else ((each.contiguous(), known) for each, known in given)
 
     def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """Pictures (B, C, H, W), float32 in [0, 1], on the device."""
-        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
-        return pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.config.mixed_precision and has_mixed_precision(self.device):
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return nullcontext()
+        return self.batches.at(samples, rows)
 
 
 class LossMean:
@@ -239,11 +291,6 @@ def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
-
-
-def has_mixed_precision(device: torch.device) -> bool:
-    """Whether `device` computes in bfloat16 itself. CPUs are left out: few gain by it."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def snapshot(tree: Any) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from trainables.cache import Cache, Entry, NoFolderError
 from trainables.files import whole
-from trainables.interface import Problem, Samples
+from trainables.interface import Precision, Problem, Samples
 from trainables.training.loop import EpochLoop, snapshot
 
 STAGES = "stages"
@@ -39,7 +39,9 @@ class Stage:
 def stage_key(config: Mapping[str, Any], seed: int, problem: Problem) -> dict[str, Any]:
     """All that a first stage depends on. `config` holds what JSON can hold."""
     shape = list(problem.shape)
-    return {"version": VERSION, "config": dict(config), "seed": seed, "data": problem.data, "shape": shape}
+    # Other numbers come out of another precision; what was trained before there was a choice is found as it was.
+    chosen = {} if problem.precision == Precision() else {"precision": asdict(problem.precision)}
+    return {"version": VERSION, "config": dict(config), "seed": seed, "data": problem.data, "shape": shape, **chosen}
 
 
 def shared_stage(

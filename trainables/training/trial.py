@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from trainables.errors import InputError
-from trainables.interface import Family, Mode, Model, Prediction, Problem, Samples
+from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
 from trainables.training.past import Graded, Past
+from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
 
@@ -73,6 +74,8 @@ class Job:
 
     def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
+        # Without a choice it is what it was before there was one.
+        chosen = {} if self.problem.precision == Precision() else {"precision": asdict(self.problem.precision)}
         return {
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
@@ -85,6 +88,7 @@ class Job:
             "metric": self.metric,
             "mode": self.mode,
             "code": self.code,
+            **chosen,
         }
 
     def pulse(self, alive: Callable[[], object]) -> Callable[[], None]:
@@ -101,6 +105,7 @@ class Job:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""
         torch.set_num_threads(self.threads)
         cap_memory(self.problem.device, self.memory)
+        use_tf32(self.problem.precision)
         model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
         return model
 

@@ -1,5 +1,6 @@
 """Pictures, depth maps and masks that stay on the disk until rows are asked for. They pickle as places, not data."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,6 +64,14 @@ class StoredPlanes:
     def select(self, rows: NDArray[np.int64]) -> Self:
         """Those at `rows` alone, in that order, still on the disk."""
         return type(self)(self._folder, self._shards, self._shard[rows], self._place[rows], self._stored, self._planes)
+
+    def views(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+        """The planes at each of `rows` (H, W, planes), in order, not copied: good for who reads each once."""
+        shape = self._stored
+        planes = slice(None) if self._planes == slice(0, shape[2]) else self._planes
+        for number, place in zip(self._shard[rows].tolist(), self._place[rows].tolist(), strict=True):
+            shard = self._shards[number]
+            yield open_shard(self._folder / f"{shard.name}.npy", shard.mtime_ns)[place][..., planes]
 
     def _read(self, rows: Any) -> NDArray[np.uint8]:
         """The planes at `rows` (any NumPy index into N), copied: (..., H, W, planes)."""

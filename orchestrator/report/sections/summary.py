@@ -226,6 +226,7 @@ def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
             origins.setdefault(words([printable(one) for one in said]), []).append(printable(variant))
     for origin, names in origins.items():
         lines.append(f"{words(names)} started without pretrained weights ({origin}).")
+    lines += _precisions(data)
     for row in rows:
         remarks = [row.remark] if row.remark else []
         estimate = row.estimates.get(data.metric)
@@ -237,6 +238,20 @@ def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
         noun = plural(repeated, "evaluation record")
         lines.append(f"{noun} not counted: the same cell, or another configuration, was evaluated later.")
     return lines
+
+
+def _precisions(data: RunData) -> list[str]:
+    """In what networks computed, where that is not float32 for all that is compared."""
+    names: dict[str, list[str]] = {}
+    plain = "float32 or more"
+    for variant in data.variants:
+        found = {one.facts.get("precision", plain) for one in data.records if one.variant == variant}
+        for precision in sorted(found):
+            names.setdefault(precision, []).append(printable(variant))
+    if len(names) < 2:
+        return [f"All was computed in {printable(kind)}." for kind in names if kind != plain]
+    told = "; ".join(f"{words(sorted(variants))} in {printable(kind)}" for kind, variants in sorted(names.items()))
+    return [f"Not all was computed in the same precision: {told}. A small lead may come from that."]
 
 
 def _coverage(data: RunData) -> list[str]:

@@ -53,27 +53,18 @@ def test_one_training_sample_is_refused() -> None:
 
 
 def test_every_epoch_has_its_own_order_and_the_seed_decides_it() -> None:
-    class Watched:
-        """Pictures that keep which rows were asked for."""
-
-        def __init__(self, samples: Samples) -> None:
-            self.array, self.asked = np.asarray(samples.pictures), []
-            self.shape = self.array.shape
-
-        def __len__(self) -> int:
-            return len(self.array)
-
-        def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-            self.asked.append(rows.tolist())
-            return self.array[rows]
-
     orders = []
     for _ in range(2):
-        samples = noise(12)
-        watched = Watched(samples)
-        train = Samples(watched, samples.labels, samples.classes, samples.paths)
-        list(loop(batch_size=12).fit(train, noise(4)))
-        orders.append(watched.asked)
+        training, train, asked = loop(batch_size=12), noise(12), []
+
+        def watched(samples: Samples, rows: np.ndarray, training=training, train=train, asked=asked) -> Tensor:
+            if samples is train:
+                asked.append(rows.tolist())
+            return training.pictures(samples, rows)
+
+        training.fetch = watched
+        list(training.fit(train, noise(4)))
+        orders.append(asked)
     assert orders[0] == orders[1]
     assert len({tuple(order) for order in orders[0]}) == 3
     assert all(sorted(order) == list(range(12)) for order in orders[0])

@@ -17,6 +17,7 @@ from trainables.cache import Cache, Entry
 from trainables.files import json_sha256
 from trainables.interface import Problem, Samples
 from trainables.parts.reconstruction import MeanSquaredError
+from trainables.training import batches
 from trainables.training import shared_stage as module
 from trainables.training.loop import EpochLoop, TrainingConfig
 from trainables.training.shared_stage import Stage, shared_stage, stage_key, take_over
@@ -53,6 +54,12 @@ class Counted:
         if self.readings == self.breaks_at:
             raise KeyboardInterrupt
         return self.array[rows]
+
+
+@pytest.fixture(autouse=True)
+def every_epoch_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No training keeps pictures at hand: how often they are read tells its epochs."""
+    monkeypatch.setattr(batches, "GATHERED_BYTES", 0)
 
 
 def samples(pictures: Counted) -> Samples:

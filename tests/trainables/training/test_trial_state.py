@@ -132,7 +132,7 @@ PAST = {"rows": [{"loss": 1.0}], "bests": [1], "metrics": {"1": {"loss": 1.0}}, 
         lambda saved: saved.update(past=json.dumps(PAST | {"rows": 3})),
         lambda saved: saved.update(scores="text"),
         lambda saved: saved.update(model={"network": {"strange": torch.ones(3)}}),
-        lambda saved: saved.update(model={**saved["model"], "optimizer": {"state": {}, "param_groups": []}}),
+        lambda saved: saved["model"]["loop"].update(optimizer={"state": {}, "param_groups": []}),
     ],
 )
 def test_a_training_whose_state_is_foreign_begins_anew_as_if_there_were_none(

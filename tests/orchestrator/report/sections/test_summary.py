@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from orchestrator.artifacts.records import append_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.measured import standings
 from orchestrator.report.numbers.run_data import read_run
-from orchestrator.report.sections.summary import found
+from orchestrator.report.sections.summary import found, notices
 
 MakeRun = Callable[..., RunFolder]
 
@@ -56,3 +57,26 @@ def test_of_many_variants_the_rest_is_counted(make_run: MakeRun) -> None:
     lines = found(data, standings(data))
     assert sum("pca_logistic" in line and "resnet" in line for line in lines) == 6
     assert any(line.startswith("Of the 3 others, ") and line.endswith(": see the table.") for line in lines)
+
+
+def test_where_precisions_differ_the_reader_is_told(make_run: MakeRun) -> None:
+    run = make_run(search=0, seeds=(0, 1), variants={"pca_logistic": 0.5, "resnet18": 0.6, "resnet34": 0.7})
+
+    def told() -> list[str]:
+        data = read_run(run)
+        return [line for line in notices(data, standings(data)) if "computed in" in line]
+
+    assert told() == []
+    records = list(read_records(run.records))
+    run.records.unlink()
+    for record in records:
+        facts = {} if record.variant == "pca_logistic" else {"precision": "bfloat16, the rest TF32"}
+        append_record(run.records, record.model_copy(update={"facts": facts}))
+    assert told() == [
+        "Not all was computed in the same precision: resnet18 and resnet34 in bfloat16, the rest TF32; pca_logistic in "
+        "float32 or more. A small lead may come from that."
+    ]
+    run.records.unlink()
+    for record in records:
+        append_record(run.records, record.model_copy(update={"facts": {"precision": "bfloat16, the rest TF32"}}))
+    assert told() == ["All was computed in bfloat16, the rest TF32."]
