@@ -24,6 +24,7 @@ from ray import tune
 from orchestrator.artifacts.provenance import code_version, provenance
 from orchestrator.artifacts.records import TrialRecord, append_record
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.families import FAMILIES, Row
 from orchestrator.machine.engine import Engine
 from orchestrator.scoring.judge import Judge
@@ -117,7 +118,7 @@ def ours(trials: int, folder: Path) -> Seconds:
             journal=folder / "x.journal",
             earlier=(),
             trials=trials,
-            concurrent=2,
+            placement=Placement("cpu", 1.0, 0.0, 2),
             seconds=None,
             scratch=folder / "scratch",
             provenance=partial(provenance, "e", "d", "s", "cpu"),

@@ -46,6 +46,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return OneRay(config, log)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU is skipped where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu") is not None]
+    if marked:
+        from orchestrator.machine.resources import local_resources
+
+        if local_resources().gpus == 0:
+            for item in marked:
+                item.add_marker(pytest.mark.skip(reason="there is no GPU"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tests keep what trainings share in a folder of their own, as do all processes that they start."""

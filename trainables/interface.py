@@ -263,5 +263,7 @@ class Family(OwnRow):
     frozen: Callable[[Any, Samples], Frozen | None] | None = None
     """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
     nothing is."""
+    gpu: bool = True
+    """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None
     """Of a family of one's own: what a search varies, as a module of `search_spaces` says it. None: nothing."""

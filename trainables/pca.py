@@ -203,6 +203,7 @@ def check(config: PcaConfig, problem: Problem) -> list[str]:
 FAMILY = Family(
     name="pca",
     task="detection",
+    gpu=False,
     config=PcaConfig,
     build=Pca,
     check=check,

@@ -147,6 +147,7 @@ def _all_classes(values: NDArray[np.float64]) -> NDArray[np.float64]:
 FAMILY = Family(
     name="pca_logistic",
     task="classification",
+    gpu=False,
     config=PcaLogisticConfig,
     build=PcaLogistic,
     seeded=False,

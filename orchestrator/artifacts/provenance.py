@@ -50,7 +50,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def device_name(device: str) -> str:
-    """The GPU's name, or the processor's."""
+    """The processor's name, or that of the GPU of a process that trains on one: CUDA is started for it."""
     if device.startswith("cuda"):
         import torch
 
@@ -68,14 +68,17 @@ def now() -> str:
 
 
 def provenance(experiment: str, data: str, split: str, device: str, own_code: Sequence[str] = ()) -> Provenance:
-    """All of it, at this moment, on this host. `own_code`: what of it is the user's, as records say it."""
+    """All of it, at this moment, on this host.
+
+    `device`: the name of what was trained on; `own_code`: what of the code is the user's, as records say it.
+    """
     return Provenance(
         experiment=experiment,
         data=data,
         split=split,
         code=code_version(own_code),
         packages=package_versions(),
-        device=device_name(device),
+        device=device,
         host=platform.node(),
         finished=now(),
     )

@@ -123,6 +123,10 @@ class TrialRecord(BaseModel):
     seconds_a_picture: float | None = None
     """Evaluation only: wall time of scoring the test part by its number of pictures, maps included, with what the
     machine did beside it."""
+    device: Literal["cpu", "cuda"] | None = None
+    """What it was trained on; `provenance.device` names it. None in records of versions that did not say it."""
+    cpus: float | None = None
+    """CPUs reserved while it ran; torch had as many threads. None likewise."""
     gpus: float = 0.0
     """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
     parameters: int | None = None
@@ -130,6 +134,11 @@ class TrialRecord(BaseModel):
     """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one."""
     peak_memory: int | None = None
     """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
+    own_memory: int | None = None
+    """Bytes: the most that the training took beyond what its worker held before it, without what processes share; on a
+    GPU, what torch's allocator reserved. None in records of versions that did not measure it."""
+    available_memory: int | None = None
+    """Bytes that were free on the machine, or on its GPU, when it began. None likewise."""
     facts: dict[str, str] = Field(default_factory=dict)
     provenance: Provenance
 

@@ -24,6 +24,7 @@ from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.trained import Trained, taken_over
+from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
 from orchestrator.scoring.judge import Judge
@@ -36,6 +37,7 @@ from trainables.interface import Prediction, Samples
 from trainables.training.past import Graded
 from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
+from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
 
 
@@ -48,7 +50,8 @@ class Grading:
     """Of the pixels of normal validation pictures: where masks begin."""
     heat_maps: bool
     """Whether every test picture's heat map is written."""
-    gpus: float
+    placement: Placement
+    """Where it trains."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ def evaluate_cell(
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    facts = trained.facts | remarks
+    facts, gpu = trained.facts | remarks, gpu_name(job.problem.device)
     if choice is None:
         found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
@@ -130,7 +133,8 @@ def evaluate_cell(
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
     return TrialRecord(
-        **of_cell(cell, origin.model_copy(update={"finished": now()})),
+        **of_cell(cell, origin.model_copy(update={"finished": now(), "device": gpu or origin.device})),
+        **of_placement(grading.placement),
         **found,
         facts=facts,
         epoch=trained.epoch,
@@ -139,9 +143,10 @@ def evaluate_cell(
         trained=taken is None,
         seconds=time.perf_counter() - started,
         seconds_a_picture=took / len(samples),
-        gpus=grading.gpus,
         parameters=model.parameters,
         peak_memory=trained.peak_memory,
+        own_memory=trained.own_memory,
+        available_memory=trained.available_memory,
         energy=trained.energy,
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
@@ -167,8 +172,9 @@ def train(cell: Cell, job: Job, state: TrialState | None) -> Trained | None:
     note = EpochNote(note_of(state))
     try:
         with watched(mark, job.epoch_seconds) as alive:
+            memory = PeakMemory(job.problem.device)
             model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
-            for graded in epochs(model, job, cell.setting.strategy, state, weights):
+            for graded in epochs(model, job, cell.setting.strategy, state, weights, memory=memory):
                 alive.set()
                 history.append({"epoch": float(graded.epoch), **graded.row})
                 last = graded
@@ -184,7 +190,18 @@ def train(cell: Cell, job: Job, state: TrialState | None) -> Trained | None:
     # A classifier has no maps, so its scores of the best epoch are all there is to know.
     detection = job.family.task == "detection"
     validation = model.predict(job.validation) if detection else Prediction(last.scores)
-    return Trained(model, weights, history, last.best_epoch, validation, model.facts(), last.peak_memory, last.energy)
+    return Trained(
+        model=model,
+        weights=weights,
+        history=history,
+        epoch=last.best_epoch,
+        validation=validation,
+        facts=model.facts(),
+        peak_memory=last.peak_memory,
+        own_memory=last.own_memory,
+        available_memory=last.available_memory or None,
+        energy=last.energy,
+    )
 
 
 @dataclass(frozen=True)
@@ -305,10 +322,28 @@ def of_cell(cell: Cell, origin: Provenance) -> OfCell:
     )
 
 
-def failed_cell(cell: Cell, ended: tuple[Status, str], seconds: float, gpus: float, origin: Provenance) -> TrialRecord:
-    """The row of a cell that gave no result: its status and the reason."""
+class OfPlacement(TypedDict, total=False):
+    """What a record says of where its training ran."""
+
+    device: Literal["cpu", "cuda"]
+    cpus: float
+    gpus: float
+
+
+def of_placement(placement: Placement | None) -> OfPlacement:
+    """Nothing of a cell that has trained nothing."""
+    if placement is None:
+        return OfPlacement()
+    return OfPlacement(device=placement.device, cpus=placement.cpus, gpus=placement.gpus)
+
+
+def failed_cell(
+    cell: Cell, ended: tuple[Status, str], seconds: float, placement: Placement | None, origin: Provenance
+) -> TrialRecord:
+    """The row of a cell that gave no result: its status and the reason. `placement`: None where it trained nothing."""
     status, reason = ended
-    return TrialRecord(**of_cell(cell, origin), status=status, reason=reason, seconds=seconds, gpus=gpus)
+    where = of_placement(placement)
+    return TrialRecord(**of_cell(cell, origin), **where, status=status, reason=reason, seconds=seconds)
 
 
 def write_scores(

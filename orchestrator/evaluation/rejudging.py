@@ -62,9 +62,13 @@ def rejudge(
         trained=renamed and source.trained,
         seconds=source.seconds if renamed else time.perf_counter() - started,
         seconds_a_picture=source.seconds_a_picture,
+        device=source.device,
+        cpus=source.cpus,
         gpus=source.gpus if renamed else 0.0,
         energy=source.energy if renamed else None,
         peak_memory=source.peak_memory if renamed else None,
+        own_memory=source.own_memory if renamed else None,
+        available_memory=source.available_memory if renamed else None,
     )
 
 

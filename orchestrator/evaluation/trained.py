@@ -29,6 +29,8 @@ class Trained:
     """The scores of the validation part, and maps where there are any."""
     facts: dict[str, str]
     peak_memory: int | None = None
+    own_memory: int | None = None
+    available_memory: int | None = None
     energy: float | None = None
 
 

@@ -147,7 +147,7 @@ def _check_rows(asked: AskedAblation, frame: Frame, changes: list[Change]) -> di
                 configs = configs + searched
         except ValueError as error:  # an InputError, or what a key does not take beside the others
             raise InputError(f"{place}: {error}") from None
-        problem = frame.problem(setting.size, setting.epochs)
+        problem = frame.problem(setting.family, setting.size, setting.epochs)
         for remark in check_configs(family.family, configs, problem, place):
             remarks.setdefault(remark, change.name)
     if incomparable:

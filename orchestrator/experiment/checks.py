@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,19 +31,19 @@ class Frame:
     goal: Goal
     classes: tuple[str, ...]
     """That labels index."""
-    device: str
+    device_of: Callable[[str], str]
+    """By family."""
     depth: bool
     """Whether the data have depth."""
 
-    def problem(self, size: tuple[int, int], epochs: int) -> Problem:
+    def problem(self, family: str, size: tuple[int, int], epochs: int) -> Problem:
         """What a model is built for."""
-        return Problem(self.classes, (*size, CHANNELS), epochs, self.device, depth=self.depth)
+        return Problem(self.classes, (*size, CHANNELS), epochs, self.device_of(family), depth=self.depth)
 
 
-def frame_of(experiment: Experiment, goal: Goal, listing: Listing) -> Frame:
+def frame_of(goal: Goal, listing: Listing, device_of: Callable[[str], str]) -> Frame:
     """The frame of a run; InputError where a class has too few files for the parts."""
-    device = "cuda" if experiment.resources.gpus else "cpu"
-    return Frame(goal, classes_of(listing, goal), device, listing.layout.depth)
+    return Frame(goal, classes_of(listing, goal), device_of, listing.layout.depth)
 
 
 def check_division(experiment: Experiment, goal: Goal, listing: Listing) -> list[str]:
@@ -66,7 +66,7 @@ def check_variants(experiment: Experiment, variants: Iterable[Variant], frame: F
         check_named_files(family_row(variant.family).config, configs, f"families.{variant.name}")
     for variant, configs in checked:
         family = family_row(variant.family).family
-        problem = frame.problem(experiment.size_of(variant), experiment.epochs_of(variant))
+        problem = frame.problem(variant.family, experiment.size_of(variant), experiment.epochs_of(variant))
         if frame.goal.metric == VALIDATION_LOSS and (keys := incomparable_keys(family, configs)):
             incomparable[variant.name] = keys
         found = check_configs(family, configs, problem, f"families.{variant.name}")
@@ -194,22 +194,3 @@ def _coerced(config: type[FamilyConfig], key: str, value: Any) -> list[ErrorDeta
     except ValueError:  # from Python, what no file could hold
         pass
     return []
-
-
-def trials_at_once(experiment: Experiment, cpus: float, gpus: float) -> int:
-    """How many trials run at a time on so many CPUs and GPUs; InputError where not even one fits."""
-    wanted = experiment.resources
-    if wanted.cpus > cpus:
-        raise InputError(
-            f"resources.cpus is {wanted.cpus:g} a trial, and there are {cpus:g}. Ask for {cpus:g} or fewer."
-        )
-    if wanted.gpus > gpus:
-        there = "there is none" if gpus == 0 else f"there are {gpus:g}"
-        raise InputError(
-            f"resources.gpus is {wanted.gpus:g} a trial, and {there}. "
-            "Set resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
-        )
-    fit = int(cpus / wanted.cpus + 1e-9)
-    if wanted.gpus:
-        fit = min(fit, int(gpus / wanted.gpus + 1e-9))
-    return max(1, min(fit, experiment.budget.concurrent or fit))

@@ -79,11 +79,18 @@ def _first_hand(faults: list[ErrorDetails]) -> list[ErrorDetails]:
 
 def _one_of(several: list[ErrorDetails]) -> list[ErrorDetails]:
     """Of the faults of one place, those of the branch that was meant, else one that names all branches."""
-    meant = [fault for fault in several if not fault["type"].endswith("_type")] or several
+    meant = [fault for fault in several if not fault["type"].endswith(("_type", "literal_error"))] or several
     if len(meant) == 1 or meant is not several:
         return meant
-    branches = dict.fromkeys(PLAIN.get(fault["type"], fault["msg"]).removeprefix("must be ") for fault in several)
+    branches = dict.fromkeys(_branch(fault) for fault in several)
     return [{**several[0], "type": "", "msg": f"must be {' or '.join(branches)}"}]
+
+
+def _branch(fault: ErrorDetails) -> str:
+    """What one of a union's branches takes."""
+    if fault["type"] == "literal_error":
+        return str(fault["ctx"]["expected"]).strip("'")
+    return PLAIN.get(fault["type"], fault["msg"]).removeprefix("must be ")
 
 
 def shown(value: Any) -> str:
@@ -108,4 +115,5 @@ def known_keys(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str
 
 def _is_branch(part: int | str) -> bool:
     """True for the names that pydantic adds for the branches of a union, which are no keys of the file."""
-    return isinstance(part, str) and (part in ("int", "float", "str") or part.startswith(("tuple[", "function-")))
+    names, beginnings = ("int", "float", "str"), ("tuple[", "function-", "literal[", "constrained-")
+    return isinstance(part, str) and (part in names or part.startswith(beginnings))

@@ -10,9 +10,11 @@ from orchestrator.data.plotting.plot_style import style_row
 from orchestrator.data.split.source_names import group_suggestion
 from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation
-from orchestrator.experiment.checks import check_division, check_variants, frame_of, trials_at_once
+from orchestrator.experiment.checks import check_division, check_variants, frame_of
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal, check_names, check_task, goal_of
+from orchestrator.experiment.placement import Before, check_asked, device_of
+from orchestrator.machine.offered import Offered
 from trainables.own_code import read_anew
 
 
@@ -25,7 +27,6 @@ class Settled:
     goal: Goal
     classes: tuple[str, ...]
     """That labels index."""
-    device: str
     remarks: tuple[str, ...]
     """To be said aloud, a sentence each."""
     of_data: tuple[str, ...]
@@ -36,26 +37,28 @@ def settle(
     experiment: Experiment,
     *,
     ablation: bool = False,
-    resources: dict[str, float] | None = None,
+    resources: Offered | None = None,
     strict: bool = False,
     claim: Callable[[Experiment], object] = bool,
+    before: Callable[[], Before] = dict,
 ) -> Settled:
     """Check a sweep, or an `ablation`; InputError names the first thing that can't be used. No picture is opened.
 
     `strict`: also of series that can't be read, so far as a few seconds show them.
-    `resources`: `cpus` and `gpus` that there are, where that is known before Ray runs. `claim` is called with the
-    settled experiment before its families are looked at, which takes seconds: it may refuse it, too.
+    `resources`: what there is, where that is known before Ray runs. `claim` is called with the settled experiment
+    before its families are looked at, which takes seconds: it may refuse it, too. `before` is called after it: what the
+    run has trained so far.
     """
     read_anew()
     task, own = check_names(experiment)
     style_row(experiment.data.style)
     if resources is not None:
-        trials_at_once(experiment, **resources)
+        check_asked(experiment, resources)
     listing = find_files(experiment.data.path, experiment.data.layout)
     check_task(experiment, task, listing)
     goal, said = goal_of(experiment, listing, task, own)
     experiment = goal.settle(experiment)
-    frame = frame_of(experiment, goal, listing)
+    frame = frame_of(goal, listing, device_of(experiment, resources, before))
     said += check_division(experiment, goal, listing)
     claim(experiment)
     if strict:
@@ -67,4 +70,4 @@ def settle(
     early = early_remarks(listing, experiment.data.column, experiment.data.decimal)
     suggested = group_suggestion(listing.files) if experiment.data.split.group is None else []
     of_data = (*listing.remarks, *suggested)
-    return Settled(experiment, goal, frame.classes, frame.device, (*early, *of_data, *said), of_data)
+    return Settled(experiment, goal, frame.classes, (*early, *of_data, *said), of_data)

@@ -216,8 +216,21 @@ class Budget(Section):
 class Resources(Section):
     """What one trial reserves."""
 
-    cpus: Cpus = Field(default=1, description="CPUs a trial; torch uses as many threads.")
-    gpus: Gpus = Field(default=0, description="GPUs a trial; fractions share one.")
+    cpus: Cpus = Field(
+        default="auto",
+        description="CPUs a trial; torch uses as many threads. auto: on CPUs so many that the trials beside each other "
+        "fill the machine, on a GPU 1.",
+    )
+    gpus: Gpus = Field(
+        default="auto",
+        description="GPUs a trial; fractions share one; 0: CPUs. auto: where there is a GPU, it, for the families that "
+        "gain by one; else CPUs.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return {"cpus": value, "gpus": value} if value == "auto" else value
 
 
 Switch = Literal["auto"] | StrictBool

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, Strict, StrictInt
 
@@ -38,6 +38,7 @@ Number = Annotated[FiniteFloat, Strict()]
 """`true` and texts are none."""
 Work = Annotated[StrictInt, Field(ge=1, le=MOST_WORK)]
 Minutes = Annotated[Number, Field(gt=0, le=MOST_MINUTES)]
-Cpus = Annotated[Number, Field(ge=SMALLEST_SHARE, le=MOST_CPUS)]
-Gpus = Annotated[Number, Field(ge=0, le=MOST_CPUS), AfterValidator(_whole_or_share)]
+Auto = Literal["auto"]
+Cpus = Auto | Annotated[Number, Field(ge=SMALLEST_SHARE, le=MOST_CPUS)]
+Gpus = Auto | Annotated[Number, Field(ge=0, le=MOST_CPUS), AfterValidator(_whole_or_share)]
 """Ray takes no share of more than one."""

@@ -6,17 +6,17 @@ import time
 from pathlib import Path
 
 import psutil
-import torch
 import torchvision
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.artifacts.provenance import device_name, package_version, package_versions
 from orchestrator.machine.engine import Engine, available
-from orchestrator.machine.resources import gpu_hint, local_resources
+from orchestrator.machine.gpu_check import check_gpus
+from orchestrator.machine.offered import GIBIBYTE, Offered
+from orchestrator.machine.resources import local_resources
 from trainables.errors import InputError
 from trainables.parts.pretrained import checkpoint_folder, find_weights
 
-GIBIBYTE = 2**30
 LITTLE_DISK, LITTLE_MEMORY, LITTLE_SHARED = 5 * GIBIBYTE, 4 * GIBIBYTE, GIBIBYTE
 
 
@@ -33,7 +33,9 @@ class Findings(BaseModel):
     """Bytes, in all."""
     memory_free: int
     gpus: tuple[str, ...]
-    """Name and memory of each."""
+    """A line each of those that train: name, memory, how a step of training went."""
+    trains_on: str
+    """What `resources: auto` chooses here, and why."""
     disk_free: int
     """Bytes, where the command runs."""
     shared_memory: int | None
@@ -53,26 +55,22 @@ def doctor() -> Findings:
     """What this machine offers and what will not work on it. Starts and stops Ray once, which takes seconds."""
     resources = local_resources()
     memory = psutil.virtual_memory()
-    gpus = [torch.cuda.get_device_properties(index) for index in range(int(resources["gpus"]))]
+    gpus = check_gpus()
     disk = shutil.disk_usage(Path.cwd()).free
     shared = shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else None
     weights = [name for name in torchvision.models.list_models(module=torchvision.models) if find_weights(name, "auto")]
     problems, works = [], True
     try:
         started = time.perf_counter()
-        with Engine(cpus=int(resources["cpus"])):
+        with Engine(cpus=int(resources.cpus)):
             seconds = time.perf_counter() - started
             offered = available()
-        ray = f"starts in {seconds:.1f} s with {offered['cpus']:g} CPUs and {offered['gpus']:g} GPUs"
+        ray = f"starts in {seconds:.1f} s with {offered.cpus:g} CPUs and {offered.gpus:g} GPUs"
     except Exception as error:  # whatever keeps Ray from starting is what the doctor is for
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         works, ray = False, f"does not start: {kind}{error}"
         problems.append(f"Ray {ray}")
-    if not gpus:
-        build = "this torch has no CUDA" if torch.version.cuda is None else "no driver or no device answers"
-        problems.append(f"No GPU ({build}): resources.gpus must be 0; large backbones at 224 pixels will be slow.")
-    else:
-        problems.append(gpu_hint(len(gpus)))
+    problems += gpus.problems
     if not weights:
         problems.append(
             f"No ImageNet weights in {checkpoint_folder()}: `weights: auto` starts from random initialisation. "
@@ -92,10 +90,11 @@ def doctor() -> Findings:
         version=package_version(),
         packages=package_versions(),
         processor=device_name("cpu"),
-        cpus=int(resources["cpus"]),
+        cpus=int(resources.cpus),
         memory=memory.total,
         memory_free=memory.available,
-        gpus=tuple(f"{gpu.name}, {_gib(gpu.total_memory)}" for gpu in gpus),
+        gpus=gpus.cards,
+        trains_on=_chosen(resources, bool(gpus.cards)),
         disk_free=disk,
         shared_memory=shared,
         ray=ray,
@@ -116,6 +115,7 @@ def findings_text(findings: Findings) -> str:
         "processor": f"{findings.processor}, {findings.cpus} CPUs",
         "memory": f"{_gib(findings.memory)}, {_gib(findings.memory_free)} free; shared memory {shared}",
         "GPUs": "; ".join(findings.gpus) or "none",
+        "trains on": findings.trains_on,
         "disk": f"{_gib(findings.disk_free)} free here",
         "Ray": findings.ray,
         "weights": ", ".join(findings.weights) or f"none in {findings.weights_folder}",
@@ -126,6 +126,13 @@ def findings_text(findings: Findings) -> str:
     else:
         lines += ["", "Nothing stands in the way."]
     return "\n".join(lines)
+
+
+def _chosen(there: Offered, trained: bool) -> str:
+    """`trained`: whether a step of training went well on a GPU."""
+    if there.hindrance or not trained:
+        return f"CPUs: {there.hindrance or 'a step of training failed on the GPU: set resources.gpus=0'}"
+    return "the GPU; families that gain nothing by one (pca, pca_logistic) on CPUs"
 
 
 def _gib(size: float) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from orchestrator.machine.cluster import check_cluster, cluster_address
 from orchestrator.machine.engine_watch import EngineWatch
 from orchestrator.machine.limits import check_limits, limits_text
+from orchestrator.machine.offered import Offered
 from orchestrator.machine.session_folder import SessionFolder
 from orchestrator.machine.worker_path import job_of_this_path
 from trainables.errors import InputError
@@ -243,9 +244,9 @@ def _bind_to_loopback() -> None:
     services.resolve_ip_for_localhost = lambda host: host
 
 
-def available() -> dict[str, float]:
+def available() -> Offered:
     """CPUs and GPUs that the running Ray has in all."""
     import ray
 
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return {"cpus": resources.get("CPU", 0.0), "gpus": resources.get("GPU", 0.0)}
+    return Offered(resources.get("CPU", 0.0), resources.get("GPU", 0.0))

@@ -2,32 +2,35 @@
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
+from orchestrator.machine.nvml import read_driver, usable
+from orchestrator.machine.offered import Offered
 
-def gpu_hint(there: int) -> str:
-    """What an experiment must set to use the GPUs that there are."""
-    one = "the GPU" if there == 1 else f"the {there} GPUs"
-    return f"By itself an experiment trains on CPUs; it uses {one} with resources.gpus: 1 (or --set resources.gpus=1)."
-
-
-def idle_gpus(there: float, wanted: float) -> str | None:
-    """What to say where there are GPUs and a trial reserves none; None where all is as it should be."""
-    if there <= 0 or wanted > 0:
-        return None
-    one = there == 1
-    return (
-        f"{'A GPU stands' if one else f'{there:g} GPUs stand'} idle: resources.gpus is 0, so all is trained on CPUs. "
-        f"Use {'it' if one else 'them'} with --set resources.gpus=1 (one a trial; 0.5 lets two share one)."
-    )
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+NODES = ("nvidia[0-9]*", "kfd", "dxg")
+"""In /dev, where Linux has a GPU: NVIDIA's, AMD's, and that of Windows below it."""
 
 
-def local_resources() -> dict[str, float]:
+def gpu_nodes() -> list[str]:
+    """The files in /dev by which programs reach GPUs."""
+    return sorted(path.name for pattern in NODES for path in Path("/dev").glob(pattern))
+
+
+def local_resources() -> Offered:
     """CPUs and GPUs that this process may use, without starting Ray."""
-    cpus = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    devices = [path for pattern in ("nvidia[0-9]*", "kfd", "dxg") for path in Path("/dev").glob(pattern)]
-    if sys.platform == "linux" and not devices:
-        return {"cpus": float(cpus), "gpus": 0.0}
+    cpus = float(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    if sys.platform == "linux" and not gpu_nodes():
+        return Offered(cpus)
     import torch  # seconds, so only where there may be a GPU
 
-    return {"cpus": float(cpus), "gpus": float(torch.cuda.device_count())}
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        works = torch.cuda.is_available()  # asks CUDA itself: NVML counts what a driver may be too old for
+    if not works:
+        words = [" ".join(str(one.message).split()) for one in said]
+        return Offered(cpus, trouble=words[0] if words else "CUDA finds no device that it can use")
+    driver = read_driver()
+    cards = () if driver is None else usable(driver, os.environ.get(VISIBLE))
+    return Offered(cpus, float(torch.cuda.device_count()), cards)

@@ -7,15 +7,19 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.data.split.split import Split
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of
+from orchestrator.experiment.placement import place
+from orchestrator.machine.offered import Offered
 from orchestrator.planning.costs import Asked, Before, VariantCost, by_records
 from trainables.errors import InputError
 
 
-def costs_of_run(folder: RunFolder, experiment: Experiment, asked: Mapping[str, Asked]) -> dict[str, VariantCost]:
+def costs_of_run(
+    folder: RunFolder, experiment: Experiment, asked: Mapping[str, Asked], offered: Offered
+) -> dict[str, VariantCost]:
     """By the variants of an experiment: of those whose like the run in `folder` has trained.
 
     Alike are the variants of one family at one picture size; where several are, the one of the same name. Trainings
-    that held a GPU tell nothing of those that hold none.
+    that held a GPU tell nothing of those that hold none. `offered`: what there is to train on.
     """
     theirs = experiment_of(folder)
     records = [one for one in read_records(folder.records) if one.stage in ("search", "evaluation")]
@@ -32,7 +36,7 @@ def costs_of_run(folder: RunFolder, experiment: Experiment, asked: Mapping[str, 
         ]
         alike.sort(key=lambda one: one.name != variant.name)
         for one in alike[:1]:
-            own = _of(records, one.name, experiment.resources.gpus > 0)
+            own = _of(records, one.name, place(experiment, variant.family, offered).device == "cuda")
             before = Before(theirs.epochs_of(one), train)
             cost = by_records(own, before, asked[variant.name], str(folder.root))
             if cost is not None:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from orchestrator.artifacts.cost_plan import NOTHING, PlannedPart, Range
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.planning.costs import VariantCost
-from orchestrator.planning.placement import Placement
 from orchestrator.planning.wanted import Line
 
 PACE = 5.0

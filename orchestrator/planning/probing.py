@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import place
+from orchestrator.machine.resources import local_resources
 from orchestrator.planning.extrapolation import Probed, Training, fitted
 from trainables.printing import printable_lines
 
@@ -96,7 +98,9 @@ def probe(experiment: Experiment, variants: Sequence[str], seconds: float) -> Pr
             "begun": time.time(),
             "seconds": SPARE * seconds,
         }
-        threads = max(1, int(experiment.resources.cpus))  # what Ray gives a worker's libraries, too
+        families = {experiment.variant(name).family for name in variants}
+        cpus = max(place(experiment, family, local_resources()).cpus for family in families)
+        threads = max(1, int(cpus))  # what Ray gives a worker's libraries, too
         ended = _told(json.dumps(asked), Path(folder) / "errors", begun + seconds, found, threads)
     found.seconds = time.monotonic() - begun
     if ended:

@@ -17,8 +17,12 @@ import numpy as np
 
 from orchestrator.experiment.checks import CHANNELS
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import place
 from orchestrator.experiment.preflight import Settled, settle
+from orchestrator.experiment.sections import Variant
 from orchestrator.families import family_row
+from orchestrator.machine.offered import Offered
+from orchestrator.machine.resources import local_resources
 from orchestrator.planning.configurations import Configuration, probed_configurations
 from orchestrator.planning.sample_store import SampleFiles, SamplePictures
 from orchestrator.planning.short_trainings import ShortTrainings
@@ -33,6 +37,7 @@ class Prober:
     """Probes one experiment until a deadline."""
 
     settled: Settled
+    offered: Offered
     folder: Path
     """A temporary one."""
     deadline: float
@@ -79,18 +84,20 @@ class Prober:
     def _trainings(self, name: str, pictures: SamplePictures, files: SampleFiles) -> ShortTrainings:
         experiment = self.settled.experiment
         variant = experiment.variant(name)
-        problem = self._problem(experiment.size_of(variant), experiment.epochs_of(variant), pictures.depth)
+        problem = self._problem(variant, experiment.epochs_of(variant), pictures.depth)
         cache = self.folder / "shared" / name
-        threads = max(1, int(experiment.resources.cpus))
+        threads = max(1, int(place(experiment, variant.family, self.offered).cpus))
         return ShortTrainings(family_row(variant.family).family, problem, pictures, files.sizes, cache, threads)
 
-    def _problem(self, size: tuple[int, int], epochs: int, depth: bool) -> Problem:
-        return Problem(self.settled.classes, (*size, CHANNELS), epochs, self.settled.device, depth=depth)
+    def _problem(self, variant: Variant, epochs: int, depth: bool) -> Problem:
+        experiment = self.settled.experiment
+        size, device = experiment.size_of(variant), place(experiment, variant.family, self.offered).device
+        return Problem(self.settled.classes, (*size, CHANNELS), epochs, device, depth=depth)
 
     def _configurations(self, name: str, size: tuple[int, int], depth: bool) -> list[Configuration]:
         variant = self.settled.experiment.variant(name)
         row = family_row(variant.family)
-        problem = self._problem(size, 1, depth)
+        problem = self._problem(variant, 1, depth)
 
         def weigh(config: Mapping[str, Any]) -> float:
             return float(row.family.build(row.config(**config), problem, 0).parameters)
@@ -119,8 +126,9 @@ def main() -> None:
     os.dup2(2, 1)
     asked = json.loads(sys.stdin.readline())
     begun = time.monotonic() - max(0.0, time.time() - asked["begun"])
-    settled = settle(Experiment.from_mapping(asked["experiment"]))
-    prober = Prober(settled, Path(asked["folder"]), begun + asked["seconds"], lines)
+    offered = local_resources()
+    settled = settle(Experiment.from_mapping(asked["experiment"]), resources=offered)
+    prober = Prober(settled, offered, Path(asked["folder"]), begun + asked["seconds"], lines)
     prober._tell("ready", seconds=time.monotonic() - begun)
     prober.run(asked["variants"])
 

@@ -12,12 +12,13 @@ from orchestrator.data.fill.pipeline import workers_for
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.store.index import read_index
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import place
 from orchestrator.experiment.preflight import Settled
+from orchestrator.machine.offered import Offered
 from orchestrator.machine.progress import Reporter
 from orchestrator.planning.costs import Asked, VariantCost, by_probes
 from orchestrator.planning.earlier import costs_of_run
 from orchestrator.planning.parts import PACE, Pictures, cell_parts, render_part, report_part, search_parts, start_part
-from orchestrator.planning.placement import placed
 from orchestrator.planning.probing import Probes, probe
 from orchestrator.planning.sizes import Sizes, division
 from orchestrator.planning.wanted import Wanted, of_a_sweep, of_an_ablation
@@ -28,12 +29,12 @@ def reckoned(
     settled: Settled,
     folder: RunFolder | None,
     earlier: Sequence[RunFolder],
-    local: Mapping[str, float],
+    local: Offered,
     seconds: float,
     reporter: Reporter,
     ablation: bool,
 ) -> CostPlan:
-    """The plan of a settled experiment on a machine with `cpus` and `gpus`, `local`.
+    """The plan of a settled experiment on a machine with what `local` says.
 
     `folder`: of the run to be, which may hold pictures already. `earlier`: runs whose records tell, those of the last
     before those of the others; `seconds`: what probes may take. `ablation`: of what `ablate` runs, not of a sweep.
@@ -56,7 +57,7 @@ def reckoned(
     }
     known: dict[str, VariantCost] = {}
     for run in earlier:
-        known |= costs_of_run(run, experiment, asked)
+        known |= costs_of_run(run, experiment, asked, local)
     missing = {size: _missing(experiment, folder, listing, size) for size in _sizes(experiment)}
     unknown = [name for name in asked if name not in known]
     probes = Probes()
@@ -67,15 +68,15 @@ def reckoned(
     costs = {name: known.get(name) or _probed(name, asked[name], probes) for name in asked}
     if ablation:
         costs = _as_the_baseline(costs)
-    pace, cpus = probes.start or PACE, int(local["cpus"])
-    places = {one.name: placed(experiment, one, **local) for one in experiment.families}
+    pace, cpus = probes.start or PACE, int(local.cpus)
+    places = {one.name: place(experiment, one.family, local) for one in experiment.families}
     return CostPlan(
         experiment=settled.experiment.fingerprint,
         command="ablate" if ablation else "sweep",
         made=now(),
         host=platform.node(),
-        cpus=local["cpus"],
-        gpus=local["gpus"],
+        cpus=local.cpus,
+        gpus=local.gpus,
         probed_seconds=probes.seconds,
         parts=(
             start_part(pace),

@@ -6,24 +6,25 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from orchestrator.artifacts.heartbeat import Heartbeat
-from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.spent import note_spent, spending
 from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
-from orchestrator.experiment.checks import trials_at_once
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of
+from orchestrator.experiment.placement import asking, place_all, told, trained_before
 from orchestrator.experiment.preflight import settle
 from orchestrator.machine.engine import Engine, available
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
-from orchestrator.machine.resources import idle_gpus, local_resources
+from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, run_at, storage_told
@@ -199,10 +200,11 @@ def working(
     folder = run_at(out)
     if folder.experiment.exists():
         _refuse_lost(experiment, folder, command == "ablate")
+        experiment = asking(experiment, experiment_of(folder))
     mirror = Mirror(experiment.mirror, folder, reporter)
     began = time.monotonic()
-    local = local_resources()
-    engine = Engine(cpus=int(local["cpus"]))
+    local, before = local_resources(), cache(lambda: trained_before(_records(folder)))
+    engine = Engine(cpus=int(local.cpus))
     engine.check()  # before torch is imported, which the families' checks need
     settled = settle(
         experiment,
@@ -210,6 +212,7 @@ def working(
         resources=None if engine.remote else local,
         strict=strict,
         claim=lambda known: check_folder(known, folder, resume, reporter.say),
+        before=before,
     )
     reporter.say("Ray starts, which takes some seconds …")
     with (
@@ -227,12 +230,13 @@ def working(
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        offered = available()
-        concurrent = trials_at_once(settled.experiment, **offered)
-        if idle := idle_gpus(offered["gpus"], settled.experiment.resources.gpus):
-            reporter.say(idle)
+        offered = replace(available(), elsewhere=engine.remote)
+        if not engine.remote:
+            offered = replace(offered, cards=local.cards, trouble=local.trouble)
+        placements = place_all(settled.experiment, offered, before())
+        reporter.say(told(settled.experiment, placements, offered))
         marked = f"{command} {uuid.uuid4().hex[:12]}"
-        context = Context(settled, folder, engine, reporter, mirror, concurrent, strict, marked, beat.at_work)
+        context = Context(settled, folder, engine, reporter, mirror, offered, placements, strict, marked, beat.at_work)
         note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)
 
@@ -248,6 +252,14 @@ def _refuse_lost(experiment: Experiment, folder: RunFolder, ablation: bool = Fal
         f"moved: orchestrate {'ablate' if ablation else 'sweep'} {name}/{folder.experiment.name} "
         f"--set data.path=WHERE_THEY_ARE --out {name}{'' if ablation else ' --resume'}"
     )
+
+
+def _records(folder: RunFolder) -> Iterator[TrialRecord]:
+    """Those of a run, and of its splits."""
+    yield from read_records(folder.records)
+    for path in sorted(folder.whole.glob("splits/*/records.jsonl")):
+        if path != folder.records:
+            yield from read_records(path)
 
 
 def _report(work: Work) -> None:

@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
 from orchestrator.artifacts.records import TRAINING, TrialRecord
+from orchestrator.experiment.packing import worker_memory
 from orchestrator.search.searcher import OptunaSearcher, tell
 from orchestrator.search.study import Study
 from trainables.training.reports import EpochReport, Suggestion, TrialReport
@@ -30,8 +31,16 @@ class Ledger(tune.Callback):
     def __init__(self, study: Study, job: Job) -> None:
         self._study = study
         self._job = job
+        self.placement = study.placement
+        """Of the trials that run now."""
         self.records: list[TrialRecord] = []
         """Of the trials that ended here."""
+        self.crowded: dict[int, OpenTrial] = {}
+        """Those that found no memory beside others, by their number: each runs once more, alone."""
+        self.held = worker_memory(study.earlier)
+        """Bytes that a worker of this study has held at most, on CPUs."""
+        self._alone: set[int] = set()
+        """The numbers of those that had their run alone."""
         self.unwritable: OSError | None = None
         """What kept a record from being written, after which no more trials begin."""
         self.given_back = 0
@@ -64,6 +73,7 @@ class Ledger(tune.Callback):
         if "row" in report:
             self.first_epoch = self.first_epoch or time.monotonic() - self._began
             opened.add(report)
+            self.held = max(self.held, opened.memory)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         # Of what Tune does without end, not of reports: a first epoch may take an hour.
@@ -166,6 +176,27 @@ class Ledger(tune.Callback):
         opened = self._open.pop(trial_id, None)
         if opened is None:
             return
+        number = opened.asked["number"]
+        if status == "out-of-memory" and self.placement.at_once > 1 and number not in self._alone:
+            opened.reason = reason
+            self.crowded[number] = opened
+            return
+        self._keep(opened, status, reason)
+
+    def take_crowded(self) -> list[int]:
+        """The numbers of the trials that are to run alone now."""
+        found = list(self.crowded)
+        self._alone |= self.crowded.keys()
+        self.crowded.clear()
+        return found
+
+    def end_crowded(self) -> None:
+        """Give those for whose run alone there was no time their record."""
+        for opened in self.crowded.values():
+            self._keep(opened, "out-of-memory", opened.reason)
+        self.crowded.clear()
+
+    def _keep(self, opened: "OpenTrial", status: Status, reason: str) -> None:
         record = self._record(opened, status, reason)
         scores = np.frombuffer(opened.scores, dtype=np.float64) if opened.scores else None
         try:
@@ -180,12 +211,14 @@ class Ledger(tune.Callback):
             (self._job.states / opened.state).unlink(missing_ok=True)
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
-        study, last = self._study, opened.last
+        study, last, origin = self._study, opened.last, self._study.provenance()
         same_as = None if last is None else last["same_as"]
         facts = {} if last is None else last["facts"]
         if same_as is not None:
             of = "" if same_as[0] == study.variant.name else f" of {same_as[0]}"
             facts = {**facts, TRAINING: f"same training as trial {same_as[1]}{of}"}
+        if opened.asked["number"] in self._alone:
+            facts = {**facts, "memory": "none was left beside others; trained alone"}
         return TrialRecord(
             stage=study.stage,
             family=study.variant.family,
@@ -201,12 +234,16 @@ class Ledger(tune.Callback):
             reason=reason,
             trained=same_as is None,
             seconds=time.monotonic() - opened.started,
-            gpus=study.experiment.resources.gpus,
+            device=self.placement.device,
+            cpus=self.placement.cpus,
+            gpus=self.placement.gpus,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
+            own_memory=opened.own_memory if opened.memory else None,
+            available_memory=(last and last["available_memory"]) or None,
             energy=None if last is None else last["energy"],
             facts=facts,
-            provenance=study.provenance(),
+            provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
 
 
@@ -221,7 +258,10 @@ class OpenTrial:
         self.scores = b""
         """Of the best epoch so far."""
         self.memory = 0
+        self.own_memory = 0
         self.error = ""
+        self.reason = ""
+        """Why it is to run again."""
         self.state = ""
         self.actor = ""
         self.starts = 0
@@ -250,5 +290,6 @@ class OpenTrial:
         del self.history[report["epoch"] - 1 :]
         self.history.append({"epoch": float(report["epoch"]), **report["row"]})
         self.memory = max(self.memory, report["peak_memory"])
+        self.own_memory = max(self.own_memory, report["own_memory"])
         self.last = report
         self.scores = report["scores"] or self.scores

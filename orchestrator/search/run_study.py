@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -12,8 +13,12 @@ from ray.tune.error import TuneError
 
 from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP, first_line
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.experiment.packing import have_room, packed
+from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.search_methods import SCHEDULERS
 from orchestrator.families import family_row
+from orchestrator.machine.free_memory import free_memory
+from orchestrator.machine.offered import GIBIBYTE
 from orchestrator.search.default_trial import DEFAULT_TRIAL
 from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.ledger import Ledger
@@ -32,21 +37,39 @@ def run_study(study: Study, job: Job) -> float | None:
     Returns the seconds that went by before the first epoch of any of them was over; None where none came so far.
     """
     ledger = Ledger(study, job)
-    while not _run(study, job, ledger):
+    available = free_memory()
+    while not _run(study, job, ledger, available):
         pass
+    if not job.stopping() and ledger.unwritable is None:
+        ledger.end_crowded()
     if ledger.unwritable is not None:
         raise ledger.unwritable
     return ledger.first_epoch
 
 
-def _run(study: Study, job: Job, ledger: Ledger) -> bool:
-    """Run Tune once over what is left, or a part of it; False where there is more to run."""
+def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
+    """Run Tune once over what is left, or a part of it; False where there is more to run. `available`: bytes of memory
+    that were free when the search began."""
     variant, experiment = study.variant, study.experiment
     earlier = (*study.earlier, *ledger.records)
-    ledger.searcher = open_searcher(study, earlier, job, ledger.no_more)
+    alone = ledger.take_crowded()
+    ledger.placement, trials = wave(study, alone, len(ledger.records), earlier)
+    job = replace(job, memory=ledger.placement.memory)
+    if ledger.placement.memory is not None and not alone:
+        beside, most = int(1 / ledger.placement.gpus), ledger.placement.memory / GIBIBYTE
+        study.say(f"{variant.name}: {beside} trainings share a GPU, each with up to {most:.1f} GiB, as measured.")
+
+    def full(running: int) -> bool:
+        if study.offered is None or study.offered.elsewhere or study.placement.device != "cpu":
+            return False
+        return not have_room([ledger.held] * (running + 1), available)
+
+    ledger.searcher = open_searcher(study, earlier, job, ledger.no_more, full)
+    for number in reversed(alone):
+        ledger.searcher.again(number)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
-    resources: dict[str, float] = {"cpu": experiment.resources.cpus, "gpu": experiment.resources.gpus}
+    resources: dict[str, float] = {"cpu": ledger.placement.cpus, "gpu": ledger.placement.gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -54,8 +77,8 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             mode=job.mode,
             search_alg=ledger.searcher,
             scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier, spared),
-            num_samples=min(AT_ONCE, study.trials - len(ledger.records)),
-            max_concurrent_trials=study.concurrent,
+            num_samples=min(AT_ONCE, trials),
+            max_concurrent_trials=ledger.placement.at_once,
             reuse_actors=True,
             trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),
@@ -86,12 +109,28 @@ def _run(study: Study, job: Job, ledger: Ledger) -> bool:
             ran = len(study.earlier) + len(ledger.records) - len(earlier)
             # Tune ends short of what is to be run after AT_ONCE trials, and where a worker was lost or slow to be used
             # again. As long as something comes of it, it is asked again.
-            stuck = not ran and ledger.given_back == given_back
+            stuck = not ran and ledger.given_back == given_back and not ledger.crowded
             return stuck or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
     return True
+
+
+def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRecord, ...]) -> tuple[Placement, int]:
+    """Where the next trials run, and how many of them before this is asked again.
+
+    `alone`: those that found no memory beside others, which come first. Where a GPU is shared by what was measured, one
+    trial a GPU is measured before. `ended`: the trials that have, of those that the study had to run.
+    """
+    left, whole = study.trials - ended, study.placement
+    if alone:
+        return replace(whole, at_once=1), len(alone)
+    if study.offered is None or study.experiment.resources.gpus != "auto" or whole.device != "cuda":
+        return whole, left
+    closer = packed(whole, study.offered, earlier, left)
+    known = any(record.available_memory and record.gpus >= 1 for record in earlier)
+    return closer, left if known else min(left, whole.at_once)
 
 
 class Deadline(tune.Stopper):
@@ -109,7 +148,11 @@ class Deadline(tune.Stopper):
 
 
 def open_searcher(
-    study: Study, earlier: tuple[TrialRecord, ...], job: Job, ended: Callable[[], bool]
+    study: Study,
+    earlier: tuple[TrialRecord, ...],
+    job: Job,
+    ended: Callable[[], bool],
+    full: Callable[[int], bool] = lambda running: False,
 ) -> OptunaSearcher:
     """The searcher on a study's journal, set right by the records: these are the truth."""
     variant, experiment = study.variant, study.experiment
@@ -127,6 +170,7 @@ def open_searcher(
             strategies=experiment.threshold.strategies if experiment.threshold.search else (),
             ended=ended,
             default_first=experiment.objective.default_first,
+            full=full,
             # Tunings of an ablation that differ in the threshold draw alike.
             shared=study.stage == "tuning",
         )

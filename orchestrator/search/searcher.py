@@ -46,13 +46,15 @@ class OptunaSearcher(Searcher):
         strategies: tuple[str, ...] = (),
         ended: Callable[[], bool] = lambda: False,
         default_first: bool = False,
+        full: Callable[[int], bool] = lambda running: False,
         shared: bool = False,
     ) -> None:
         """`strategies`: threshold strategies to draw from as a hyperparameter; none: none is drawn.
 
         `ended` says whether the search is over before all its trials have run. `default_first`: trial DEFAULT_TRIAL is
-        the family's default configuration, with `fixed` and the first of the strategies. `shared`: whether other
-        searches of the run may ask for the same trainings.
+        the family's default configuration, with `fixed` and the first of the strategies. `full` says whether no trial
+        should begin beside so many that run. `shared`: whether other searches of the run may ask for the same
+        trainings.
         """
         super().__init__(metric="objective", mode="max")
         self.study = study
@@ -65,15 +67,20 @@ class OptunaSearcher(Searcher):
         self._strategies = strategies
         self._ended = ended
         self._default_first = default_first
+        self._full = full
+        self._running: set[str] = set()
         self._shared = shared
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         self._unfinished = [trial.number for trial in running]
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        """The next trial, as `run_trial` takes it; or that there is none."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
+        """The next trial, as `run_trial` takes it; or that there is none; None: that there is none yet."""
         if self._ended():
             finished: str = Searcher.FINISHED
             return finished
+        if self._running and self._full(len(self._running)):
+            return None
+        self._running.add(trial_id)
         trial, drawn, strategy = self.ask()
         # As the family understands it here: a relative path means another file in a worker's folder.
         config = self._config(**drawn).model_dump(mode="json", include=set(drawn))
@@ -90,7 +97,7 @@ class OptunaSearcher(Searcher):
 
     def again(self, number: int) -> None:
         """Suggest this running trial next, with what it has drawn."""
-        self._unfinished.insert(0, number)
+        self._unfinished = [number, *(one for one in self._unfinished if one != number)]
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any], str | None]:
         """A trial, its configuration and, where strategies are searched, its threshold strategy."""
@@ -118,7 +125,8 @@ class OptunaSearcher(Searcher):
         return self._config(**self._fixed).model_dump(mode="json")
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the study is told by `tell`, once the record is on the disk."""
+        """The study is told by `tell`, once the record is on the disk."""
+        self._running.discard(trial_id)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its searcher for a restore from its own state, which is never done here."""

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.records import Provenance, TrialRecord
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.sections import Variant
+from orchestrator.machine.offered import Offered
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Study:
     """The records of this study so far."""
     trials: int
     """Still to run."""
-    concurrent: int
+    placement: Placement
+    """Of each trial, and how many run beside each other."""
     seconds: float | None
     """Wall time left; None: no limit."""
     scratch: Path
@@ -43,5 +46,7 @@ class Study:
     """Called every other second with the trials that run."""
     renew: Callable[[], bool] = bool
     """Starts Ray anew after it gave the search up; False where that can't be done."""
+    offered: Offered | None = None
+    """By which trials are packed closer as soon as it is measured what they take; None: they are not."""
     stage: Literal["search", "tuning"] = "search"
     """Of its records; tuning: of one variant of an ablation."""

@@ -1,6 +1,6 @@
 """What every stage of a run works with: what is settled, where it works, and the pictures with their one split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,9 +16,11 @@ from orchestrator.data.store.store import Store
 from orchestrator.experiment.checks import DETECTION_CLASSES
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal
+from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.preflight import Settled
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
+from orchestrator.machine.offered import Offered
 from orchestrator.machine.progress import Reporter
 from orchestrator.scoring.judge import Judge
 from orchestrator.stages.forecast import Forecast
@@ -35,8 +37,10 @@ class Context:
     engine: Engine
     reporter: Reporter
     mirror: Mirror
-    concurrent: int
-    """Trials, or cells, at a time."""
+    offered: Offered
+    """What there is to train on."""
+    placements: Mapping[str, Placement]
+    """By family: where its trainings run."""
     strict: bool
     """Whether a file that can't be used ends the run."""
     command: str
@@ -55,6 +59,11 @@ class Context:
     def goal(self) -> Goal:
         """What the run seeks."""
         return self.settled.goal
+
+    @property
+    def concurrent(self) -> int:
+        """Trainings at a time, of the variant of which fewest run beside each other."""
+        return min(self.placements[variant.family].at_once for variant in self.experiment.families)
 
     @property
     def title(self) -> str:

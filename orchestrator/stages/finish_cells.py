@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import ray
 from ray.exceptions import WorkerCrashedError
@@ -29,10 +29,12 @@ from orchestrator.evaluation.evaluate_cell import (
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge
+from orchestrator.experiment.placement import Placement
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
+from orchestrator.stages.places import Places
 from trainables.errors import storage_error
 from trainables.interface import Precision
 from trainables.training.trial import Job
@@ -142,18 +144,18 @@ class _Done:
 
 def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], done: _Done) -> None:
     """Train and score cells, as many at a time as fit; what ends one ends no other."""
-    folder, waiting = context.folder, list(cells)
+    folder, waiting, places = context.folder, list(cells), Places(context, cells)
     jobs: dict[Kind, Job] = {}
     running: dict[ray.ObjectRef[str | None], tuple[Cell, Job, float, int]] = {}
     while running or (waiting and not folder.stop.exists()):
-        while waiting and len(running) < context.concurrent and not folder.stop.exists():
-            cell = waiting.pop(0)
+        while not folder.stop.exists() and (cell := places.take(waiting, [one for one, *_ in running.values()])):
             kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
             if kind not in jobs:
                 jobs[kind] = job_of(context, prepared, *kind)
-            job = jobs[kind]
-            source = done.known.weights_for(cell)
-            running[start_cell(context, prepared, cell, job, source)] = (cell, job, time.monotonic(), kernel_kills())
+            placement, source = places.of(cell), done.known.weights_for(cell)
+            job = replace(jobs[kind], memory=placement.memory)
+            begun = start_cell(context, prepared, cell, job, placement, source)
+            running[begun] = (cell, job, time.monotonic(), kernel_kills())
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
@@ -172,8 +174,11 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
             if (disk := storage_error(error)) is not None:
                 raise disk from error
             ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
-            gpus = context.experiment.resources.gpus
-            record = failed_cell(cell, ended, time.monotonic() - started, gpus, origin(context, prepared))
+            if ended[0] == "out-of-memory" and places.again_alone(cell, beside=len(running)):
+                waiting.append(cell)
+                continue
+            placement, made = places.of(cell), origin(context, prepared, cell.setting.family)
+            record = failed_cell(cell, ended, time.monotonic() - started, placement, made)
         done(record, _at_work(running.values()))
         state = state_of(cell, job)
         EpochNote(note_of(state)).remove()  # of a worker that was killed
@@ -208,10 +213,10 @@ def judge_again(
     folder = context.folder
     if folder.stop.exists():
         return True
-    started, made = time.monotonic(), origin(context, prepared)
+    started, made = time.monotonic(), origin(context, prepared, cell.setting.family)
     if source is None:
         reason = why("the training that it shares with another cell failed")
-        done(failed_cell(cell, reason, 0.0, 0.0, made))
+        done(failed_cell(cell, reason, 0.0, None, made))
         return True
     try:
         record = rejudge(cell, source, folder, context.readings(prepared), made, context.judge.own)
@@ -221,13 +226,13 @@ def judge_again(
         )
         return False
     except ValueError as error:
-        record = failed_cell(cell, why(error), time.monotonic() - started, 0.0, made)
+        record = failed_cell(cell, why(error), time.monotonic() - started, None, made)
     done(record)
     return True
 
 
 def start_cell(
-    context: Context, prepared: Prepared, cell: Cell, job: Job, source: TrialRecord | None
+    context: Context, prepared: Prepared, cell: Cell, job: Job, placement: Placement, source: TrialRecord | None
 ) -> "ray.ObjectRef[str | None]":
     """Start one cell on a worker of its own. `source`: of one whose weights are its own, too."""
     experiment, setting = context.experiment, cell.setting
@@ -250,10 +255,8 @@ def start_cell(
     )
     samples = prepared.samples(setting.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.readings(prepared))
-    grading = Grading(
-        context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, experiment.resources.gpus
-    )
-    reserved = {"num_cpus": experiment.resources.cpus, "num_gpus": experiment.resources.gpus, "max_retries": RETRIES}
+    grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
+    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
     return remote_evaluate_cell.options(**reserved).remote(
-        cell, job, test, Keeping(context.folder, source), kept, grading, origin(context, prepared)
+        cell, job, test, Keeping(context.folder, source), kept, grading, origin(context, prepared, setting.family)
     )

@@ -38,7 +38,7 @@ def compute_frozen_features(context: Context, variant: Variant, job: Job, seed: 
     except ValidationError:  # it needs a key that only the search gives
         return
     try:
-        _compute(context, variant.name, job, (config, seed))
+        _compute(context, variant, job, (config, seed))
     except Exception as error:  # whatever it is, each trial meets and tells it by itself
         context.reporter.say(
             f"{variant.name}: its frozen features were not computed ahead ({why(error)[1]}); each training computes "
@@ -46,26 +46,26 @@ def compute_frozen_features(context: Context, variant: Variant, job: Job, seed: 
         )
 
 
-def _compute(context: Context, variant: str, job: Job, built: tuple[Mapping[str, Any], int]) -> None:
-    resources = context.experiment.resources
+def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[str, Any], int]) -> None:
+    placement = context.placements[variant.family]
     handed = ray.put(job)
-    reserved = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
+    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus}
     lacking: list[Stretch] = ray.get(_lacking.options(**reserved).remote(handed, *built))
     if not lacking:
         return
     total = sum(len(rows) for _, rows in lacking)
-    with context.reporter.line(f"{context.title}features {variant}", total, "pictures") as line:
+    with context.reporter.line(f"{context.title}features {variant.name}", total, "pictures") as line:
         done = 0
         line.update(done)
-        most = min(context.concurrent, len(lacking))
-        reserving = {"cpus": resources.cpus, "gpus": resources.gpus}
+        most = min(placement.at_once, len(lacking))
+        reserving = {"cpus": placement.cpus, "gpus": placement.gpus}
         for computed, trouble in by_workers(FillFeatures, (handed, *built), lacking, most=most, **reserving):
             done += computed
             line.update(done)
             if trouble:
                 context.reporter.say(
-                    f"{variant}: its frozen features can't all be kept ({trouble}), so each training computes those "
-                    "that lack, which takes longer. Make room, or see orchestrate cache ls."
+                    f"{variant.name}: its frozen features can't all be kept ({trouble}), so each training computes "
+                    "those that lack, which takes longer. Make room, or see orchestrate cache ls."
                 )
             if trouble or context.folder.stop.exists():
                 return

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.artifacts.provenance import code_version, provenance
+from orchestrator.artifacts.provenance import code_version, device_name, provenance
 from orchestrator.artifacts.records import Provenance
 from orchestrator.evaluation.cells import Cell
 from orchestrator.experiment.checks import CHANNELS
@@ -47,18 +47,18 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
     """What trainings are handed: the train and validation parts at a size, and nothing of the test part."""
     experiment, goal = context.experiment, context.goal
     split, store = prepared.split, prepared.stores[size]
-    train = prepared.samples(size, split.train)
+    train, placement = prepared.samples(size, split.train), context.placements[family]
     return Job(
         family=family_row(family).family,
         problem=Problem(
             classes=train.classes,
             shape=(*size, CHANNELS),
             epochs=epochs,
-            device=context.settled.device,
+            device=placement.device,
             depth=store.depth is not None,
             cache=cache_of(store.folder.parent),
             data=f"{split.fingerprint} {store.folder.name}",
-            precision=precision_of(context, context.settled.device, size, epochs * -(-len(train) // BATCH)),
+            precision=precision_of(context, placement.device, size, epochs * -(-len(train) // BATCH)),
         ),
         train=train,
         validation=prepared.samples(size, split.validation, masks=goal.pixel),
@@ -66,7 +66,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
         metric=goal.metric,
         mode=goal.mode,
         patience=experiment.budget.patience,
-        threads=max(1, int(experiment.resources.cpus)),
+        threads=max(1, int(placement.cpus)),
         states=context.folder.states,
         code=code_version(context.own_code),
         own_files=OwnFiles(),
@@ -82,7 +82,8 @@ def cache_of(stores: Path) -> Cache:
     return cache
 
 
-def origin(context: Context, prepared: Prepared) -> Provenance:
-    """The provenance of a record that ends now."""
-    split, device = prepared.split.fingerprint, context.settled.device
+def origin(context: Context, prepared: Prepared, family: str) -> Provenance:
+    """The provenance of a family's record that ends now. A worker with a GPU knows better what that is."""
+    split = prepared.split.fingerprint
+    device = context.offered.gpu_name if context.placements[family].device == "cuda" else device_name("cpu")
     return provenance(context.experiment.fingerprint, prepared.data, split, device, context.own_code)

@@ -31,7 +31,8 @@ def precision_of(context: Context, device: str, size: tuple[int, int], steps: in
     is_cpu = device == "cpu"
     if is_cpu and set(wishes.values()) == {"auto"} and not context.engine.remote and not _has_bfloat16():
         return Precision()  # nothing to choose from, and nothing to wait for
-    if not kept and any(read_records(context.folder.records)):
+    # What was trained on the other device says nothing of this one; records of versions before the choice name none.
+    if not kept and any(one.device in (None, device) for one in read_records(context.folder.records)):
         probed = Probed(Precision(), {"all": "the run was begun before there was a choice"})
     else:
         probed = _probed(context, device, size, wishes, steps)
@@ -86,10 +87,10 @@ def _has_bfloat16() -> bool:
 
 def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int) -> Probed:
     """Tried on a worker, with what a trial reserves."""
-    resources = context.experiment.resources
-    tried = ray.remote(_tried).options(num_cpus=resources.cpus, num_gpus=resources.gpus)
+    held = next(one for one in context.placements.values() if one.device == device)
+    tried = ray.remote(_tried).options(num_cpus=held.cpus, num_gpus=held.gpus)
     try:
-        found: Probed = ray.get(tried.remote(device, size, wishes, steps, max(1, int(resources.cpus))))
+        found: Probed = ray.get(tried.remote(device, size, wishes, steps, max(1, int(held.cpus))))
     except Exception as error:  # a GPU that is full, a library that fails: what pays can't be known then
         return Probed(Precision(), {"all": f"nothing could be tried ({first_line(str(error))})"})
     return found

@@ -56,6 +56,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
     every = list(read_records(folder.records))  # a study adds none of another's
     for position, one in enumerate(searches):
         variant, judging = one.variant, judged_by(context, one.strategy)
+        placement = context.placements[variant.family]
         records = [record for record in every if (record.stage, record.variant) == (one.stage, variant.name)]
         ended = [record for record in records if record.status not in RUN_AGAIN]
         left = one.trials - len(ended)
@@ -72,7 +73,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
         title = f"{context.title}{one.stage} {one.title or variant.name}"
         with (
             spending(folder.spent, f"{one.stage} {variant.name}"),
-            context.reporter.line(title, one.trials, "trials", at_once=context.concurrent, seconds=share) as line,
+            context.reporter.line(title, one.trials, "trials", at_once=placement.at_once, seconds=share) as line,
         ):
             trials = EndedTrials(judging, prepared, variant, ended, line, forecast)
             first_epoch = run_study(
@@ -83,10 +84,11 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     journal=folder.journal(variant.name),
                     earlier=tuple(records),
                     trials=left,
-                    concurrent=context.concurrent,
+                    placement=placement,
+                    offered=context.offered,
                     seconds=share,
                     scratch=folder.root / "scratch",
-                    provenance=partial(origin, context, prepared),
+                    provenance=partial(origin, context, prepared, variant.family),
                     on_record=trials.write,
                     say=context.reporter.say,
                     at_work=trials.at_work,

@@ -95,7 +95,16 @@ def kill_node(cluster: Any) -> bool:
 def what_counts(record: TrialRecord) -> dict[str, Any]:
     """All of a record but times, memory, and where it was made."""
     told = record.model_dump(
-        mode="json", exclude={"seconds", "seconds_a_picture", "peak_memory", "provenance", "reading"}
+        mode="json",
+        exclude={
+            "seconds",
+            "seconds_a_picture",
+            "peak_memory",
+            "own_memory",
+            "available_memory",
+            "provenance",
+            "reading",
+        },
     )
     return {**told, "reason": told["reason"].split(" after ")[0]}
 

@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP
 from orchestrator.artifacts.records import TrialRecord, append_record, read_records
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.judge import Judge
 from orchestrator.search.ledger import Ledger
 from orchestrator.search.run_study import open_searcher
@@ -73,7 +74,7 @@ class Interleavings(RuleBasedStateMachine):
             journal=self.journal,
             earlier=tuple(read_records(self.records)),
             trials=100,
-            concurrent=MOST,
+            placement=Placement("cpu", 1.0, 0.0, MOST),
             seconds=None,
             scratch=self.folder / "scratch",
             provenance=lambda: PROVENANCE,
@@ -147,7 +148,7 @@ class Interleavings(RuleBasedStateMachine):
         report = EpochReport(
             objective=best, epoch=one.epochs, state="", row={"macro_f1": value}, best={"macro_f1": best},
             best_epoch=1 + one.values.index(best), scores=b"", finished=finished, leaving=False, seconds=1.0,
-            peak_memory=1, energy=None, parameters=1, facts={}, same_as=None,
+            peak_memory=1, own_memory=1, available_memory=1, energy=None, gpu="", parameters=1, facts={}, same_as=None,
         )  # fmt: skip
         return dict(report)
 

@@ -20,7 +20,7 @@ from orchestrator.artifacts.records import TrialRecord, read_records
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 
 KILLS = int(os.environ.get("ORCHESTRATOR_TEST_KILLS", "50"))
-MEASURED = ("seconds", "gpu_seconds", "peak_memory")
+MEASURED = ("seconds", "gpu_seconds", "peak_memory", "own_memory")
 """The columns of a table that no two runs have alike."""
 EXPERIMENT: dict[str, Any] = {
     "families": [
@@ -57,7 +57,16 @@ def size_of(out: Path) -> int:
 def what_counts(record: TrialRecord) -> dict[str, Any]:
     """All of a record but times, memory, and where it was made."""
     told = record.model_dump(
-        mode="json", exclude={"seconds", "seconds_a_picture", "peak_memory", "provenance", "reading"}
+        mode="json",
+        exclude={
+            "seconds",
+            "seconds_a_picture",
+            "peak_memory",
+            "own_memory",
+            "available_memory",
+            "provenance",
+            "reading",
+        },
     )
     return {**told, "reason": told["reason"].split(" after ")[0]}
 
@@ -99,7 +108,7 @@ def test_killed_again_and_again(series_tree: Path, tmp_path: Path) -> None:
     assert in_order[0] == in_order[1], "nothing lost, nothing else"
     tables = [
         pd.read_csv(folder / "report" / "tables" / "evaluation.csv").drop(
-            columns=["seconds", "gpu_seconds", "peak_memory"]
+            columns=["seconds", "gpu_seconds", "peak_memory", "own_memory"]
         )
         for folder in (whole, out)
     ]

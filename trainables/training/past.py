@@ -38,6 +38,10 @@ class Graded:
     seconds: float
     peak_memory: int
     """Bytes; see `PeakMemory`."""
+    own_memory: int = 0
+    """Bytes that the training itself took; see `PeakMemory.own`."""
+    available_memory: int = 0
+    """Bytes that were free when it began."""
     energy: float | None = None
     """Joules since the training began; see `GpuEnergy`."""
 

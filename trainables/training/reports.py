@@ -44,9 +44,15 @@ class EpochReport(_Report):
     """Whether it breaks off here, since the run is asked to stop."""
     seconds: float
     peak_memory: int
-    """Bytes."""
+    """Bytes: of the whole worker, or what torch allocated on a GPU."""
+    own_memory: int
+    """Bytes that the training itself took."""
+    available_memory: int
+    """Bytes that were free on the machine, or on the GPU, when it began."""
     energy: float | None
     """Joules; None where they are not known."""
+    gpu: str
+    """The name of the GPU that it trains on; empty: none."""
     parameters: int
     facts: dict[str, str]
     same_as: tuple[str, int] | None

@@ -14,6 +14,7 @@ from trainables.training.ended import Ended, EndedState, ended_state, read_ended
 from trainables.training.past import Graded, Past
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
 from trainables.training.trial import Job, Stopping, epochs
+from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
 
 LOST = 76
@@ -34,13 +35,14 @@ def run_trial(config: Suggestion, job: Job) -> None:
         if kept is not None and _told_again(config, job, kept, name):
             return
         with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
+            memory = PeakMemory(job.problem.device)
             model = job.build(asked, seed, job.pulse(alive.set))
 
             def keep(past: Past) -> None:
                 if kept is not None:
                     Ended(past, config["study"], config["number"], model.parameters, model.facts()).keep(kept)
 
-            for graded in epochs(model, job, strategy, state, ended=keep):
+            for graded in epochs(model, job, strategy, state, ended=keep, memory=memory):
                 alive.set()
                 leaving = job.stopping()
                 _tell(_epoch(graded, job, name, model.parameters, model.facts(), leaving=leaving))
@@ -99,7 +101,10 @@ def _epoch(
         leaving=leaving,
         seconds=graded.seconds,
         peak_memory=graded.peak_memory,
+        own_memory=graded.own_memory,
+        available_memory=graded.available_memory,
         energy=graded.energy,
+        gpu=gpu_name(job.problem.device),
         parameters=parameters,
         facts=facts,
         same_as=same_as,

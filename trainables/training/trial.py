@@ -16,7 +16,7 @@ from trainables.own_code import OwnFiles, described
 from trainables.training.past import Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
-from trainables.training.usage import GpuEnergy, PeakMemory
+from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
 
 Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
 """(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
@@ -43,6 +43,8 @@ class Job:
     """Stop after so many epochs without a better validation metric; None: never."""
     threads: int
     """What torch may use: the CPUs reserved for the trial."""
+    memory: int | None = None
+    """Bytes of a GPU that torch may reserve; None: all that is free."""
     states: Path | None = None
     """The folder of what broken-off trainings go on from; None: they start again."""
     code: str = ""
@@ -102,6 +104,7 @@ class Job:
     def build(self, config: Mapping[str, Any], seed: int, pulse: Callable[[], object] = bool) -> Model:
         """An untrained model, on this job's threads and device; `pulse` as in Problem."""
         torch.set_num_threads(self.threads)
+        cap_memory(self.problem.device, self.memory)
         use_tf32(self.problem.precision)
         model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
         return model
@@ -114,15 +117,17 @@ def epochs(
     state: TrialState | None = None,
     best_weights: dict[str, Tensor] | None = None,
     ended: Callable[[Past], object] = bool,
+    memory: PeakMemory | None = None,
 ) -> Iterator[Graded]:
     """Train, and grade the validation scores after each epoch, by a threshold strategy where one is given.
 
     With a `state` that holds a broken-off training, its epochs are yielded again first, as they were graded, and
     training goes on with the next one, to the same result as if it had never stopped; the state is saved as often as
     that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's. `ended` is called
-    with all epochs once training ends here by itself, before the last is yielded.
+    with all epochs once training ends here by itself, before the last is yielded. `memory` was made before the model
+    was built; unset, what the untrained model takes is not counted.
     """
-    memory = PeakMemory(job.problem.device)
+    memory = memory or PeakMemory(job.problem.device)
     energy = GpuEnergy(job.problem.device)
     past = _taken_up(state, model, best_weights)
     drawn_before = past.energy
@@ -149,7 +154,8 @@ def epochs(
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
         if finished:
             ended(past)
-        yield past.graded(len(past.rows), job, memory.read())
+        graded = past.graded(len(past.rows), job, memory.read())
+        yield replace(graded, own_memory=memory.own(), available_memory=memory.available)
         if finished:
             return
     if not past.rows:

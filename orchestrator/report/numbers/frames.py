@@ -54,6 +54,7 @@ def cell_frame(data: RunData) -> pd.DataFrame:
                 "parameters": record.parameters,
                 "energy": record.energy,
                 "peak_memory": record.peak_memory,
+                "own_memory": record.own_memory,
                 "reason": record.reason,
             }
             for one in data.every_split
@@ -176,7 +177,8 @@ def cost_frame(data: RunData) -> pd.DataFrame:
         if records:
             parameters = [one.parameters for one in records if one.parameters is not None]
             energy = [one.energy for one in records if one.energy is not None]
-            memory = [one.peak_memory for one in records if one.peak_memory is not None]
+            memory = [one.own_memory for one in records if one.own_memory is not None]
+            whole = [one.peak_memory for one in records if one.peak_memory is not None]
             rows.append(
                 {
                     "family": records[0].family,
@@ -190,12 +192,13 @@ def cost_frame(data: RunData) -> pd.DataFrame:
                     "parameters_min": min(parameters, default=None),
                     "parameters_max": max(parameters, default=None),
                     "energy": sum(energy) if energy else None,
-                    "peak_memory": max(memory, default=None),
+                    "own_memory": max(memory, default=None),
+                    "peak_memory": max(whole, default=None),
                 }
             )
     frame = pd.DataFrame(rows)
     frame["energy"] = frame["energy"].astype("Float64")
-    for column in ("parameters_min", "parameters_max", "peak_memory"):
+    for column in ("parameters_min", "parameters_max", "own_memory", "peak_memory"):
         frame[column] = frame[column].astype("Int64")
     return frame
 

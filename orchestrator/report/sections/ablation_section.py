@@ -91,6 +91,7 @@ class Ablation:
                 "energy": record.energy,
                 "parameters": record.parameters,
                 "peak_memory": record.peak_memory,
+                "own_memory": record.own_memory,
                 **{f"provenance.{key}": printable(getattr(record.provenance, key)) for key in _PROVENANCE},
             }
             for place, variant in enumerate(self.plan.variants)

@@ -174,6 +174,7 @@ def cost_table(frame: pd.DataFrame) -> Table:
     """Time and size by variant and stage, and energy where it was measured."""
     printed = []
     measured = bool(frame["energy"].notna().any())
+    memory = "own_memory" if frame["own_memory"].notna().any() else "peak_memory"
     for _, row in frame.iterrows():
         low, high = row["parameters_min"], row["parameters_max"]
         size = number(None) if pd.isna(low) else count(low) if low == high else f"{count(low)} to {count(high)}"
@@ -191,7 +192,7 @@ def cost_table(frame: pd.DataFrame) -> Table:
                     else []
                 ),
                 TableCell(size),
-                TableCell(byte_size(None if pd.isna(row["peak_memory"]) else float(row["peak_memory"]))),
+                TableCell(byte_size(None if pd.isna(row[memory]) else float(row[memory]))),
             ]
         )
     caption = (
@@ -200,10 +201,18 @@ def cost_table(frame: pd.DataFrame) -> Table:
     if frame["taken_over"].any():
         more = plural(int(frame["taken_over"].sum()), "more record")
         caption += f" Runs are trainings; {more} took one over, and cost what judging them did."
+    if memory == "own_memory":
+        caption += (
+            " Memory is the most that one training took: beyond what its worker held before, or reserved on a GPU."
+        )
+    else:
+        caption += (
+            " Memory is the most that a worker held, which many trainings used, or that torch allocated on a GPU."
+        )
     if measured:
         caption += " Energy is what the GPU drew by NVML's counter, whatever else ran on it."
     energy = ["GPU energy"] if measured else []
-    columns = ["Variant", "Stage", "Runs", "Time", "Median run", "GPU time", *energy, "Parameters", "Peak memory"]
+    columns = ["Variant", "Stage", "Runs", "Time", "Median run", "GPU time", *energy, "Parameters", "Memory"]
     return Table("cost", caption, columns, printed, frozenset(range(2, len(columns))))
 
 

@@ -33,7 +33,7 @@ def check(ablation: dict[str, Any], values: dict[str, Any] = DETECTION, **sectio
     experiment = Experiment.from_mapping({**values, **sections, "ablation": ablation})
     layout = LAYOUTS[experiment.data.layout]
     goal, _ = goal_of(experiment, TILE if layout.normal else PLOTS, *check_names(experiment))
-    frame = Frame(goal, ("normal", "anomaly"), "cpu", layout.depth)
+    frame = Frame(goal, ("normal", "anomaly"), lambda family: "cpu", layout.depth)
     return check_ablation(AskedAblation.of(goal.settle(experiment)), frame)
 
 

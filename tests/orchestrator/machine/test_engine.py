@@ -19,7 +19,7 @@ import ipaddress, psutil
 from orchestrator.machine.engine import Engine, available
 with Engine(cpus=2) as engine:
     engine.start()  # a second start is none
-    assert available()["cpus"] == 2
+    assert available().cpus == 2
     mine = psutil.Process().children(recursive=True)
     heard = [c.laddr.ip for p in [psutil.Process(), *mine] for c in p.net_connections() if c.status == "LISTEN"]
     assert heard, "nothing was seen to listen"

@@ -6,14 +6,15 @@ import pytest
 
 from orchestrator.artifacts.cost_plan import NOTHING, Range
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement, place
+from orchestrator.machine.offered import Offered
 from orchestrator.planning.costs import VariantCost
 from orchestrator.planning.parts import Pictures, cell_parts, makespan, render_part, search_parts, within
-from orchestrator.planning.placement import Placement, placed
 from orchestrator.planning.wanted import Line
 
 ONE = Range(low=10, likely=20, high=40)
 SEARCH, VAE = [Line("search", "pca", "pca", 5)], [Line("search", "vae", "vae", 5)]
-PLACES = {"pca": Placement(2, 1, 0), "vae": Placement(2, 1, 0.5)}
+PLACES = {"pca": Placement("cpu", 1, 0, 2), "vae": Placement("cuda", 1, 0.5, 2)}
 
 
 def cost(trial: Range = ONE, cell: Range = ONE) -> VariantCost:
@@ -86,4 +87,4 @@ def test_only_what_no_store_has_is_drawn() -> None:
 
 def test_a_variant_is_placed_by_what_the_experiment_reserves() -> None:
     asked = experiment(resources={"cpus": 2, "gpus": 0.5})
-    assert placed(asked, asked.families[0], 8, 1) == Placement(2, 2, 0.5)
+    assert place(asked, asked.families[0].family, Offered(8, 1)) == Placement("cuda", 2, 0.5, 2)

@@ -142,6 +142,7 @@ def test_records_of_the_same_work_tell_the_mean_and_its_spread() -> None:
 def test_a_run_is_gone_by_where_it_trained_the_same_family_at_the_same_size(data: Path, tmp_path: Path) -> None:
     from orchestrator.artifacts.records import append_record
     from orchestrator.experiment.preflight import settle
+    from orchestrator.machine.offered import Offered
     from orchestrator.planning.earlier import costs_of_run
     from orchestrator.planning.sizes import division
 
@@ -154,14 +155,12 @@ def test_a_run_is_gone_by_where_it_trained_the_same_family_at_the_same_size(data
     families = [{"family": "conv_autoencoder", "name": name, "fixed": {"bottleneck": 0.25}} for name in ("a", "b")]
     wanted = {name: asked(6, PICTURES) for name in ("a", "b")}
     here = experiment(data, families=[families[0], {**families[1], "size": 32}])
-    found = costs_of_run(run, here, wanted)
+    found = costs_of_run(run, here, wanted, Offered(2))
     assert list(found) == ["a"], "b has another size"
     validated = len(division(before)[1].train)
     assert found["a"].trial.likely == pytest.approx(4.0 * PICTURES / validated)
-    assert (
-        costs_of_run(run, here.model_copy(update={"resources": here.resources.model_copy(update={"gpus": 1})}), wanted)
-        == {}
-    )
+    on_gpu = here.model_copy(update={"resources": here.resources.model_copy(update={"gpus": 1})})
+    assert costs_of_run(run, on_gpu, wanted, Offered(2, 1)) == {}
 
 
 @pytest.mark.parametrize("tune", [None, 4])

@@ -28,7 +28,7 @@ def listing(experiment: Experiment) -> Listing:
 
 
 def frame(experiment: Experiment, goal: Goal) -> Frame:
-    return Frame(goal, ("normal", "anomaly"), "cpu", LAYOUTS[experiment.data.layout].depth)
+    return Frame(goal, ("normal", "anomaly"), lambda family: "cpu", LAYOUTS[experiment.data.layout].depth)
 
 
 def test_all_five_are_there() -> None:

@@ -78,6 +78,10 @@ def test_every_trial_and_every_cell_is_a_record(finished: RunFolder) -> None:
         assert {"macro_f1", "accuracy", "macro_precision", "macro_recall"} <= set(record.metrics)
         assert record.parameters
         assert bool(record.peak_memory) is record.trained
+        assert (record.own_memory is not None) is record.trained
+        assert (record.own_memory or 0) <= (record.peak_memory or 0)
+        assert (record.device, record.gpus) == ("cpu", 0)
+        assert record.cpus
         assert record.provenance.data == search[0].provenance.data
     assert all(record.facts["weights"] == "random initialisation" for record in search if record.variant == "cnn")
 

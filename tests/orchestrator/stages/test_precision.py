@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
+from orchestrator.experiment.placement import Placement
 from orchestrator.stages import precision as module
 from orchestrator.stages.precision import precision_of
 from trainables.errors import InputError
@@ -21,6 +22,7 @@ def context_of(folder: Path, said: list[str], **wishes: Any) -> Any:
         experiment=Experiment.from_mapping(values),
         engine=SimpleNamespace(remote=False),
         reporter=SimpleNamespace(say=said.append),
+        placements={"pca_logistic": Placement("cpu", 1, 0, 1)},
     )
 
 
@@ -58,7 +60,7 @@ def test_a_run_begun_before_there_was_a_choice_goes_on_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_has_bfloat16", lambda: True)
-    monkeypatch.setattr(module, "read_records", lambda path: iter(["a record"]))
+    monkeypatch.setattr(module, "read_records", lambda path: iter([SimpleNamespace(device=None)]))
     said: list[str] = []
     assert precision_of(context_of(tmp_path, said), "cpu", (16, 16), 100) == Precision()
     assert "begun before there was a choice" in said[0]

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,6 +29,65 @@ assert peak.read() <= before + 1.5 * 2**26, "what went before it"
 def test_the_peak_is_of_what_came_after_it_was_made() -> None:
     # In this process, memory of earlier tests may be freed at the same moment.
     found = subprocess.run([sys.executable, "-c", OWN_PROCESS], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+USED_AGAIN = """
+import threading
+from pathlib import Path
+
+import torch
+from trainables.training.usage import PeakMemory
+
+MIB = 2**20
+owns, begun = [], []
+
+
+class Cycle:
+    def __init__(self, size):
+        self.tensors, self.me = [torch.ones(size // 4) for _ in range(64 * MIB // size)], self
+
+
+def training(size):
+    memory = PeakMemory("cpu")
+    begun.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096)
+    held = Cycle(size)
+    owns.append(memory.own())
+    held = Cycle(size) if size % 2 else None
+
+
+for number in range(8):
+    # Below malloc's bound for maps of their own, so that they lie in the heap of their thread.
+    thread = threading.Thread(target=training, args=(64_000 + 256 * number,))
+    thread.start()
+    thread.join()
+assert all(60 * MIB < own < 80 * MIB for own in owns[1:]), owns
+assert begun[-1] - begun[1] < 24 * MIB, begun
+"""
+
+
+def test_a_training_is_told_by_what_it_took_itself_in_a_process_that_is_used_again() -> None:
+    found = subprocess.run([sys.executable, "-c", USED_AGAIN], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+MAPPED = """
+import sys
+import numpy as np
+from trainables.training.usage import PeakMemory
+
+memory = PeakMemory("cpu")
+pictures = np.memmap(sys.argv[1], dtype=np.uint8, mode="r")
+pictures.sum()
+assert memory.read() > 2**26
+assert memory.own() < 2**24, memory.own()
+"""
+
+
+def test_mapped_pictures_that_all_share_are_no_training_s_own(tmp_path: Path) -> None:
+    path = tmp_path / "pictures"
+    path.write_bytes(bytes(2**26))
+    found = subprocess.run([sys.executable, "-c", MAPPED, str(path)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
 
 

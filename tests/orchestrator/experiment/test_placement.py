@@ -1,0 +1,156 @@
+"""Where trainings run: what an experiment says, what there is, what the run has done before."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator import Experiment, InputError
+from orchestrator.experiment.placement import Before, Placement, asking, check_asked, fits, place, place_all, told
+from orchestrator.families import FAMILIES
+from orchestrator.machine.offered import ROOM, Card, Offered
+
+CARD = Card("H100", 80 * 2**30, 79 * 2**30)
+LAPTOP, NODE = Offered(8), Offered(16, 1, (CARD,))
+
+
+def experiment(families: Any = ("pca", "vae"), budget: dict[str, Any] | None = None, **resources: Any) -> Experiment:
+    values = {"data": {"path": "."}, "families": list(families), "budget": budget or {}, "resources": resources}
+    return Experiment.from_mapping(values)
+
+
+def where(one: Placement) -> tuple[str, float, float, int]:
+    return one.device, one.cpus, one.gpus, one.at_once
+
+
+@pytest.mark.parametrize(
+    ("resources", "offered", "family", "expected"),
+    [
+        ({}, LAPTOP, "vae", ("cpu", 1, 0, 8)),
+        ({}, NODE, "vae", ("cuda", 1, 1, 1)),
+        ({}, NODE, "pca", ("cpu", 1, 0, 16)),
+        ({}, NODE, "pca_logistic", ("cpu", 1, 0, 16)),
+        ({}, Offered(16, 4), "vae", ("cuda", 1, 1, 4)),
+        ({"gpus": "auto", "cpus": "auto"}, NODE, "vae", ("cuda", 1, 1, 1)),
+        ({"cpus": 4}, NODE, "vae", ("cuda", 4, 1, 1)),
+        ({"cpus": 4}, NODE, "pca", ("cpu", 4, 0, 4)),
+        ({"gpus": 0}, NODE, "vae", ("cpu", 1, 0, 16)),
+        ({"gpus": 0.25}, NODE, "vae", ("cuda", 1, 0.25, 4)),
+        ({"gpus": 1}, NODE, "pca", ("cuda", 1, 1, 1)),
+        ({"gpus": 2}, Offered(16, 4), "vae", ("cuda", 1, 2, 2)),
+    ],
+)
+def test_what_is_said_wins_and_the_rest_follows_from_the_machine_and_the_family(
+    resources: dict[str, Any], offered: Offered, family: str, expected: tuple[str, float, float, int]
+) -> None:
+    assert where(place(experiment(**resources), family, offered)) == expected
+
+
+def test_only_the_two_families_of_principal_components_gain_nothing_by_a_gpu() -> None:
+    assert {name for name, row in FAMILIES.items() if not row.family.gpu} == {"pca", "pca_logistic"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "cpus", "expected"),
+    [
+        ({"trials": 20}, 8, (1, 8)),
+        ({"trials": 20}, 64, (3, 21)),
+        ({"trials": 1}, 16, (3, 5)),  # five seeds are trained, too
+        ({"trials": 20, "concurrent": 2}, 8, (4, 2)),
+        ({"trials": 20, "concurrent": 3}, 8, (2, 3)),
+        ({"trials": 2}, 2, (1, 2)),
+    ],
+)
+def test_trials_beside_each_other_fill_the_machine(
+    budget: dict[str, Any], cpus: int, expected: tuple[int, int]
+) -> None:
+    one = place(experiment(budget=budget), "vae", Offered(cpus))
+    assert (one.cpus, one.at_once) == expected
+    assert one.cpus * one.at_once <= cpus
+
+
+def test_a_training_of_a_cluster_never_asks_for_more_cpus_than_a_node_need_have() -> None:
+    assert where(place(experiment(budget={"trials": 2}), "vae", Offered(64, elsewhere=True))) == ("cpu", 1, 0, 64)
+
+
+@pytest.mark.parametrize(("free", "device"), [(ROOM, "cuda"), (ROOM - 1, "cpu")])
+def test_a_gpu_that_others_hold_is_left_alone_unless_asked_for(free: int, device: str) -> None:
+    held = Offered(16, 1, (Card("H100", 80 * 2**30, free),))
+    one = place(experiment(), "vae", held)
+    assert one.device == device
+    assert "2.0 of 80.0 GiB free" in one.why
+    assert place(experiment(gpus=1), "vae", held).device == "cuda"
+
+
+def test_one_gpu_with_room_is_enough() -> None:
+    assert place(experiment(), "vae", Offered(16, 2, (Card("a", 2**36, 0), CARD))).device == "cuda"
+
+
+@pytest.mark.parametrize(
+    ("before", "offered", "expected"),
+    [
+        ({"vae": ("cpu", 2.0)}, NODE, ("cpu", 2, 0, 8)),  # begun where there was no GPU
+        ({"conv_autoencoder": ("cpu", 2.0)}, NODE, ("cpu", 1, 0, 16)),  # the same table
+        ({"pca": ("cpu", 2.0)}, NODE, ("cuda", 1, 1, 1)),  # which says nothing of others
+        ({"vae": ("cuda", 2.0)}, NODE, ("cuda", 2, 1, 1)),
+        ({"vae": ("cpu", 16.0)}, LAPTOP, ("cpu", 8, 0, 1)),
+    ],
+)
+def test_a_resume_goes_on_as_the_run_began(
+    before: Before, offered: Offered, expected: tuple[str, float, float, int]
+) -> None:
+    one = place(experiment(("pca", "vae", "conv_autoencoder")), "vae", offered, before)
+    assert where(one) == expected
+
+
+def test_a_run_that_used_a_gpu_does_not_go_on_without_one_unasked() -> None:
+    with pytest.raises(InputError, match=r"has trained vae on a GPU, and there is none here \(too old\).*gpus=0"):
+        place(experiment(), "vae", Offered(8, trouble="too old"), {"vae": ("cuda", 1.0)})
+    assert place(experiment(gpus=0), "vae", LAPTOP, {"vae": ("cuda", 1.0)}).device == "cpu"
+
+
+def test_numbers_of_a_run_that_was_begun_with_them_stay_where_auto_is_asked_for() -> None:
+    begun = experiment(cpus=1, gpus=0)  # what versions before `auto` wrote out
+    assert asking(experiment(), begun).resources == begun.resources
+    assert asking(experiment(cpus=3), begun).resources == experiment(cpus=3, gpus=0).resources
+    assert asking(experiment(gpus=1), experiment()).resources == experiment(gpus=1).resources
+    assert asking(experiment(), None).resources == experiment().resources
+    assert asking(experiment(), begun).fingerprint == experiment().fingerprint == begun.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("resources", "words"),
+    [
+        ({"gpus": 2}, "resources.gpus is 2 a trial, and there are 1"),
+        ({"cpus": 17}, "resources.cpus is 17 a trial, and there are 16"),
+    ],
+)
+def test_what_can_not_be_had_is_told(resources: dict[str, Any], words: str) -> None:
+    for check in (lambda one: check_asked(one, NODE), lambda one: place(one, "vae", NODE)):
+        with pytest.raises(InputError, match=words):
+            check(experiment(**resources))
+    check_asked(experiment(), LAPTOP)
+
+
+def test_cells_of_cpus_and_gpus_run_beside_each_other() -> None:
+    cpu, gpu = Placement("cpu", 2, 0, 2), Placement("cuda", 1, 1, 1)
+    there = Offered(4, 1)
+    assert fits(gpu, [cpu], there, None)
+    assert not fits(gpu, [gpu], there, None)
+    assert not fits(cpu, [gpu, cpu], there, None)
+    assert not fits(cpu, [gpu], there, concurrent=1)
+    assert fits(Placement("cpu", 9, 0, 1), [], there, 1)  # alone, what was checked before
+
+
+def test_one_line_says_what_was_chosen_and_why() -> None:
+    def line(offered: Offered, **resources: Any) -> str:
+        one = experiment(**resources)
+        return told(one, place_all(one, offered, {}), offered)
+
+    assert line(LAPTOP) == "All on CPUs (there is no GPU), 8 at a time with 1 CPU each."
+    assert line(NODE) == (
+        "pca on CPUs (they gain nothing by a GPU), 16 at a time with 1 CPU each; vae on a GPU (H100, 79.0 of 80.0 GiB "
+        "free), 1 at a time with 1 CPU each."
+    )
+    assert line(NODE, gpus=0).endswith("A GPU stands idle, since resources.gpus is 0.")
+    assert "the GPU can't be used: too old" in line(Offered(8, trouble="too old"))
+    assert "All on 0.5 of a GPU, 2 at a time" in line(NODE, gpus=0.5)
