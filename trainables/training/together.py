@@ -262,7 +262,8 @@ class Stack:
                     state = loop.optimizer.state[named[name]]
                     state["step"] = torch.full_like(self.steps[place], float(self.steps[place]))
                     for key, moment in (("exp_avg", first), ("exp_avg_sq", second)):
-                        state[key] = moment.clone(memory_format=torch.preserve_format)
+                        # In the parameter's own layout: a fused optimiser reads both as they lie in memory.
+                        state[key] = torch.empty_like(named[name]).copy_(moment)
                 buffers = {**named, **dict(loop.network.named_buffers())}
                 for name, values_ in self.still.items():
                     buffers[name].copy_(values_[place])
