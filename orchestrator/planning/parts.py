@@ -7,6 +7,7 @@ from typing import NamedTuple
 from orchestrator.artifacts.cost_plan import NOTHING, PlannedPart, Range
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.placement import Placement
+from orchestrator.families import family_row
 from orchestrator.planning.costs import VariantCost
 from orchestrator.planning.wanted import Line
 
@@ -136,18 +137,20 @@ def cell_parts(
 ) -> list[PlannedPart]:
     """The final trainings with every seed, on each split. `tested`: pictures of the test part."""
     splits, seeds = len(experiment.data.split.numbers), len(experiment.seeds)
+    seeded = {one.name: family_row(one.family).family.seeded for one in experiment.families}
     parts = []
     for line in lines:
         cost, place, units = costs[line.variant], places[line.variant], splits * seeds
+        trained = seeds if seeded[line.variant] else 1  # once for all
         common: dict[str, object] = {"stage": line.stage, "variant": line.name, "splits": splits, "units": units}
         common["at_once"] = place.at_once
         if isinstance(cost, str):
             parts.append(_part(**common, source="unknown", note=cost))
             continue
         # All variants' cells are one queue, whose workers start once.
-        once = Range.of(0.0, cost.once * seeds / place.at_once, 2 * cost.once * seeds)
-        wall = makespan(cost.cell, seeds, place.at_once).plus(_rule(pace / len(lines))).plus(once)
-        busy = cost.cell.times(units / HOUR)
+        once = Range.of(0.0, cost.once * trained / place.at_once, 2 * cost.once * trained)
+        wall = makespan(cost.cell, trained, place.at_once).plus(_rule(pace / len(lines))).plus(once)
+        busy = cost.cell.times(splits * trained / HOUR)
         beside = _spread(tested * TEST_BYTES + RECORD_BYTES, 0.5, 2.0)
         parts.append(
             _part(

@@ -57,6 +57,8 @@ def test_a_search_counts_every_split_but_where_the_first_one_s_winners_are_taken
     line = Line("evaluation", "pca", "pca")
     cells = cell_parts([line], experiment(data=folds), {"pca": cost()}, PLACES, 5.0, tested=10)[0]
     assert cells.units == 9
+    # pca has no randomness: of three seeds on each of three splits, one is trained.
+    assert cells.cpu_hours.likely == pytest.approx(3 * cost().cell.likely / 3600)
 
 
 def test_budget_minutes_ends_a_search_before_its_trials() -> None:
