@@ -232,6 +232,15 @@ def _take(descriptor: int, pulse: Callable[[], object], wait: bool) -> bool:
             return True
 
 
+def why_unwritable(cache: Cache) -> str:
+    """Why nothing can be kept in the cache; empty where it can be."""
+    try:
+        cache.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if os.access(cache.folder, os.W_OK | os.X_OK) else "it is not yours to write"
+
+
 def own_cache(environment: Mapping[str, str] | None = None) -> Cache:
     """The cache of this user: in ORCHESTRATOR_CACHE, else anomaly-orchestrator in XDG_CACHE_HOME or ~/.cache.
 

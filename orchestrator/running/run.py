@@ -30,6 +30,7 @@ from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, run_at, storage_told
 from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
+from trainables.cache import own_cache, why_unwritable
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ def working(
     local, before = local_resources(), cache(lambda: trained_before(_records(folder)))
     engine = Engine(cpus=int(local.cpus))
     engine.check()  # before torch is imported, which the families' checks need
+    shared = own_cache()
     settled = settle(
         experiment,
         ablation=command == "ablate",
@@ -227,6 +229,11 @@ def working(
 
         for remark in settled.remarks:
             reporter.say(remark)
+        if reason := why_unwritable(shared):
+            reporter.say(
+                f"The cache in {shared.folder} can't be written ({reason}): each training computes what it could share "
+                "with others. Set ORCHESTRATOR_CACHE to a folder of yours."
+            )
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.

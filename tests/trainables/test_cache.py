@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trainables import cache as module
-from trainables.cache import Arrays, Cache, own_cache
+from trainables.cache import Arrays, Cache, own_cache, why_unwritable
 from trainables.errors import InputError
 
 KEY = {"weights": "abc", "layers": [2, 3]}
@@ -167,6 +167,8 @@ def test_without_a_folder_all_is_made(tmp_path: Path, place: Callable[[Path], Pa
         np.testing.assert_array_equal(Cache(place(tmp_path)).kept("features", KEY, made)["values"], VALUES)
     assert made.times == 2
     assert Cache(place(tmp_path)).listed() == []
+    assert why_unwritable(Cache(place(tmp_path)))
+    assert why_unwritable(Cache(tmp_path / "new")) == ""
 
 
 def test_a_failure_leaves_nothing_behind_and_the_lock_free(tmp_path: Path) -> None:
