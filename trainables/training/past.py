@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from trainables.errors import InputError
-from trainables.interface import Prediction
+from trainables.interface import Family, Mode, Prediction, Problem, Samples
 
-if TYPE_CHECKING:
-    from trainables.training.trial import Job
+Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
+"""(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
+
+
+class Judging(Protocol):
+    """What of a job decides how epochs are judged, and when a training ends. A `Job` is one."""
+
+    @property
+    def family(self) -> Family: ...
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def validation(self) -> Samples: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def patience(self) -> int | None: ...
+    @property
+    def grade(self) -> Grade: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +130,7 @@ class Past:
         }
 
     def add(
-        self, losses: Mapping[str, float], metrics: Mapping[str, float], scores: NDArray[np.float64], job: Job
+        self, losses: Mapping[str, float], metrics: Mapping[str, float], scores: NDArray[np.float64], job: Judging
     ) -> bool:
         """Take in one epoch; True where it is the best so far. InputError where it lacks what is sought."""
         row, number = {**losses, **metrics}, len(self.rows) + 1
@@ -132,13 +151,13 @@ class Past:
             self.metrics[number], self.scores = {**metrics, job.metric: value}, scores
         return improved
 
-    def finished(self, job: Job) -> bool:
+    def finished(self, job: Judging) -> bool:
         """Whether training ends here by itself: the last epoch, or no better one for `patience` epochs."""
         done = len(self.rows)
         tired = job.patience is not None and bool(self.bests) and done - self.bests[-1] >= job.patience
         return self.last or tired or done >= job.problem.epochs
 
-    def graded(self, number: int, job: Job, memory: int) -> Graded:
+    def graded(self, number: int, job: Judging, memory: int) -> Graded:
         """What is known after the epoch of that number, from 1."""
         best = self.bests[number - 1]
         return Graded(
@@ -154,12 +173,12 @@ class Past:
             energy=self.energy,
         )
 
-    def replayed(self, job: Job) -> Iterator[Graded]:
+    def replayed(self, job: Judging) -> Iterator[Graded]:
         """The epochs so far once more."""
         for number in range(1, len(self.rows) + 1):
             yield self.graded(number, job, 0)
 
-    def judged_again(self, job: Job, strategy: str | None) -> Past | None:
+    def judged_again(self, job: Judging, strategy: str | None) -> Past | None:
         """A training that came to its end, as another threshold strategy grades its epochs: it may choose another of
         them, and end earlier. None where it would go on beyond them.
 

@@ -13,13 +13,10 @@ from torch import Tensor
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
-from trainables.training.past import Graded, Past
+from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
-
-Grade = Callable[[Prediction, Samples, str | None], dict[str, float]]
-"""(validation scores, validation samples, threshold strategy or None for the best) -> metrics by name."""
 
 
 class Stopping(Exception):

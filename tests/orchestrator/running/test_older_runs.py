@@ -85,7 +85,10 @@ def test_a_searched_run_is_evaluated_as_it_would_have_been(old: Path) -> None:
     assert list(read_records(found.records))[: len(before)] == before, "nothing is run twice"
     assert records.keys() == whole.keys()
     for place, record in records.items():
-        assert told(record) == told(whole[place])
+        # What has no randomness is trained once now, for all seeds.
+        assert record.trained is (record.family != "pca_logistic" or record.seed == 0 or record.stage == "search")
+        facts = {name: fact for name, fact in record.facts.items() if name != "training"}
+        assert told(record.model_copy(update={"trained": True, "facts": facts})) == told(whole[place])
         assert record.metrics == pytest.approx(whole[place].metrics)
     for mine, theirs in zip(rows(found.root, "leaderboard.csv"), rows(old / "whole", "leaderboard.csv"), strict=True):
         assert mine.keys() == theirs.keys()

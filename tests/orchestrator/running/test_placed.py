@@ -107,6 +107,7 @@ def test_each_family_runs_where_it_gains_and_a_resume_goes_on_there(folder: Path
     assert "on a GPU, and there is none here" in more.stderr
 
 
+@pytest.mark.slow
 def test_what_finds_no_memory_beside_others_is_trained_once_more_alone(folder: Path) -> None:
     ended = sweep(folder, gpus=2, full=True, seeds=[0, 1, 2, 3])
     assert ended.returncode == 0, ended.stderr
@@ -118,6 +119,7 @@ def test_what_finds_no_memory_beside_others_is_trained_once_more_alone(folder: P
     assert cells == {0: 0.5, 1: 1.0, 2: 0.5, 3: 0.5}
 
 
+@pytest.mark.slow
 def test_what_began_on_cpus_stays_there(folder: Path) -> None:
     ended = sweep(folder, gpus=0, until="search", budget={"trials": 1, "epochs": 1})
     assert ended.returncode == 0, ended.stderr

@@ -141,7 +141,8 @@ def test_kept_models_give_the_recorded_scores_without_training(finished: RunFold
         rows = np.array([store.paths.index(path.decode()) for path in kept["paths"]])
         samples = Samples(store.pictures.select(rows), store.labels[rows], store.classes, tuple(kept["paths"]))
         loaded = load_model(finished.model(name, 1))
-        np.testing.assert_array_equal(loaded.predict(samples).scores, kept["scores"])
+        # But for rounding: a cell may have had another number of threads.
+        np.testing.assert_allclose(loaded.predict(samples).scores, kept["scores"], rtol=1e-5)
         assert loaded.kept.classes == ("step", "trend", "wave")
         assert loaded.kept.shape == (*size, 3)
 

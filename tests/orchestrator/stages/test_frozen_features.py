@@ -2,11 +2,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 from orchestrator import Experiment, read_records, run
+from orchestrator.families import family_row
+from orchestrator.scoring.judge import Judge
 from orchestrator.stages import frozen_features
+from orchestrator.stages.frozen_features import FillFeatures
 from tests.builders.told import Told
 from trainables.cache import Cache
+from trainables.interface import Problem
+from trainables.testing import make_samples
+from trainables.training.trial import Job
 
 
 def experiment(data: Path, family: str = "plot_classifier", **fixed: Any) -> Experiment:
@@ -14,7 +21,7 @@ def experiment(data: Path, family: str = "plot_classifier", **fixed: Any) -> Exp
         {
             "data": {"path": str(data), "size": 32, "style": "plain"},
             "families": [{"family": family, "fixed": {"backbone": "resnet18", "weights": "none", **fixed}}],
-            "budget": {"trials": 2, "epochs": 2},
+            "budget": {"trials": 1, "epochs": 2},
             "seeds": [0],
         }
     )
@@ -53,32 +60,20 @@ def test_features_are_computed_before_the_search_and_found_by_all(
     head = experiment(series_tree, train_layers="head")
     run(head, tmp_path / "run", until="search", reporter=told)
     assert any("features plot_classifier" in line for line in told.lines)
-    (before,) = kept(cache)
-    assert len(before) == 42 - 6, "no picture of the test part"
-    again = Titled()
-    run(head, tmp_path / "run", resume=True, until="evaluate", reporter=again)
-    assert not any("features" in line for line in again.lines)
-    records = list(read_records(tmp_path / "run" / "records.jsonl"))
-    assert [one.status for one in records] == ["completed"] * 3
+    (found,) = kept(cache)  # the trial has added no other
+    assert len(found) == 42 - 6, "no picture of the test part"
+    assert [one.status for one in read_records(tmp_path / "run" / "records.jsonl")] == ["completed"]
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_without_room_the_search_goes_on_and_says_so(
-    series_tree: Path, tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ORCHESTRATOR_CACHE_GB", "0")
-    told = Titled()
-    run(experiment(series_tree, train_layers="head"), tmp_path / "run", until="search", reporter=told)
-    assert any("the cache's limit is reached" in line and "orchestrate cache ls" in line for line in told.lines)
-    records = list(read_records(tmp_path / "run" / "records.jsonl"))
-    assert [one.status for one in records] == ["completed"] * 2
-    assert "the cache's limit is reached" in records[0].facts.get("features", ""), records[0].facts
-    assert kept(cache) in ([], [set()])
-
-
-@pytest.mark.usefixtures("ray_session")
-def test_what_is_trained_whole_has_no_such_stage(series_tree: Path, tmp_path: Path, cache: Cache) -> None:
-    told = Titled()
-    run(experiment(series_tree), tmp_path / "run", until="search", reporter=told)
-    assert not any("features" in line for line in told.lines)
-    assert cache.listed() == []
+def test_without_room_it_is_told_why_and_what_is_trained_whole_has_none(tmp_path: Path) -> None:
+    samples = make_samples(12, 1)
+    problem = Problem(samples.classes, (32, 32, 3), 1, cache=Cache(tmp_path, most_bytes=0))
+    family = family_row("plot_classifier").family
+    job = Job(family, problem, samples, samples, Judge("classification"), "accuracy", "max", None, 1)
+    config = {"backbone": "resnet18", "weights": "none", "train_layers": "head"}
+    worker = FillFeatures(ray.put(job), config, 0)
+    done, trouble = worker.fill(("train", [0, 1, 2]))
+    assert (done, "the cache's limit is reached" in trouble) == (0, True)
+    assert family.frozen is not None
+    assert family.frozen(job.build({**config, "train_layers": "all"}, 0), samples) is None
