@@ -309,7 +309,7 @@ def write_data(folder: Path) -> None:
 def experiment(folder: Path, **overrides: Any) -> Path:
     """The file of a small sweep over both kinds of models."""
     values = {
-        "data": {"path": str(folder / "pictures"), "layout": "images", "size": 32, "split": {"normal": "good"}},
+        "data": {"path": str(folder / "pictures"), "layout": "images", "size": 32, "normal": "good"},
         "families": [
             "pca",
             {"name": "ae", "family": "conv_autoencoder", "fixed": {"architecture": "B"}},

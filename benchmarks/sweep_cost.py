@@ -102,7 +102,7 @@ def ours(case: Case, root: Path, folder: Path) -> None:
                 "path": str(root),
                 "layout": "images",
                 "size": case.side,
-                "split": {"normal": "even"} if case.detection else {},
+                **({"normal": "even"} if case.detection else {}),
             },
             "families": [{"family": case.family, "fixed": case.fixed, "space": case.space}],
             "objective": {"metric": metric_of(case)},
