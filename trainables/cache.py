@@ -105,9 +105,11 @@ class Cache:
     def remove(self, entries: Iterable[Listed]) -> int:
         """Remove entries, and give the bytes that they held. Who has one open goes on reading what it has opened."""
         freed = 0
+        for left in self.folder.glob(f"*/.*{DRAFT}"):
+            shutil.rmtree(left, ignore_errors=True)  # by a process that was killed while it removed it
         for one in entries:
             folder = self.folder / one.kind / one.key
-            gone = folder.with_name(f".{one.key}.{os.getpid()}.part")
+            gone = folder.with_name(f".{one.key}.{os.getpid()}{DRAFT}")
             with suppress(OSError):
                 folder.rename(gone)  # at once: nobody may find half of it
                 freed += one.bytes
@@ -129,8 +131,8 @@ class Cache:
                 freed = self.remove([one])
                 room, free = room + freed, free + freed
         if room < 0 or free < 0:
-            reason = "the cache's limit is reached" if room < 0 else f"{RESERVE >> 30} GiB of the disk stay free"
-            raise OSError(errno.ENOSPC, f"no room for {wanted >> 20} MiB more: {reason}", str(self.folder))
+            reason = "the cache's limit is reached" if room < 0 else f"{RESERVE / GIGABYTE:g} GB of the disk stay free"
+            raise OSError(errno.ENOSPC, f"no room for {wanted / 1e6:.1f} MB more: {reason}", str(self.folder))
 
     def _folders(self) -> Iterator[Path]:
         with suppress(OSError):
@@ -167,7 +169,8 @@ class Entry:
     def parts(self) -> list[str]:
         """The names of its parts, sound or not."""
         with suppress(OSError):
-            return sorted(each.name for each in self.folder.iterdir() if (each / INDEX).is_file())
+            there = (each for each in self.folder.iterdir() if not is_draft(each))
+            return sorted(each.name for each in there if (each / INDEX).is_file())
         return []
 
     def read(self, part: str) -> Arrays | None:

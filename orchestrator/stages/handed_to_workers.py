@@ -1,20 +1,21 @@
 """What the workers of a run are handed: a search's or a cell's job, which leads nowhere near the test part."""
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import Literal
 
 from orchestrator.artifacts.provenance import code_version, device_name, provenance
 from orchestrator.artifacts.records import Provenance
+from orchestrator.data.store.store import Store
 from orchestrator.evaluation.cells import Cell
 from orchestrator.experiment.checks import CHANNELS
 from orchestrator.experiment.settings import Setting
 from orchestrator.families import family_row
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.precision import precision_of
-from trainables.cache import Cache, own_cache
+from trainables.cache import own_cache
+from trainables.files import json_sha256
 from trainables.interface import Problem
 from trainables.own_code import OwnFiles
-from trainables.training.shared_stage import take_over
 from trainables.training.trial import Job
 
 BATCH = 32
@@ -56,8 +57,8 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
             epochs=epochs,
             device=placement.device,
             depth=store.depth is not None,
-            cache=cache_of(store.folder.parent),
-            data=f"{split.fingerprint} {store.folder.name}",
+            cache=own_cache(),
+            data=pictures_of(prepared, store),
             precision=precision_of(context, placement.device, size, epochs * -(-len(train) // BATCH)),
         ),
         train=train,
@@ -75,11 +76,12 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
     )
 
 
-def cache_of(stores: Path) -> Cache:
-    """Where trainings keep what others can use: with what earlier versions kept beside the pictures in `stores`."""
-    cache = own_cache()
-    take_over(stores / "shared", cache)
-    return cache
+def pictures_of(prepared: Prepared, store: Store) -> str:
+    """A fingerprint of the pictures that trainings see: the files, their division, and all that drew or decoded them.
+
+    The cache is one for all runs of a user, of which two may draw the same files in other ways.
+    """
+    return json_sha256([prepared.data, prepared.split.fingerprint, asdict(store.recipe)])
 
 
 def origin(context: Context, prepared: Prepared, family: str) -> Provenance:

@@ -154,7 +154,7 @@ def test_the_rest_of_the_disk_is_left_free(tmp_path: Path, monkeypatch: pytest.M
     cache, made = Cache(tmp_path), Made()
     cache.kept("features", KEY, made)
     assert not whole(cache).exists()
-    with pytest.raises(OSError, match="GiB of the disk stay free") as caught:
+    with pytest.raises(OSError, match="2 GB of the disk stay free") as caught:
         cache.entry("features", KEY).write("whole", made())
     assert caught.value.errno == errno.ENOSPC
 
@@ -205,3 +205,18 @@ def test_where_the_cache_lies_and_how_large_it_is() -> None:
     for wrong in ("-1", "much", "nan", "inf"):
         with pytest.raises(InputError, match="ORCHESTRATOR_CACHE_GB"):
             own_cache({"ORCHESTRATOR_CACHE_GB": wrong})
+
+
+def test_drafts_are_no_parts_and_what_a_killed_removal_left_goes_with_the_next(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.kept("features", KEY, Made())
+    entry = cache.entry("features", KEY)
+    draft = entry.folder / ".other.host.1.2.part"
+    draft.mkdir()
+    (draft / "index.json").write_text((entry.folder / "whole" / "index.json").read_text())
+    assert entry.parts() == ["whole"]
+    left = tmp_path / "features" / ".abc.1.part"
+    left.mkdir()
+    cache.remove([])
+    assert not left.exists()
+    assert draft.exists(), "another process is writing it"

@@ -145,8 +145,12 @@ class KeptFeatures:
         return int(RESIDENT_SHARE * torch.cuda.mem_get_info(self.device)[0])
 
     def _key(self) -> dict[str, Any]:
-        """Of other devices and releases of torch features differ by more than rounding: each has its own."""
-        computed = {"device": self.device.type, "torch": torch.__version__, "version": VERSION}
+        """Of other devices and releases of torch features differ by more than rounding: each has its own.
+
+        As have pictures of other shapes, whose values may be the same: a blank one's, say.
+        """
+        shape = list(self.problem.shape)
+        computed = {"shape": shape, "device": self.device.type, "torch": torch.__version__, "version": VERSION}
         return {**self.network.feature_key(), **computed}
 
     def missing(self, samples: Samples) -> list[NDArray[np.int64]]:

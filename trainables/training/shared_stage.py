@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables.cache import Cache, Entry, NoFolderError
+from trainables.cache import Entry, NoFolderError
 from trainables.files import whole
 from trainables.interface import Precision, Problem, Samples
 from trainables.training.loop import EpochLoop, snapshot
@@ -77,16 +76,6 @@ def shared_stage(
             return stage
     except NoFolderError:
         return _train(build(), keep, parts, patience, None, pulse)
-
-
-def take_over(folder: Path, cache: Cache) -> None:
-    """Move the stages that versions before the cache left in a folder beside the pictures into it."""
-    for file in folder.glob("*.pt"):
-        target = cache.folder / STAGES / file.stem / "stage.pt"
-        with suppress(OSError):  # it stays, and is trained again
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(file, target)
 
 
 def _file(entry: Entry) -> Path:

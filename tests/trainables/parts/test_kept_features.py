@@ -238,3 +238,14 @@ def test_a_digest_tells_names_types_shapes_and_numbers_apart() -> None:
     assert len({network_digest(one) for one in given}) == len(given)
     with pytest.raises(InputError, match="other frozen weights of resnet18"):
         check_frozen("1", "2", "resnet18", "random initialisation")
+
+
+def test_pictures_of_the_same_values_in_another_shape_have_their_own(tmp_path: Path) -> None:
+    for height, width in ((4, 5), (5, 4)):
+        blank = Samples(
+            np.zeros((3, height, width, 3), dtype=np.uint8), np.zeros(3, dtype=np.int64), ("a",), tuple("abc")
+        )
+        problem = Problem(("a",), (height, width, 3), 1, cache=Cache(tmp_path))
+        features = KeptFeatures(Network(), problem)
+        with features.opened(blank):
+            assert features(blank, np.arange(3))[1].shape == (3, height, width)

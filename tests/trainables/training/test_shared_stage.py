@@ -20,7 +20,7 @@ from trainables.parts.reconstruction import MeanSquaredError
 from trainables.training import batches
 from trainables.training import shared_stage as module
 from trainables.training.loop import EpochLoop, TrainingConfig
-from trainables.training.shared_stage import Stage, shared_stage, stage_key, take_over
+from trainables.training.shared_stage import Stage, shared_stage, stage_key
 
 EPOCHS = 4
 PROBLEM = Problem(("a", "b"), (4, 4, 3), EPOCHS, data="these")
@@ -307,14 +307,3 @@ def test_a_full_disk_costs_no_training(tmp_path: Path, monkeypatch: pytest.Monke
         patched.setattr(module, "whole", full)
         assert_same(trained(tmp_path), trained(None))
     assert not stage_file(tmp_path).exists()
-
-
-def test_stages_of_older_versions_are_taken_over(tmp_path: Path) -> None:
-    trained(tmp_path / "new")
-    older, digest = tmp_path / "older", json_sha256(KEY)
-    older.mkdir()
-    stage_file(tmp_path / "new").rename(older / f"{digest}.pt")
-    (older / f"{digest}.lock").touch()
-    take_over(older, Cache(tmp_path / "other"))
-    assert not (older / f"{digest}.pt").exists()
-    assert_same(trained(tmp_path / "other", build=never), trained(None))
