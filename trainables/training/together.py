@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainables.interface import Prediction, Samples
-from trainables.training.given_draws import Apart, GivenDraws, recorded
+from trainables.training.given_draws import Apart, Draw, GivenDraws, recorded
 from trainables.training.loop import EpochLoop, split_batches
 from trainables.training.precision import computing
 
@@ -296,7 +296,6 @@ class Stack:
         first = self.members[0]
         self.decoupled = isinstance(first.optimizer, torch.optim.AdamW)
         groups = [loop.optimizer.param_groups[0] for loop in self.members]
-        # In double precision: a rate of 1e-5 is none in bfloat16, and this costs nothing.
         self.rates, self.decays = (
             torch.tensor([[group[key]] for group in groups], dtype=self.flat.dtype, device=first.device)
             for key in ("lr", "weight_decay")
