@@ -11,6 +11,7 @@ from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.kept_cells import Unusable, kept_weights
 from orchestrator.experiment.settings import full_config
 from trainables.interface import Model, Prediction
+from trainables.training.precision import use_tf32
 from trainables.training.trial import Job
 
 LOSSES = ("train_loss", "validation_loss", "anomaly_loss")
@@ -43,6 +44,7 @@ def taken_over(cell: Cell, job: Job, run: RunFolder, source: TrialRecord) -> Tra
     if epoch is None:
         raise Unusable("its record names no epoch")
     torch.set_num_threads(job.threads)
+    use_tf32(job.problem.precision)
     family, config = job.family, cell.setting.config
     model: Model = family.build(family.blank(family.config(**config)), job.problem, cell.seed)
     model.load_weights(weights)
