@@ -338,6 +338,7 @@ def whole_runs(size: Size) -> Iterator[Row]:
     """The same sweep on CPU and GPU; a kill -9 and a resume; memory as it was reserved; energy."""
     with tempfile.TemporaryDirectory() as given:
         folder = Path(given)
+        os.environ["ORCHESTRATOR_CACHE"] = str(folder / "cache")  # nothing that an earlier call has left
         write_data(folder)
         file = experiment(folder)
         found = {}

@@ -50,7 +50,12 @@ def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[
     placement = context.placements[variant.family]
     handed = ray.put(job)
     reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus}
-    lacking: list[Stretch] = ray.get(_lacking.options(**reserved).remote(handed, *built))
+    asked = _lacking.options(**reserved).remote(handed, *built)
+    try:
+        lacking: list[Stretch] = ray.get(asked, timeout=job.epoch_seconds)
+    except Exception:
+        ray.cancel(asked, force=True)
+        raise
     if not lacking:
         return
     total = sum(len(rows) for _, rows in lacking)

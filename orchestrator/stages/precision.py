@@ -17,6 +17,9 @@ from trainables.interface import Precision
 from trainables.training.precision import has_mixed_precision
 from trainables.training.probe import Probed, probe
 
+LONGEST = 600.0
+"""Seconds that trying may take; its steps take some ten, and compiling a network a minute or two."""
+
 
 def precision_of(context: Context, device: str, size: tuple[int, int], steps: int) -> Precision:
     """How the run's networks compute on `device`: as it was settled on, else as is settled on now.
@@ -89,9 +92,11 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     """Tried on a worker, with what a trial reserves."""
     held = next(one for one in context.placements.values() if one.device == device)
     tried = ray.remote(_tried).options(num_cpus=held.cpus, num_gpus=held.gpus)
+    asked = tried.remote(device, size, wishes, steps, max(1, int(held.cpus)))
     try:
-        found: Probed = ray.get(tried.remote(device, size, wishes, steps, max(1, int(held.cpus))))
-    except Exception as error:  # a GPU that is full, a library that fails: what pays can't be known then
+        found: Probed = ray.get(asked, timeout=LONGEST)
+    except Exception as error:  # a GPU that is full, a library that fails or hangs: what pays can't be known then
+        ray.cancel(asked, force=True)
         return Probed(Precision(), {"all": f"nothing could be tried ({first_line(str(error))})"})
     return found
 
