@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.artifacts.endings import why
 from orchestrator.experiment.sections import Variant
+from orchestrator.machine.patience import answer_of
 from orchestrator.machine.worker_pool import as_batches, by_workers
 from orchestrator.stages.context import Context
 from trainables.errors import storage_error
@@ -51,11 +52,7 @@ def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[
     handed = ray.put(job)
     reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus}
     asked = _lacking.options(**reserved).remote(handed, *built)
-    try:
-        lacking: list[Stretch] = ray.get(asked, timeout=job.epoch_seconds)
-    except Exception:
-        ray.cancel(asked, force=True)
-        raise
+    lacking: list[Stretch] = answer_of(asked, job.epoch_seconds)
     if not lacking:
         return
     total = sum(len(rows) for _, rows in lacking)

@@ -10,6 +10,7 @@ import torch
 from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.machine.patience import answer_of
 from orchestrator.stages.context import Context
 from trainables.errors import InputError
 from trainables.files import write_whole
@@ -94,9 +95,8 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     tried = ray.remote(_tried).options(num_cpus=held.cpus, num_gpus=held.gpus)
     asked = tried.remote(device, size, wishes, steps, max(1, int(held.cpus)))
     try:
-        found: Probed = ray.get(asked, timeout=LONGEST)
+        found: Probed = answer_of(asked, LONGEST)
     except Exception as error:  # a GPU that is full, a library that fails or hangs: what pays can't be known then
-        ray.cancel(asked, force=True)
         return Probed(Precision(), {"all": f"nothing could be tried ({first_line(str(error))})"})
     return found
 

@@ -45,13 +45,10 @@ FAMILY = replace(pca.FAMILY, name="told", build=build, gpu=True, seeded=True, su
 SWEEP = """
 import sys
 from orchestrator import Experiment, run
-from orchestrator.machine.engine import QUIET
+from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
-import os
-os.environ.update(QUIET)
-import ray
 
-ray.init(num_cpus=4, num_gpus=int(sys.argv[3]), include_dashboard=False, log_to_driver=False, address="local")
+Engine(cpus=4, gpus=int(sys.argv[3])).start()
 run(Experiment.load(sys.argv[1]), sys.argv[2], resume=True, until=sys.argv[4], reporter=Reporter())
 """
 

@@ -208,7 +208,7 @@ def test_a_long_training_shows_its_epochs(
 ) -> None:
     for place, name in ((ledger, "EVERY"), (progress, "PLAIN_INTERVAL"), (finish_cells, "LOOK")):
         monkeypatch.setattr(place, name, 0.01)
-    budget = {"trials": 1, "epochs": 8, "patience": None}
+    budget = {"trials": 1, "epochs": 60, "patience": None}
     plan = experiment(series_tree, finished.stores, families=[CNN], budget=budget, seeds=[7])
     beats: list[Beat] = []
     written = Heartbeat.at_work
@@ -222,9 +222,9 @@ def test_a_long_training_shows_its_epochs(
     folder = run(plan, tmp_path / "run", until="evaluate", reporter=Reporter())
     told = capsys.readouterr().err
     assert re.search(
-        r"search cnn: 0/1 trials  trial 0: epoch \d/8, \d+\.\d s each, best [01]\.\d{4}  left at most", told
+        r"search cnn: 0/1 trials  trial 0: epoch \d+/60, \d+\.\d s each, best [01]\.\d{4}  left at most", told
     )
-    assert re.search(r"evaluate: 0/1 models  seed 7: epoch \d/8, \d+\.\d s each, best [01]\.\d{4}  left ", told)
+    assert re.search(r"evaluate: 0/1 models  seed 7: epoch \d+/60, \d+\.\d s each, best [01]\.\d{4}  left ", told)
     kinds = {(one.kind, one.number) for each in beats for one in each.at_work if one.epoch}
     assert kinds == {("trial", 0), ("seed", 7)}
     assert not folder.states.exists()
