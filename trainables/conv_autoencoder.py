@@ -40,6 +40,7 @@ FAMILY = Family(
     config=ConvAutoencoderConfig,
     build=ConvAutoencoder,
     check=check,
+    stackable=ConvAutoencoder.ready,
     # A wider bottleneck always reconstructs better, anomalies too.
     loss_keys=("architecture", "bottleneck"),
 )

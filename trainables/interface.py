@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +16,8 @@ from trainables.own_code import OwnRow
 
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
     import torch
+
+    from trainables.training.loop import EpochLoop
 
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
@@ -114,6 +117,8 @@ class Precision:
     """Train with what torch.compile makes of a network, where it can."""
     cuda_graphs: bool = False
     """Replay the training step of small networks as one CUDA graph, where it can be captured."""
+    fused: bool = False
+    """Train the seeds of one small network as one stacked network, where it can be stacked."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +268,9 @@ class Family(OwnRow):
     frozen: Callable[[Any, Samples], Frozen | None] | None = None
     """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
     nothing is."""
+    stackable: Callable[[Any, Samples, Samples], AbstractContextManager[EpochLoop]] | None = None
+    """(untrained model, training part, validation part) -> while the block runs, the loop that takes the epochs of
+    `fit` is ready for them: models that differ by their seeds may train as one stacked network. None: they may not."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

@@ -1,7 +1,7 @@
 """The family that classifies plots with a torchvision backbone and a small head (seeds 000 and 001)."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -174,12 +174,18 @@ class PlotClassifier:
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train, yielding after each epoch."""
+        with self.ready(train, validation) as loop:
+            yield from loop.fit(train, validation)
+
+    @contextmanager
+    def ready(self, train: Samples, validation: Samples) -> Iterator[EpochLoop]:
+        """The loop, with what it is fed with at hand."""
         if self.config.class_weights == "balanced":
             counts = np.bincount(train.labels, minlength=len(self.problem.classes))
             weights = len(train) / (len(counts) * np.maximum(counts, 1))
             self.objective.class_weights = torch.tensor(weights, dtype=torch.float32, device=self.loop.device)
         with self.kept.opened(train, validation) if self.kept else nullcontext():
-            yield from self.loop.fit(train, validation)
+            yield self.loop
 
     def predict(self, samples: Samples) -> Prediction:
         """Class probabilities (N, C)."""
@@ -243,6 +249,7 @@ FAMILY = Family(
     config=PlotClassifierConfig,
     build=PlotClassifier,
     check=check,
+    stackable=PlotClassifier.ready,
     frozen=lambda model, train: model.kept,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

@@ -116,6 +116,7 @@ FAMILY = Family(
     config=VaeConfig,
     build=VaeModel,
     check=check,
+    stackable=VaeModel.ready,
     # The score changes no loss, so that a loss can't choose it either.
     loss_keys=("architecture", "kl_weight", "score"),
     scoring_keys=("score",),

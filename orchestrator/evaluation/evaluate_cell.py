@@ -3,16 +3,14 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
 import ray
 from numpy.typing import NDArray
-from torch import Tensor
 
-from orchestrator.artifacts.at_work import EpochNote
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
@@ -23,6 +21,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.kept_cells import Unusable
+from orchestrator.evaluation.train_cell import train, train_together
 from orchestrator.evaluation.trained import Trained, taken_over
 from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
@@ -34,11 +33,8 @@ from orchestrator.scoring.metrics import check_scores, confusion, grade, per_cla
 from orchestrator.scoring.pixels import histograms
 from trainables.files import file_sha256, whole
 from trainables.interface import Prediction, Samples
-from trainables.training.past import Graded
-from trainables.training.trial import Job, Stopping, epochs
-from trainables.training.trial_state import TrialState
-from trainables.training.usage import PeakMemory, gpu_name
-from trainables.training.watching import watched
+from trainables.training.trial import Job
+from trainables.training.usage import gpu_name
 
 
 @dataclass(frozen=True)
@@ -97,9 +93,55 @@ def evaluate_cell(
             taken = taken_over(cell, job, run, source)
         except Unusable as error:
             remarks[TRAINING] = f"its own: the weights of {source.variant}, seed {source.seed}, can't be used ({error})"
-    trained = taken or train(cell, job, state_of(cell, job))
+    trained = taken or train(cell, job)
     if trained is None:
         return None
+    trained = replace(trained, facts=trained.facts | remarks)
+    seconds = time.perf_counter() - started
+    record = _scored(cell, job, trained, seconds, test, run, kept, grading, origin)
+    return record.model_copy(update={"trained": taken is None}).model_dump_json()
+
+
+def evaluate_together(
+    cells: Sequence[tuple[Cell, KeptModel]],
+    job: Job,
+    test: TestPart,
+    run: RunFolder,
+    grading: Grading,
+    origin: Provenance,
+) -> list[str | Exception | None]:
+    """The same for cells that differ by their seeds, trained as one stacked network where they can be.
+
+    For each its record as JSON, what ended it, or None as above. The seconds of the training are shared out.
+    """
+    started = time.perf_counter()
+    trained = train_together([cell for cell, _ in cells], job)
+    share = (time.perf_counter() - started) / len(cells)
+    found: list[str | Exception | None] = []
+    for (cell, kept), one in zip(cells, trained, strict=True):
+        if not isinstance(one, Trained):
+            found.append(one)
+            continue
+        try:
+            found.append(_scored(cell, job, one, share, test, run, kept, grading, origin).model_dump_json())
+        except Exception as error:  # a full disk, say
+            found.append(error)
+    return found
+
+
+def _scored(
+    cell: Cell,
+    job: Job,
+    trained: Trained,
+    seconds: float,
+    test: TestPart,
+    run: RunFolder,
+    kept: KeptModel,
+    grading: Grading,
+    origin: Provenance,
+) -> TrialRecord:
+    """Freeze and keep what was trained in `seconds`, and only then score the test part."""
+    started = time.perf_counter()
     model, validation = trained.model, trained.validation
     choice = grading.judge.threshold(validation.scores, job.validation, cell.setting.strategy)
     pixels = pixel_line(validation, job.validation, grading.pixel_percentile)
@@ -115,7 +157,7 @@ def evaluate_cell(
     prediction = model.predict(samples)
     took = time.perf_counter() - begun
     write_scores(run.predictions(cell.variant, cell.seed), prediction, samples, validation, job.validation)
-    facts, gpu = trained.facts | remarks, gpu_name(job.problem.device)
+    facts, gpu = dict(trained.facts), gpu_name(job.problem.device)
     if choice is None:
         found = classified(prediction, samples, grading.judge.own)
         galleries = confused_gallery(samples, prediction)
@@ -140,8 +182,7 @@ def evaluate_cell(
         epoch=trained.epoch,
         history=trained.history,
         status="completed",
-        trained=taken is None,
-        seconds=time.perf_counter() - started,
+        seconds=seconds + time.perf_counter() - started,
         seconds_a_picture=took / len(samples),
         parameters=model.parameters,
         peak_memory=trained.peak_memory,
@@ -150,57 +191,6 @@ def evaluate_cell(
         energy=trained.energy,
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
-    ).model_dump_json()
-
-
-def state_of(cell: Cell, job: Job) -> TrialState | None:
-    """What the training of a cell goes on from; to be removed once its record is written."""
-    return job.state_of(cell.setting.config, cell.seed, strategy=cell.setting.strategy, stage="evaluation")
-
-
-def note_of(state: TrialState | None) -> Path | None:
-    """Where the worker of a training notes its epochs."""
-    return None if state is None else state.path.with_suffix(".epochs")
-
-
-def train(cell: Cell, job: Job, state: TrialState | None) -> Trained | None:
-    """The model as of its best epoch; None where the run is asked to stop before its end."""
-    history: list[dict[str, float]] = []
-    weights: dict[str, Tensor] = {}
-    last = None
-    mark = None if state is None else state.path.with_suffix(".hung")
-    note = EpochNote(note_of(state))
-    try:
-        with watched(mark, job.epoch_seconds) as alive:
-            memory = PeakMemory(job.problem.device)
-            model = job.build(cell.setting.config, cell.seed, job.pulse(alive.set))
-            for graded in epochs(model, job, cell.setting.strategy, state, weights, memory=memory):
-                alive.set()
-                history.append({"epoch": float(graded.epoch), **graded.row})
-                last = graded
-                note.write(graded.epoch, graded.seconds, graded.best[job.metric])
-                if not graded.finished and job.stopping():
-                    return None
-    except Stopping:
-        return None
-    finally:
-        note.remove()
-    assert isinstance(last, Graded), "a family yields at least one epoch"
-    model.load_weights(weights)
-    # A classifier has no maps, so its scores of the best epoch are all there is to know.
-    detection = job.family.task == "detection"
-    validation = model.predict(job.validation) if detection else Prediction(last.scores)
-    return Trained(
-        model=model,
-        weights=weights,
-        history=history,
-        epoch=last.best_epoch,
-        validation=validation,
-        facts=model.facts(),
-        peak_memory=last.peak_memory,
-        own_memory=last.own_memory,
-        available_memory=last.available_memory or None,
-        energy=last.energy,
     )
 
 
@@ -371,3 +361,4 @@ def _names(names: Sequence[str]) -> NDArray[np.bytes_]:
 
 
 remote_evaluate_cell = ray.remote(evaluate_cell)
+remote_evaluate_together = ray.remote(evaluate_together)

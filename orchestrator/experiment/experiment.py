@@ -60,7 +60,7 @@ LATER_KEYS: dict[str, str | int | None] = {
     "budget.searches": "each",
     "objective.winner": "best",
     **dict.fromkeys(
-        ("precision.dtype", "precision.tf32", "precision.channels_last", "precision.compile", "precision.cuda_graphs"),
+        (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",
     ),
 }

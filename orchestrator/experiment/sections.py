@@ -258,3 +258,8 @@ class Precision(Section):
         description="GPUs: replay the training step of networks of up to 5 million parameters as one graph; auto: "
         "where that is faster.",
     )
+    fused: Switch = Field(
+        default="auto",
+        description="Train the seeds of one configuration as one stacked network, of up to 5 million parameters each; "
+        "auto: on a GPU, where that takes little longer than training one of them.",
+    )

@@ -3,7 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import ray
 from ray.exceptions import WorkerCrashedError
@@ -22,13 +23,13 @@ from orchestrator.evaluation.evaluate_cell import (
     Keeping,
     TestPart,
     failed_cell,
-    note_of,
     remote_evaluate_cell,
-    state_of,
+    remote_evaluate_together,
 )
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge
+from orchestrator.evaluation.train_cell import note_of, state_of
 from orchestrator.experiment.placement import Placement
 from orchestrator.machine.progress import Line
 from orchestrator.stages.context import Context, Prepared
@@ -144,61 +145,91 @@ class _Done:
 
 def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], done: _Done) -> None:
     """Train and score cells, as many at a time as fit; what ends one ends no other."""
-    folder, waiting, places = context.folder, list(cells), Places(context, cells)
+    folder, waiting = context.folder, list(cells)
     jobs: dict[Kind, Job] = {}
-    running: dict[ray.ObjectRef[str | None], tuple[Cell, Job, float, int]] = {}
+
+    def job_for(cell: Cell) -> Job:
+        kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
+        if kind not in jobs:
+            jobs[kind] = job_of(context, prepared, *kind)
+        return jobs[kind]
+
+    def stackable(cell: Cell) -> bool:
+        job = job_for(cell)
+        able = job.problem.precision.fused and job.family.stackable is not None
+        return able and done.known.weights_for(cell) is None
+
+    places = Places(context, cells, stackable)
+    running: dict[ray.ObjectRef[Any], _Begun] = {}
     while running or (waiting and not folder.stop.exists()):
-        while not folder.stop.exists() and (cell := places.take(waiting, [one for one, *_ in running.values()])):
-            kind = (cell.setting.family, cell.setting.size, cell.setting.epochs)
-            if kind not in jobs:
-                jobs[kind] = job_of(context, prepared, *kind)
-            placement, source = places.of(cell), done.known.weights_for(cell)
-            job = replace(jobs[kind], memory=placement.memory)
-            begun = start_cell(context, prepared, cell, job, placement, source)
-            running[begun] = (cell, job, time.monotonic(), kernel_kills())
+        while not folder.stop.exists() and (taken := places.take(waiting, [one.cells for one in running.values()])):
+            placement = places.of(*taken)
+            begun = _Begun(taken, replace(job_for(taken[0]), memory=placement.memory), placement)
+            running[start_cells(context, prepared, begun, done.known.weights_for(taken[0]))] = begun
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
             continue
-        ready = finished[0]
-        cell, job, started, kills = running.pop(ready)
-        try:
-            told = ray.get(ready)
+        begun = running.pop(finished[0])
+        for cell, told in zip(begun.cells, _told(finished[0], len(begun.cells)), strict=True):
             if told is None:
                 # It was asked to stop, and its state is saved; or its node still saw the mark of the stop before this
                 # resume, as shared folders may show it.
                 waiting.insert(0, cell)
                 continue
-            record = TrialRecord.model_validate_json(told)
-        except Exception as error:
-            if (disk := storage_error(error)) is not None:
-                raise disk from error
-            ended = why(error, kills if isinstance(error, WorkerCrashedError) else None)
-            if ended[0] == "out-of-memory" and places.again_alone(cell, beside=len(running)):
-                waiting.append(cell)
-                continue
-            placement, made = places.of(cell), origin(context, prepared, cell.setting.family)
-            record = failed_cell(cell, ended, time.monotonic() - started, placement, made)
-        done(record, _at_work(running.values()))
-        state = state_of(cell, job)
-        EpochNote(note_of(state)).remove()  # of a worker that was killed
-        if state is not None and record.status == "completed":
-            state.remove()
+            if isinstance(told, str):
+                record = TrialRecord.model_validate_json(told)
+            else:
+                if (disk := storage_error(told)) is not None:
+                    raise disk from told
+                ended = why(told, begun.kills if isinstance(told, WorkerCrashedError) else None)
+                beside = len(running) + len(begun.cells) - 1
+                if ended[0] == "out-of-memory" and places.again_alone(cell, beside):
+                    waiting.append(cell)
+                    continue
+                made = origin(context, prepared, cell.setting.family)
+                record = failed_cell(cell, ended, time.monotonic() - begun.started, begun.placement, made)
+            done(record, _at_work(running.values()))
+            state = state_of(cell, begun.job)
+            EpochNote(note_of(state)).remove()  # of a worker that was killed
+            if state is not None and record.status == "completed":
+                state.remove()
 
 
-def _at_work(running: Iterable[tuple[Cell, Job, float, int]]) -> list[tuple[str, float]]:
-    """The variant of each running cell, and the seconds it has had."""
+@dataclass(frozen=True)
+class _Begun:
+    """Cells at work on one worker."""
+
+    cells: Sequence[Cell]
+    job: Job
+    placement: Placement
+    started: float = field(default_factory=time.monotonic)
+    kills: int = field(default_factory=kernel_kills)
+
+
+def _told(ended: "ray.ObjectRef[Any]", count: int) -> list[str | Exception | None]:
+    """What has become of each of the cells of a worker."""
+    try:
+        told = ray.get(ended)
+    except Exception as error:
+        return [error] * count
+    return told if isinstance(told, list) else [told]
+
+
+def _at_work(running: Iterable[_Begun]) -> list[tuple[str, float]]:
+    """The variant of each running cell, and the seconds it has had, of those that its worker shares out."""
     now = time.monotonic()
-    return [(cell.variant, now - started) for cell, _, started, _ in running]
+    return [(cell.variant, (now - begun.started) / len(begun.cells)) for begun in running for cell in begun.cells]
 
 
-def _trainings(running: Iterable[tuple[Cell, Job, float, int]]) -> list[AtWork]:
+def _trainings(running: Iterable[_Begun]) -> list[AtWork]:
     """How far each of them is, as its worker has noted it."""
     now = time.monotonic()
     found = []
-    for cell, job, started, _ in running:
-        one = AtWork(cell.variant, "seed", cell.seed, cell.setting.epochs, now - started)
-        found.append(noted(one, note_of(state_of(cell, job))))
+    for begun in running:
+        for cell in begun.cells:
+            one = AtWork(cell.variant, "seed", cell.seed, cell.setting.epochs, now - begun.started)
+            found.append(noted(one, note_of(state_of(cell, begun.job))))
     return found
 
 
@@ -231,15 +262,32 @@ def judge_again(
     return True
 
 
-def start_cell(
-    context: Context, prepared: Prepared, cell: Cell, job: Job, placement: Placement, source: TrialRecord | None
-) -> "ray.ObjectRef[str | None]":
-    """Start one cell on a worker of its own. `source`: of one whose weights are its own, too."""
-    experiment, setting = context.experiment, cell.setting
-    data = experiment.data
+def start_cells(
+    context: Context, prepared: Prepared, begun: _Begun, source: TrialRecord | None
+) -> "ray.ObjectRef[Any]":
+    """Start cells of one configuration on a worker of their own. `source`: of one whose weights are its own, too."""
+    experiment, placement, job = context.experiment, begun.placement, begun.job
+    first = begun.cells[0].setting
+    cells = [(cell, _kept(context, prepared, cell, job)) for cell in begun.cells]
+    samples = prepared.samples(first.size, prepared.split.test, masks=True)
+    test = TestPart(samples, context.readings(prepared))
+    grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
+    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
+    made = origin(context, prepared, first.family)
+    if len(cells) > 1:
+        together = remote_evaluate_together.options(**reserved)
+        return together.remote(cells, job, test, context.folder, grading, made)
+    ((cell, kept),) = cells
+    keeping = Keeping(context.folder, source)
+    return remote_evaluate_cell.options(**reserved).remote(cell, job, test, keeping, kept, grading, made)
+
+
+def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptModel:
+    """What will be kept of a cell's model beside its weights."""
+    data, setting = context.experiment.data, cell.setting
     recipe = prepared.stores[setting.size].recipe
     reading = {} if LAYOUTS[data.layout].plots else {"bits": recipe.bits, "upright": recipe.upright}
-    kept = KeptModel(
+    return KeptModel(
         family=setting.family,
         variant=cell.variant,
         seed=cell.seed,
@@ -252,11 +300,4 @@ def start_cell(
         },
         code=code_version(context.own_code),
         precision={} if job.problem.precision == Precision() else asdict(job.problem.precision),
-    )
-    samples = prepared.samples(setting.size, prepared.split.test, masks=True)
-    test = TestPart(samples, context.readings(prepared))
-    grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
-    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
-    return remote_evaluate_cell.options(**reserved).remote(
-        cell, job, test, Keeping(context.folder, source), kept, grading, origin(context, prepared, setting.family)
     )

@@ -55,6 +55,7 @@ def told(device: str, probed: Probed) -> str:
         "channels first": not chosen.channels_last,
         "compiled": chosen.compile,
         "CUDA graphs for small ones": chosen.cuda_graphs,
+        "the seeds of small ones stacked": chosen.fused,
     }
     ways = ", ".join(name for name, true in names.items() if true)
     ordinary = asdict(Precision())
@@ -93,7 +94,7 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     """Tried on a worker, with what a trial reserves."""
     held = next(one for one in context.placements.values() if one.device == device)
     tried = ray.remote(_tried).options(num_cpus=held.cpus, num_gpus=held.gpus)
-    asked = tried.remote(device, size, wishes, steps, max(1, int(held.cpus)))
+    asked = tried.remote(device, size, wishes, steps, len(context.experiment.seeds), max(1, int(held.cpus)))
     try:
         found: Probed = answer_of(asked, LONGEST)
     except Exception as error:  # a GPU that is full, a library that fails or hangs: what pays can't be known then
@@ -101,6 +102,6 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     return found
 
 
-def _tried(device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int, threads: int) -> Probed:
+def _tried(device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int, seeds: int, threads: int) -> Probed:
     torch.set_num_threads(threads)
-    return probe(device, size, wishes, steps=steps)
+    return probe(device, size, wishes, steps=steps, seeds=seeds)

@@ -182,7 +182,8 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
             )
     family = family_row(kept.family).family
     try:
-        precision = replace(Precision(**kept.precision), compile=False, cuda_graphs=False)  # which are for training
+        # The others are for training.
+        precision = replace(Precision(**kept.precision), compile=False, cuda_graphs=False, fused=False)
         problem = Problem(classes=kept.classes, shape=kept.shape, epochs=1, device=device, precision=precision)
         model = family.build(family.blank(family.config(**kept.config)), problem, kept.seed)
         model.load_weights(torch.load(path, map_location=device, weights_only=True))

@@ -1,6 +1,7 @@
 """Detection by reconstruction error: what the autoencoder families share."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,10 @@ class Autoencoder:
         """Train on normal pictures, yielding after each epoch."""
         assert not train.labels.any(), "detection families train on normal pictures alone"
         yield from self.loop.fit(train, validation)
+
+    def ready(self, train: Samples, validation: Samples) -> AbstractContextManager[EpochLoop]:
+        """The loop, which needs nothing before its epochs."""
+        return nullcontext(self.loop)
 
     def predict(self, samples: Samples) -> Prediction:
         """Anomaly scores (N,) and the error of each pixel as maps (N, H, W)."""

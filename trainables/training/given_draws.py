@@ -10,15 +10,11 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from trainables.training.loop import EpochLoop
+from trainables.training.loop import Apart, EpochLoop
 from trainables.training.precision import computing
 
 RANDOM = ("rand", "dropout", "bernoulli", "normal", "multinomial", "rrelu", "poisson", "exponential")
 """What is in the names of torch's functions that draw."""
-
-
-class Apart(Exception):
-    """Why networks can't be trained together."""
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,23 @@ class Objective(Protocol):
         ...
 
 
+class Apart(Exception):
+    """Why networks can't be trained together."""
+
+
 class Group(Protocol):
     """Loops that take their epochs together."""
+
+    count: int
+    """How many they are, or were."""
 
     def turn(
         self, loop: "EpochLoop", train: Samples, validation: Samples
     ) -> tuple[float, dict[str, float], Prediction]:
-        """Training loss, validation losses by name and validation scores of the next epoch of one of them."""
+        """Training loss, validation losses by name and validation scores of the next epoch of one of them.
+
+        Raises Apart where they can't be stacked: each then takes its epochs by itself.
+        """
         ...
 
     def leave(self, loop: "EpochLoop") -> None:
@@ -115,6 +125,8 @@ class EpochLoop:
         )
         self.epoch = 0
         self.together: Group | None = None
+        self.apart = ""
+        """Why it trains by itself where it should have trained with others."""
 
     def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
         """Train up to the problem's epochs, yielding after each. When to stop before is the caller's to say.
@@ -153,7 +165,13 @@ class EpochLoop:
             f"not compiled ({self.uncompiled})": bool(self.uncompiled),
             "as a CUDA graph": self.captures and refused is None,
             f"without a CUDA graph ({refused})": refused is not None,
+            f"not stacked ({self.apart})": bool(self.apart),
         }
+        if self.together is not None and not self.apart:
+            ways = {
+                "channels first": not self.precision.channels_last,
+                f"stacked with {self.together.count - 1} of other seeds": True,
+            }
         told = {"precision": precision_name(self.bfloat16, self.precision, self.device)}
         told["computed"] = ", ".join(way for way, true in ways.items() if true)
         return {name: text for name, text in told.items() if text}
@@ -182,8 +200,11 @@ class EpochLoop:
 
     def _epoch(self, train: Samples, validation: Samples) -> tuple[float, dict[str, float], Prediction]:
         """Training loss, validation losses by name, and validation scores."""
-        if self.together is not None:
-            return self.together.turn(self, train, validation)
+        if self.together is not None and not self.apart:
+            try:
+                return self.together.turn(self, train, validation)
+            except Apart as error:
+                self.apart = str(error)
         return (self._train(train), *self._validate(validation))
 
     def _train(self, train: Samples) -> float:

@@ -14,12 +14,16 @@ from torch import Tensor, nn
 from trainables.configurations.training import TrainingConfig
 from trainables.interface import Precision, Problem
 from trainables.training.loop import EpochLoop
-from trainables.training.precision import has_mixed_precision, use_tf32
+from trainables.training.precision import first_line, has_mixed_precision, use_tf32
+from trainables.training.together import Stack
 
 PAYS = 1.2
 """How many times as fast bfloat16 or a CUDA graph must be to be chosen: less is within what a clock errs by."""
 LAYOUT_PAYS = 1.1
 """The same of channels first, which no record was ever made with."""
+STACKED_PAYS = 1.5
+"""How many times as long as one network alone the seeds may take as one stacked network. In processes of their own they
+take between once and all after each other, and each starts up."""
 WORTH_COMPILING = 600.0
 """Seconds that a training must take before a compiler is tried, which itself takes a minute."""
 SECONDS = 0.5
@@ -85,24 +89,54 @@ def step_seconds(
     return [statistics.median(times) for times in taken]
 
 
+def stacked_seconds(
+    device: str, size: tuple[int, int], batch: int, way: Precision, count: int, seconds: float = SECONDS
+) -> tuple[float, float]:
+    """The median times of a step of one network, and of `count` of them as one stacked network, in turns."""
+    alone = _steps(device, size, batch, way)
+    stack = Stack([_loop(device, size, batch, way) for _ in range(count)])
+    pictures, labels = _batch(device, size, batch, way)
+    given = torch.stack([pictures] * count), torch.stack([labels] * count)
+    together = _timed(lambda: stack.step(*given, draws=[]), torch.device(device))
+    taken: tuple[list[float], list[float]] = ([], [])
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < 2 * seconds or not taken[1]:
+        for step, times in zip((alone, together), taken, strict=True):
+            times.append(step())
+    return statistics.median(taken[0]), statistics.median(taken[1])
+
+
 def _steps(device: str, size: tuple[int, int], batch: int, way: Precision) -> Callable[[], float]:
     """A function that takes one step and returns its seconds; warmed up."""
+    loop = _loop(device, size, batch, way)
+    pictures, labels = _batch(device, size, batch, way)
+    loop.network.train()
+    take = loop.ready_step()
+    return _timed(lambda: take(pictures, labels), loop.device)
+
+
+def _loop(device: str, size: tuple[int, int], batch: int, way: Precision) -> EpochLoop:
     problem = Problem(("a", "b"), (*size, 3), epochs=1, device=device, precision=way)
     config = TrainingConfig.model_validate({"batch_size": batch})
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        loop = EpochLoop(network_like_ours(), SquaredDistance(), config, problem, seed=0)
+        return EpochLoop(network_like_ours(), SquaredDistance(), config, problem, seed=0)
+
+
+def _batch(device: str, size: tuple[int, int], batch: int, way: Precision) -> tuple[Tensor, Tensor]:
     layout = torch.channels_last if way.channels_last else torch.contiguous_format
     pictures = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(0)).to(device, memory_format=layout)
-    labels = torch.zeros(batch, dtype=torch.int64, device=device)
-    loop.network.train()
-    take = loop.ready_step()
+    return pictures, torch.zeros(batch, dtype=torch.int64, device=device)
+
+
+def _timed(step: Callable[[], object], device: torch.device) -> Callable[[], float]:
+    """The same, returning its seconds; warmed up."""
 
     def timed() -> float:
         started = time.perf_counter()
-        take(pictures, labels)
-        if loop.device.type == "cuda":
-            torch.cuda.synchronize(loop.device)
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         return time.perf_counter() - started
 
     with suppress(Exception):  # it fails again where it is timed
@@ -111,11 +145,14 @@ def _steps(device: str, size: tuple[int, int], batch: int, way: Precision) -> Ca
     return timed
 
 
-def probe(device: str, size: tuple[int, int], wishes: Mapping[str, Any], batch: int = 32, steps: int = 0) -> Probed:
+def probe(
+    device: str, size: tuple[int, int], wishes: Mapping[str, Any], batch: int = 32, steps: int = 0, seeds: int = 1
+) -> Probed:
     """What is settled on for `device`, of `wishes` by the keys of Precision: a value, or "auto" for what pays.
 
     A wish that the device can't fulfil is left out, with the reason. On a CPU, "auto" is float32 as ever unless the CPU
-    computes in bfloat16 itself, and nothing is timed. `steps`: of one training, by which a compiler must pay.
+    computes in bfloat16 itself, and nothing is timed. `steps`: of one training, by which a compiler must pay. `seeds`:
+    how many may train as one stacked network.
     """
     there = torch.device(device)
     settling = _Settling(device, size, batch, wishes)
@@ -126,6 +163,7 @@ def probe(device: str, size: tuple[int, int], wishes: Mapping[str, Any], batch: 
     settling.take("channels_last", False, no_gpu and "on a CPU channels last pays", LAYOUT_PAYS)
     settling.take("cuda_graphs", True, no_gpu, PAYS)
     settling.compiling(steps if there.type == "cuda" else 0)
+    settling.stacking(seeds if there.type == "cuda" else 0)
     return Probed(settling.chosen, settling.reasons, settling.seconds)
 
 
@@ -193,6 +231,26 @@ class _Settling:
         self.seconds |= {"without compile True": now, "compile True": then, "to compile": spent}
         self.reasons["compile"] = f"it {'pays' if pays else 'does not pay'} within a training of {steps:,} steps"
         self.chosen = other if pays else self.chosen
+
+    def stacking(self, seeds: int) -> None:
+        """The seeds as one network where that is wished; by itself on a GPU, where all take little longer than one."""
+        wish = self.wishes.get("fused", "auto")
+        if wish != "auto":
+            self.reasons["fused"], self.chosen = "asked for", replace(self.chosen, fused=wish)
+        elif seeds < 2:
+            self.reasons["fused"] = "there is one seed" if seeds else "on a CPU only where asked for"
+        else:
+            # Not the compiler's, which networks that are stacked go without.
+            way = replace(self.chosen, compile=False)
+            try:
+                one, all_of_them = stacked_seconds(self.device, self.size, self.batch, way, seeds)
+            except Exception as error:  # a device on which that does not run, or that has no room
+                self.reasons["fused"] = f"it could not be tried ({first_line(error)})"
+                return
+            self.seconds |= {"one seed": one, f"{seeds} seeds stacked": all_of_them}
+            times = all_of_them / one
+            self.reasons["fused"] = f"{seeds} take {times:.2f} times as long as one, and {STACKED_PAYS:g} is the most"
+            self.chosen = replace(self.chosen, fused=times <= STACKED_PAYS)
 
     def _timed(self, *ways: Precision) -> list[float]:
         return step_seconds(self.device, self.size, self.batch, ways)

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainables.interface import Prediction, Samples
-from trainables.training.given_draws import Apart, Draw, GivenDraws, recorded
-from trainables.training.loop import EpochLoop, split_batches
-from trainables.training.precision import computing
+from trainables.training.given_draws import Draw, GivenDraws, recorded
+from trainables.training.graphed_step import SMALL
+from trainables.training.loop import Apart, EpochLoop, split_batches
+from trainables.training.precision import computing, first_line
 
 CLIPPING_EPSILON = 1e-6
 """Of `clip_grad_norm_`."""
@@ -34,13 +35,14 @@ class Together:
 
     def __init__(self, loops: Sequence[EpochLoop]) -> None:
         """Raises Apart where they can't be."""
-        self.loops = list(loops)
+        self.loops, self.count = list(loops), len(loops)
         _check(self.loops)
         # Pictures lie on the device once for all.
         self.batches = self.loops[0].batches
         for loop in self.loops:
             loop.together, loop.batches = self, self.batches
-        self._holds = False
+        self._begun = False
+        self._apart = ""
         self._turns: dict[int, Trained | FloatingPointError] = {}
         self._plans: dict[tuple[int, ...], list[list[Draw]]] = {}
 
@@ -53,18 +55,29 @@ class Together:
     def turn(self, loop: EpochLoop, train: Samples, validation: Samples) -> Trained:
         """One epoch of a member: the first that asks has it trained for all that stand where it stands.
 
-        Raises FloatingPointError where the member's loss is no finite number; the others go on.
+        Raises FloatingPointError where the member's loss is no finite number; the others go on. Raises Apart, from the
+        first on, where the first epoch fails, which has changed nothing then: a network may do what can't be stacked.
         """
-        if not self._holds and loop.fetch is None:
+        first = not self._begun
+        self._begun = True
+        if first and loop.fetch is None:
             self.batches.hold(train, validation)
-        self._holds = True
+        if self._apart:
+            raise Apart(self._apart)
         if id(loop) not in self._turns:
             members = [each for each in self.loops if each.epoch == loop.epoch and id(each) not in self._turns]
-            self._turns.update(zip(map(id, members), self._epoch(members, train, validation), strict=True))
-        found = self._turns.pop(id(loop))
-        if isinstance(found, FloatingPointError):
-            raise found
-        return found
+            try:
+                found = self._epoch(members, train, validation)
+            except Exception as error:
+                if not first:
+                    raise
+                self._apart = str(error) if isinstance(error, Apart) else first_line(error)
+                raise Apart(self._apart) from error
+            self._turns.update(zip(map(id, members), found, strict=True))
+        own = self._turns.pop(id(loop))
+        if isinstance(own, FloatingPointError):
+            raise own
+        return own
 
     def _epoch(
         self, members: list[EpochLoop], train: Samples, validation: Samples
@@ -347,6 +360,8 @@ def _check(loops: Sequence[EpochLoop]) -> None:
     for what, of in same.items():
         if any(of(loop) != of(first) for loop in loops):
             raise Apart(f"they need {what}")
+    if sum(parameter.numel() for parameter in first.network.parameters()) > SMALL:
+        raise Apart(f"each has more than {SMALL:,} parameters")
     if len(first.optimizer.param_groups) > 1:
         raise Apart("parts of the network learn at rates of their own")
 

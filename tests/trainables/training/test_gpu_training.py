@@ -228,7 +228,7 @@ def test_each_way_is_timed_and_settled_on() -> None:
     found = probe("cuda", (32, 32), {}, steps=100)
     assert found.precision.compile is False
     assert found.precision.tf32 is (torch.cuda.get_device_capability() >= (8, 0))
-    assert found.reasons.keys() == {"dtype", "tf32", "channels_last", "cuda_graphs", "compile"}
+    assert found.reasons.keys() == {"dtype", "tf32", "channels_last", "cuda_graphs", "compile", "fused"}
 
 
 def test_tf32_changes_products_and_can_be_forbidden() -> None:

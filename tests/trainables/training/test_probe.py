@@ -7,7 +7,7 @@ import torch
 
 from trainables.interface import Precision
 from trainables.training import probe as module
-from trainables.training.probe import probe, step_seconds
+from trainables.training.probe import probe, stacked_seconds, step_seconds
 
 SIZE = (16, 16)
 
@@ -41,7 +41,7 @@ def test_on_a_processor_without_bfloat16_all_is_as_ever_and_nothing_is_timed(mon
     found = probe("cpu", SIZE, {}, steps=10**6)
     assert found.precision == Precision()
     assert found.reasons["dtype"] == "cpu does not compute in bfloat16 itself"
-    assert found.reasons.keys() == {"dtype", "tf32", "channels_last", "cuda_graphs", "compile"}
+    assert found.reasons.keys() == {"dtype", "tf32", "channels_last", "cuda_graphs", "compile", "fused"}
 
 
 @pytest.mark.parametrize(("quicker", "chosen"), [(2.4, "bfloat16"), (1.2, "bfloat16"), (1.1, "float32")])
@@ -67,3 +67,36 @@ def test_what_is_asked_for_is_done_where_the_device_can(monkeypatch: pytest.Monk
     assert "left out" in found.reasons["tf32"]
     assert "left out" in found.reasons["cuda_graphs"]
     assert found.reasons["compile"] == "asked for"
+
+
+def test_seeds_are_stacked_where_that_is_asked_for_and_timed_beside_one_network() -> None:
+    assert probe("cpu", SIZE, {"fused": True}).precision == Precision(fused=True)
+    found = probe("cpu", SIZE, {}, seeds=5)
+    assert not found.precision.fused
+    assert found.reasons["fused"] == "on a CPU only where asked for"
+    one, stacked = stacked_seconds("cpu", SIZE, 4, Precision(), 3, seconds=0.01)
+    assert 0 < one < 60
+    assert 0 < stacked < 60
+
+
+@pytest.mark.parametrize(
+    ("times", "seeds", "fused", "reason"),
+    [
+        (1.4, 5, True, "5 take 1.40 times as long as one, and 1.5 is the most"),
+        (1.6, 5, False, "5 take 1.60 times as long as one, and 1.5 is the most"),
+        (1.0, 1, False, "there is one seed"),
+        (None, 5, False, "it could not be tried (RuntimeError: no room)"),
+    ],
+)
+def test_seeds_are_stacked_where_all_take_little_longer_than_one(
+    monkeypatch: pytest.MonkeyPatch, times: float | None, seeds: int, fused: bool, reason: str
+) -> None:
+    def clocked(*given: Any) -> tuple[float, float]:
+        if times is None:
+            raise RuntimeError("no room")
+        return 2.0, 2.0 * times
+
+    monkeypatch.setattr(module, "stacked_seconds", clocked)
+    settling = module._Settling("cuda", SIZE, 4, {})
+    settling.stacking(seeds)
+    assert (settling.chosen.fused, settling.reasons["fused"]) == (fused, reason)

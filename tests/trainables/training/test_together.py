@@ -15,8 +15,8 @@ from trainables.parts.cross_entropy import CrossEntropy
 from trainables.parts.heads import plot_head
 from trainables.parts.reconstruction import MeanSquaredError
 from trainables.parts.vae_networks import vae
-from trainables.training.loop import EpochLoop
-from trainables.training.together import Apart, Together
+from trainables.training.loop import Apart, EpochLoop
+from trainables.training.together import Together
 from trainables.vae import VaeObjective
 
 SIDE, COUNT = 16, 45
@@ -154,7 +154,7 @@ def test_one_that_leaves_or_diverges_stops_no_other() -> None:
 
 class Noisy(nn.Module):
     def forward(self, given: Tensor) -> Tensor:
-        return given + torch.rand_like(given)
+        return given + torch.rand_like(given) if self.training else given
 
 
 def test_what_can_not_be_trained_together_says_why() -> None:
@@ -167,9 +167,31 @@ def test_what_can_not_be_trained_together_says_why() -> None:
     for why, pair in pairs.items():
         with pytest.raises(Apart, match=why):
             Together(pair)
-    strange = [loop("conv_autoencoder", member) for member in MEMBERS]
-    for each in strange:
-        each.network = nn.Sequential(each.network, Noisy())
+    large = [loop("conv_autoencoder", member) for member in MEMBERS]
+    for each in large:
+        each.network.unused = nn.Linear(3000, 2000)
+    with pytest.raises(Apart, match="each has more than 5,000,000 parameters"):
+        Together(large)
+
+
+class Twice(nn.Module):
+    """Says one thing in training, and asks what can't be asked of many networks at once."""
+
+    def forward(self, given: Tensor) -> Tensor:
+        return given * 2 if given.sum().item() > -1e9 else given
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"), [(Noisy(), "rand_like draws in a way that is not known"), (Twice(), "RuntimeError: ")]
+)
+def test_what_turns_out_not_to_be_stackable_trains_alone_and_says_why(layer: nn.Module, reason: str) -> None:
+    train, validation = samples(), samples(2)
+    alone, strange = ([loop("conv_autoencoder", member, epochs=2) for member in MEMBERS] for _ in range(2))
+    for each in (*alone, *strange):
+        each.network = nn.Sequential(each.network, layer)
+    expected = [list(each.fit(train, validation)) for each in alone]
     Together(strange)
-    with pytest.raises(Apart, match="rand_like draws in a way that is not known"):
-        next(strange[0].fit(samples(), samples(2)))
+    for epochs, others in zip(expected, in_turn(strange, train, validation), strict=True):
+        assert [dict(epoch.losses) for epoch in epochs] == [dict(epoch.losses) for epoch in others]
+    for each in strange:
+        assert each.facts()["computed"].startswith(f"not stacked ({reason}")
