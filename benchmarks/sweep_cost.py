@@ -48,19 +48,50 @@ class Case:
         return self.family != "plot_classifier"
 
 
-RESNET = {"backbone": "resnet18", "weights": "none"}
+RESNET = {"backbone": "resnet18"}
+"""With weights from a file that both ways read: where they are frozen, both search on the same features."""
 CASES = {
-    "head": Case(
-        "plot_classifier", {"backbone": "resnet18", "weights": "none", "train_layers": "head"}, 96, 60, 20, 6, 10
-    ),
+    "head": Case("plot_classifier", {**RESNET, "train_layers": "head"}, 224, 28, 20, 6, 10),
     "conv_autoencoder": Case("conv_autoencoder", {"architecture": "A"}, 32, 200, 20, 5, 3),
-    "feature_autoencoder": Case(
-        "feature_autoencoder", {"backbone": "resnet18", "weights": "none", "grid": 16}, 64, 25, 8, 6, 2
-    ),
-    "full": Case(
-        "plot_classifier", {"backbone": "resnet18", "weights": "none", "augmentation": 0.0}, 224, 12, 3, 2, 1.2
-    ),
+    "feature_autoencoder": Case("feature_autoencoder", {**RESNET, "grid": 16}, 64, 25, 8, 6, 2),
+    "full": Case("plot_classifier", {**RESNET, "augmentation": 0.0}, 224, 12, 3, 2, 1.2),
 }
+
+
+def write_weights(path: Path, root: Path) -> None:
+    """Those of an untrained ResNet18 (nothing can be downloaded here), as torchvision names them.
+
+    Its BatchNorm layers have the statistics of the pictures: without, what comes out of so many layers tells nothing.
+    """
+    import torch
+    from PIL import Image
+    from torchvision.models import resnet18
+    from torchvision.transforms.functional import to_tensor
+
+    torch.manual_seed(0)
+    network = resnet18(weights=None)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None  # the mean of all that it sees
+    files = sorted(root.rglob("*.png"))
+    with torch.no_grad():
+        network(torch.stack([to_tensor(Image.open(file)) for file in files[:: max(1, len(files) // 64)]]))
+    torch.save(network.state_dict(), path)
+
+
+def weights_beside(root: Path) -> Path:
+    """Where the weights lie that both ways start from."""
+    return root.with_name("resnet18.pth")
+
+
+def network_of(drawn: dict[str, Any]) -> Any:
+    """A torchvision backbone with the weights of the file."""
+    import torch
+    from torchvision.models import get_model
+
+    network = get_model(drawn["backbone"], weights=None)
+    network.load_state_dict(torch.load(drawn["weights"], weights_only=True))
+    return network
 
 
 def draw(case: Case, root: Path) -> None:
@@ -84,8 +115,8 @@ def draw(case: Case, root: Path) -> None:
             values = shapes[name]() + random.normal(0, 0.1, case.side)
             heights = ((0.5 - values.clip(-1, 1) / 2.2) * (case.side - 1)).round().astype(int)
             picture = np.full((case.side, case.side, 3), 255, dtype=np.uint8)
-            picture[heights, np.arange(case.side)] = (31, 119, 180)
-            picture[np.minimum(heights + 1, case.side - 1), np.arange(case.side)] = (31, 119, 180)
+            for thick in range(max(2, case.side // 32)):
+                picture[np.minimum(heights + thick, case.side - 1), np.arange(case.side)] = (31, 119, 180)
             Image.fromarray(picture).save(folder / f"{number:04}.png")
 
 
@@ -96,6 +127,7 @@ def ours(case: Case, root: Path, folder: Path) -> None:
     os.environ["ORCHESTRATOR_CACHE"] = str(folder / "cache")
     from orchestrator import Experiment, Reporter, run
 
+    weights = {"weights": str(weights_beside(root))} if "backbone" in case.fixed else {}
     experiment = Experiment.from_mapping(
         {
             "data": {
@@ -104,7 +136,7 @@ def ours(case: Case, root: Path, folder: Path) -> None:
                 "size": case.side,
                 **({"normal": "even"} if case.detection else {}),
             },
-            "families": [{"family": case.family, "fixed": case.fixed, "space": case.space}],
+            "families": [{"family": case.family, "fixed": {**case.fixed, **weights}, "space": case.space}],
             "objective": {"metric": metric_of(case)},
             "budget": {"trials": case.trials, "epochs": case.epochs, "patience": None, "concurrent": WORKERS},
             "scheduler": "none",
@@ -196,11 +228,9 @@ class PlainClassifier:
     """A torchvision backbone with a head; the backbone's gradients are off where it is frozen."""
 
     def __init__(self, case: Case, drawn: dict[str, Any]) -> None:
-        from torchvision.models import get_model
-
         from trainables.parts.heads import plot_head
 
-        self.network: Any = get_model(drawn["backbone"], weights=None)
+        self.network: Any = network_of(drawn)
         self.frozen = drawn["train_layers"] == "head"
         self.network.requires_grad_(not self.frozen)
         self.network.fc = plot_head(self.network.fc.in_features, len(CLASSES), drawn["dropout"])
@@ -225,7 +255,6 @@ class PlainDetector:
     """An autoencoder of pictures, or of the features of a frozen backbone."""
 
     def __init__(self, case: Case, drawn: dict[str, Any]) -> None:
-        from torchvision.models import get_model
         from torchvision.models.feature_extraction import create_feature_extractor
 
         from trainables.feature_autoencoder import one_by_one_autoencoder
@@ -235,7 +264,7 @@ class PlainDetector:
         if case.family == "conv_autoencoder":
             self.network: Any = conv_autoencoder(drawn["architecture"], 3, drawn["bottleneck"])
             return
-        backbone = get_model(drawn["backbone"], weights=None).eval().requires_grad_(False)
+        backbone = network_of(drawn).eval().requires_grad_(False)
         layers = [f"layer{number}" for number in drawn["layers"].split("+")]
         self.backbone, self.grid = create_feature_extractor(backbone, layers), drawn["grid"]
         channels = {"layer1": 64, "layer2": 128, "layer3": 256, "layer4": 512}
@@ -317,6 +346,7 @@ def rounds(name: str, count: int) -> Iterator[tuple[float, float, float, float]]
     with tempfile.TemporaryDirectory() as pictures:
         root = Path(pictures) / "pictures"
         draw(case, root)
+        write_weights(weights_beside(root), root)
         for _ in range(count):
             with tempfile.TemporaryDirectory() as given:
                 folder = Path(given)

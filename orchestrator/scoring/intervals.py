@@ -37,9 +37,9 @@ def estimate(evidence: Evidence) -> Estimate:
     answer more on either side (Agresti and Coull 1998 do so for one proportion). A figure that is worth n yes-or-no
     answers varies at least as a share of 2 n answers does: who was right on every picture is not known to be always
     right. The double is for ROC-AUCs, which vary less than the share of as many answers (Hanley and McNeil 1982), and
-    for answers that are means over seeds; `benchmarks/coverage.py` measures what holds with it. A share that is 0 or 1
-    with every seed has the exact limit (Clopper and Pearson 1934) where each picture is its own source: of 6 right of
-    6, .54. ValueError without a finite value.
+    for answers that are means over seeds; `benchmarks/interval_coverage.py` measures what holds with it. A share that
+    is 0 or 1 with every seed has the exact limit (Clopper and Pearson 1934) where each picture is its own source: of 6
+    right of 6, .54. ValueError without a finite value.
     """
     values, scale = evidence.values, evidence.scale
     mean, (low, high) = float(values.mean()), scale.bounds

@@ -25,7 +25,6 @@ AHEAD = 3
 """Batches that lie ready for a GPU beside the one at work."""
 SPLIT_VALUES = 2**16
 """A picture of more values is converted by itself."""
-WHITE = np.float32(255)
 
 
 class Batches:
@@ -103,10 +102,11 @@ class Batches:
         floats = self._floats[:size].view(shape)
         whole = isinstance(source, np.ndarray) and source.dtype == np.uint8
         if size > SPLIT_VALUES * len(rows):
-            # NumPy converts and divides in one pass over the memory, torch in two.
+            # numba takes half a second, and small pictures do without.
+            from trainables.training.conversion import scale_into
+
             pictures = map(source.__getitem__, rows) if whole else views_of(source, rows)
-            for values, picture in zip(pictures, floats.numpy(), strict=True):
-                np.divide(values, WHITE, out=picture, dtype=np.float32)
+            scale_into(floats.numpy(), pictures)
         elif whole:
             taken = self._bytes[:size].view(shape)
             # Without "clip", NumPy gathers into memory of its own first; the rows are all there.

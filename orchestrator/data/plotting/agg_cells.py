@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.plotting.agg_stroke import Points
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 Grid = NDArray[np.int32]
 """(W + 2, H + 1): at column x, what the running sum changes by; one row a pixel row."""

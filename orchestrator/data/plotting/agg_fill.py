@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.plotting.agg_cells import UNTOUCHED, Clip, Grid, Rows, accumulate
 from orchestrator.data.plotting.agg_stroke import Points
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 Canvas = NDArray[np.uint8]
 """(W, 3, H): an opaque picture, column by column, each column's reds, greens and blues from the top down."""

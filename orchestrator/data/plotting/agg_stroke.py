@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 Points = NDArray[np.float64]
 """(n, 2): x and y in pixels, y downwards."""

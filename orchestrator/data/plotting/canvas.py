@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.plotting.agg_fill import Canvas
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 Atlas = NDArray[np.uint8]
 """All bitmaps, one after another, each row by row: how much of each pixel is covered, 0 to 255."""

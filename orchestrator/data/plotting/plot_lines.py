@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from orchestrator.data.plotting.agg_cells import Clip
 from orchestrator.data.plotting.agg_fill import Canvas, Colour, Scratch, fill
 from orchestrator.data.plotting.agg_stroke import SHORTEST_SIMPLIFIED, outline, simplify
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 
 @compiled

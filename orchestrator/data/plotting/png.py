@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 _LONGEST_RUN = 86
 """Pixels that one deflate match repeats: 258 bytes."""

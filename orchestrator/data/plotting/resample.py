@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.plotting.agg_fill import Canvas
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 _BITS = 22
 _HALF = 1 << (_BITS - 1)

@@ -3,7 +3,7 @@
 import pytest
 from numba.core import caching
 
-from orchestrator.data.plotting.compiled import compiled
+from trainables.compiled import compiled
 
 
 def fused(a: float, b: float, c: float) -> float:

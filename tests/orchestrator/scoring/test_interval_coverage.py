@@ -1,4 +1,4 @@
-"""The hardest designs of `benchmarks/coverage.py`: intervals hold the truth, and equal models are not told apart."""
+"""The hardest designs of `benchmarks/interval_coverage.py`: intervals hold the truth, equal models stay equal."""
 
 import importlib.util
 import sys
@@ -17,7 +17,7 @@ CHANCE = 3 * (0.95 * 0.05 / REPEATS) ** 0.5
 
 
 def benchmark() -> ModuleType:
-    path = Path(__file__).parents[3] / "benchmarks" / "coverage.py"
+    path = Path(__file__).parents[3] / "benchmarks" / "interval_coverage.py"
     found = importlib.util.spec_from_file_location("coverage_benchmark", path)
     assert found is not None
     assert found.loader is not None
