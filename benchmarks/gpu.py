@@ -372,6 +372,76 @@ def whole_runs(size: Size) -> Iterator[Row]:
         yield kill_and_resume(file, folder / "killed", ways[next(reversed(ways))], last)
 
 
+HUNGRY = """
+# An autoencoder of which one trial wants more of the GPU than the share that it has beside others.
+from dataclasses import replace
+from pathlib import Path
+
+import ray
+import torch
+
+from trainables import conv_autoencoder
+
+MARK = Path(__file__).with_suffix(".mark")
+
+
+class Hungry(conv_autoencoder.ConvAutoencoder):
+    def fit(self, train, validation):
+        assigned = ray.get_runtime_context().get_assigned_resources()
+        shares = any(0 < share < 1 for name, share in assigned.items() if name.startswith("GPU"))
+        mine = repr(self.loop.config)
+        if shares and not MARK.exists():
+            MARK.write_text(mine)
+        if MARK.exists() and MARK.read_text() == mine:
+            whole = torch.cuda.get_device_properties(0).total_memory
+            held = torch.empty(int(0.6 * whole), dtype=torch.uint8, device="cuda")
+        yield from super().fit(train, validation)
+
+
+def suggest(trial):
+    return {"learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True)}
+
+
+FAMILY = replace(
+    conv_autoencoder.FAMILY, name="hungry", build=Hungry, stackable=None, suggest=suggest, loss_keys=()
+)
+"""
+
+
+def memory(size: Size) -> Iterator[Row]:
+    """What trials that share the GPU were expected to take of it, and took; one that wants more than its share."""
+    from orchestrator.experiment.packing import CONTEXT, MARGIN
+
+    if size.small:
+        yield "a trial that wants more than its share", "not tried: it needs a GPU"
+        return
+    with tempfile.TemporaryDirectory() as given:
+        folder = Path(given)
+        os.environ["ORCHESTRATOR_CACHE"] = str(folder / "cache")
+        write_data(folder)
+        (folder / "hungry.py").write_text(HUNGRY)
+        family = {"name": "hungry", "family": f"{folder / 'hungry.py'}:FAMILY", "fixed": {"architecture": "B"}}
+        budget = {"trials": 8, "epochs": 6}
+        file = experiment(folder, families=[family], baseline="hungry", seeds=[0], scheduler="none", budget=budget)
+        trials = [one for one in sweep(file, folder / "run", "--until", "search") if one.stage == "search"]
+        alone = [one.own_memory or 0 for one in trials if one.gpus >= 1 and "memory" not in one.facts]
+        beside = [one for one in trials if 0 < one.gpus < 1]
+        if not beside or not alone:
+            yield "trials that share the GPU", f"none of {len(trials)} did"
+            return
+        expected, took = MARGIN * max(alone), max(one.own_memory or 0 for one in beside)
+        yield (
+            f"memory of trials that share the GPU, {beside[0].gpus:g} each, beside {CONTEXT / 2**20:.0f} MiB for CUDA",
+            f"{expected / 2**20:.0f} MiB expected, {took / 2**20:.0f} MiB taken at most by {len(beside)}",
+        )
+        again = [one for one in trials if "memory" in one.facts]
+        yield (
+            "a trial that wants 60% of the GPU beside others",
+            "; ".join(f"{one.status} on {one.gpus:g} GPU: {one.facts['memory']}" for one in again) or "was not met",
+        )
+        yield "how all trials ended", ", ".join(sorted({one.status for one in trials}))
+
+
 def kill_and_resume(file: Path, out: Path, more: Sequence[str], undisturbed: Sequence[Any]) -> Row:
     """A kill -9 of the whole group once trials have ended, and a resume: what was lost or done twice."""
     from orchestrator import read_records
@@ -400,10 +470,11 @@ def kill_and_resume(file: Path, out: Path, more: Sequence[str], undisturbed: Seq
 
 
 PARTS: dict[str, tuple[Callable[[Size], Iterator[Row]], float]] = {
-    "small models": (small_models, 150.0),
+    "small models": (small_models, 120.0),
     "features": (features, 40.0),
-    "fine-tuning": (fine_tuning, 90.0),
-    "whole runs": (whole_runs, 240.0),
+    "fine-tuning": (fine_tuning, 75.0),
+    "memory": (memory, 70.0),
+    "whole runs": (whole_runs, 160.0),
 }
 """And the seconds that each may take."""
 
