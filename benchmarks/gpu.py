@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ import numpy as np
 Row = tuple[str, str]
 """What was measured, and what came out."""
 MEMBERS = 16
+SWEEP = 60.0
+"""Seconds that one sweep may take."""
 PEAK = {"H100": 989e12, "H200": 989e12, "A100": 312e12, "L4": 121e12, "A10": 125e12, "RTX 4090": 165e12}
 """Floating-point operations a second in bfloat16, dense, by the makers' data sheets."""
 RESNET50_FLOPS = 3 * 2 * 4.09e9
@@ -220,6 +223,8 @@ def fused(size: Size, models: Sequence[Any], train: Any, validation: Any) -> flo
             next(training)
 
     epoch()
+    if apart := next((model.loop.apart for model in models if model.loop.apart), ""):
+        raise RuntimeError(f"not fused: {apart}")
     took = seconds_of(size, lambda: [epoch() for _ in range(4)])
     for training in trainings:
         training.close()
@@ -238,7 +243,11 @@ def packed(size: Size, count: int, at_once: int) -> float:
         assert one.stdout.readline() == "ready\n"
     started = time.perf_counter()
     for one in workers:
-        one.communicate("go\n", timeout=120)
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in workers:
+        one.communicate(timeout=120)
     return time.perf_counter() - started
 
 
@@ -246,14 +255,13 @@ def work(size: Size, count: int) -> None:
     """What a worker of `packed` does: warm up, wait for the word, train."""
     train, validation = samples(size.of(2048, 64), 32, 1), samples(size.of(512, 32), 32, 2, seed=1)
     trainings = [model.fit(train, validation) for model in members(size, count)]
-    next(trainings[0])
+    for training in trainings:
+        next(training)
     print("ready", flush=True)
     sys.stdin.readline()
-    for place, training in enumerate(trainings):
+    for training in trainings:
         for _ in range(4):
             next(training)
-        if place + 1 < len(trainings):
-            next(trainings[place + 1])
     synchronise(size)
 
 
@@ -330,7 +338,8 @@ def sweep(file: Path, out: Path, *more: str) -> list[Any]:
     from orchestrator import read_records
 
     command = [sys.executable, "-m", "orchestrator.cli", "sweep", str(file), "--out", str(out), "--quiet", *more]
-    subprocess.run(command, check=True, timeout=150)
+    # What a part prints is its rows alone.
+    subprocess.run(command, check=True, timeout=SWEEP, stdout=subprocess.DEVNULL)
     return list(read_records(out / "records.jsonl"))
 
 
@@ -447,14 +456,17 @@ def kill_and_resume(file: Path, out: Path, more: Sequence[str], undisturbed: Seq
     from orchestrator import read_records
 
     command = [sys.executable, "-m", "orchestrator.cli", "sweep", str(file), "--out", str(out), "--quiet", *more]
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     records = out / "records.jsonl"
-    until = time.monotonic() + 90
-    while process.poll() is None and time.monotonic() < until:
-        if records.exists() and records.read_bytes().count(b"\n") >= 8:
-            break
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
+    until = time.monotonic() + SWEEP
+    try:
+        while process.poll() is None and time.monotonic() < until:
+            if records.exists() and records.read_bytes().count(b"\n") >= 8:
+                break
+            time.sleep(0.2)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     before = records.read_bytes()
     after = sweep(file, out, "--resume", *more)
@@ -529,7 +541,8 @@ def run_part(name: str, size: Size, out: Path) -> None:
         timer.start()
         assert process.stdout is not None
         for line in process.stdout:
-            told(out, tuple(json.loads(line)))
+            with suppress(ValueError):  # a library's word, and no row
+                told(out, tuple(json.loads(line)))
         code = process.wait()
         timer.cancel()
         if code:

@@ -1,6 +1,9 @@
 """Errors that the user can mend: of what he gave, and of the disk that he gave it room on."""
 
 import errno
+import traceback
+from dataclasses import dataclass
+from typing import Self
 
 from trainables.credentials import masked
 
@@ -23,3 +26,25 @@ def storage_error(error: BaseException | None, *also: int) -> OSError | None:
         wrapped = getattr(error, "cause", None)  # by Ray, whose own copy may lack the number
         error = wrapped if isinstance(wrapped, BaseException) else error.__cause__ or error.__context__
     return None
+
+
+@dataclass(frozen=True)
+class ToldError:
+    """What an error said, as plain values: it holds nothing alive that the error held, and any process can read it."""
+
+    text: str
+    """The traceback."""
+    storage: tuple[int | None, str | None, str | None] | None
+    """What a disk said: errno, text, file; None where it was none."""
+
+    @property
+    def disk(self) -> OSError | None:
+        """The error of the disk, where it was one."""
+        return None if self.storage is None else OSError(*self.storage)
+
+    @classmethod
+    def of(cls, error: BaseException) -> Self:
+        """Of an error that was caught."""
+        disk = storage_error(error)
+        storage = None if disk is None else (disk.errno, disk.strerror, disk.filename)
+        return cls("".join(traceback.format_exception(error)), storage)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import Status
@@ -31,6 +30,7 @@ from orchestrator.scoring.judged import Classified, Detected
 from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import check_scores, confusion, grade, per_class
 from orchestrator.scoring.pixels import histograms
+from trainables.errors import ToldError
 from trainables.files import file_sha256, whole
 from trainables.interface import Prediction, Samples
 from trainables.training.trial import Job
@@ -109,7 +109,7 @@ def evaluate_together(
     run: RunFolder,
     grading: Grading,
     origin: Provenance,
-) -> list[str | Exception | None]:
+) -> list[str | ToldError | None]:
     """The same for cells that differ by their seeds, trained as one stacked network where they can be.
 
     For each its record as JSON, what ended it, or None as above. The seconds of the training are shared out.
@@ -117,7 +117,7 @@ def evaluate_together(
     started = time.perf_counter()
     trained = train_together([cell for cell, _ in cells], job)
     share = (time.perf_counter() - started) / len(cells)
-    found: list[str | Exception | None] = []
+    found: list[str | ToldError | None] = []
     for (cell, kept), one in zip(cells, trained, strict=True):
         if not isinstance(one, Trained):
             found.append(one)
@@ -125,7 +125,7 @@ def evaluate_together(
         try:
             found.append(_scored(cell, job, one, share, test, run, kept, grading, origin).model_dump_json())
         except Exception as error:  # a full disk, say
-            found.append(error)
+            found.append(ToldError.of(error))
     return found
 
 
@@ -358,7 +358,3 @@ def write_scores(
 
 def _names(names: Sequence[str]) -> NDArray[np.bytes_]:
     return np.array([os.fsencode(name) for name in names], dtype=np.bytes_)
-
-
-remote_evaluate_cell = ray.remote(evaluate_cell)
-remote_evaluate_together = ray.remote(evaluate_together)

@@ -10,13 +10,15 @@ from torch import Tensor
 from orchestrator.artifacts.at_work import EpochNote
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.trained import Trained
+from trainables.errors import ToldError
 from trainables.interface import Model, Prediction
-from trainables.training.loop import Apart
+from trainables.training.loop import Apart, EpochLoop
 from trainables.training.past import Graded
+from trainables.training.precision import first_line
 from trainables.training.together import Together
 from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.trial_state import TrialState
-from trainables.training.usage import PeakMemory
+from trainables.training.usage import EnergyShare, PeakMemory, SharedEnergy
 from trainables.training.watching import watched
 
 
@@ -33,7 +35,7 @@ def note_of(state: TrialState | None) -> Path | None:
 def train(cell: Cell, job: Job) -> Trained | None:
     """The model of a cell as of its best epoch; None where the run is asked to stop before its end."""
     with watched(_mark_of(cell, job), job.epoch_seconds) as alive:
-        training = _training(cell, job, alive.set)
+        training = _training(cell, job, alive.set, None)
         while True:
             try:
                 next(training)
@@ -42,16 +44,18 @@ def train(cell: Cell, job: Job) -> Trained | None:
                 return trained
 
 
-def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | Exception | None]:
+def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | ToldError | None]:
     """The models of cells that differ by their seeds, as of their best epochs; as one stacked network where they can.
 
     What ends one of them stands in its place, and ends no other. None where the run is asked to stop before its end.
     Their epochs are taken in turns, so the energy that the GPU drew meanwhile is shared out, and so is what they took
     of its memory.
     """
-    found: list[Trained | Exception | None] = [None] * len(cells)
-    with watched(_mark_of(cells[0], job), job.epoch_seconds) as alive, ExitStack() as ready:
-        trainings = [_training(cell, job, alive.set) for cell in cells]
+    found: list[Trained | ToldError | None] = [None] * len(cells)
+    longest = None if job.epoch_seconds is None else job.epoch_seconds * len(cells)
+    energy = SharedEnergy(job.problem.device, len(cells))
+    with watched(_mark_of(cells[0], job), longest) as alive, ExitStack() as ready:
+        trainings = [_training(cell, job, alive.set, energy.of(place)) for place, cell in enumerate(cells)]
         models: dict[int, Model] = {}
 
         def go_on(place: int) -> bool:
@@ -62,7 +66,8 @@ def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | Exception 
                 found[place] = end.value
                 return False
             except Exception as error:
-                found[place] = error
+                # Not the error itself, which holds all that was computed.
+                found[place] = ToldError.of(error)
                 return False
             return True
 
@@ -70,15 +75,10 @@ def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | Exception 
         if len(at_work) > 1:
             _stack([models[place] for place in at_work], job, ready)
         while at_work:
+            energy.at_work = set(at_work)
             at_work = [place for place in at_work if go_on(place)]
     most = max((one.own_memory or 0 for one in found if isinstance(one, Trained)), default=0)
-    return [_part_of(one, len(cells), most) if isinstance(one, Trained) else one for one in found]
-
-
-def _part_of(trained: Trained, count: int, memory: int) -> Trained:
-    """One of so many that were trained together, which took `memory` in all."""
-    energy = None if trained.energy is None else trained.energy / count
-    return replace(trained, energy=energy, own_memory=memory // count)
+    return [replace(one, own_memory=most // len(cells)) if isinstance(one, Trained) else one for one in found]
 
 
 def _mark_of(cell: Cell, job: Job) -> Path | None:
@@ -88,17 +88,24 @@ def _mark_of(cell: Cell, job: Job) -> Path | None:
 
 
 def _stack(models: Sequence[Model], job: Job, ready: ExitStack) -> None:
-    """Have them take their epochs as one; where they can't, each says so in its facts. `ready`: until their end."""
+    """Have them take their epochs as one; where they can't, each says so in its facts. `ready`: until their end.
+
+    Where the run is asked to stop, or something fails, while they get ready, each meets that by itself.
+    """
     assert job.family.stackable is not None
-    loops = [ready.enter_context(job.family.stackable(one, job.train, job.validation)) for one in models]
+    loops: list[EpochLoop] = []
     try:
+        for one in models:
+            loops.append(ready.enter_context(job.family.stackable(one, job.train, job.validation)))
         Together(loops)
-    except Apart as error:
+    except Exception as error:
         for loop in loops:
-            loop.apart = str(error)
+            loop.apart = str(error) if isinstance(error, Apart) else first_line(error)
 
 
-def _training(cell: Cell, job: Job, alive: Callable[[], object]) -> Generator[Model, None, Trained | None]:
+def _training(
+    cell: Cell, job: Job, alive: Callable[[], object], energy: EnergyShare | None
+) -> Generator[Model, None, Trained | None]:
     """Gives the model before its first epoch and after each, and returns it as of its best one."""
     history: list[dict[str, float]] = []
     weights: dict[str, Tensor] = {}
@@ -109,7 +116,7 @@ def _training(cell: Cell, job: Job, alive: Callable[[], object]) -> Generator[Mo
         memory = PeakMemory(job.problem.device)
         model = job.build(cell.setting.config, cell.seed, job.pulse(alive))
         yield model
-        for graded in epochs(model, job, cell.setting.strategy, state, weights, memory=memory):
+        for graded in epochs(model, job, cell.setting.strategy, state, weights, memory=memory, energy=energy):
             alive()
             history.append({"epoch": float(graded.epoch), **graded.row})
             last = graded

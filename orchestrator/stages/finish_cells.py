@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import ray
@@ -11,7 +12,7 @@ from ray.exceptions import WorkerCrashedError
 
 from orchestrator.artifacts.at_work import AtWork, EpochNote, noted
 from orchestrator.artifacts.durations import Durations, TimeLeft
-from orchestrator.artifacts.endings import RETRIES, kernel_kills, why
+from orchestrator.artifacts.endings import RETRIES, Status, kernel_kills, why
 from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
@@ -22,9 +23,9 @@ from orchestrator.evaluation.evaluate_cell import (
     Grading,
     Keeping,
     TestPart,
+    evaluate_cell,
+    evaluate_together,
     failed_cell,
-    remote_evaluate_cell,
-    remote_evaluate_together,
 )
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
@@ -32,11 +33,12 @@ from orchestrator.evaluation.rejudging import rejudge
 from orchestrator.evaluation.train_cell import note_of, state_of
 from orchestrator.experiment.placement import Placement
 from orchestrator.machine.progress import Line
+from orchestrator.machine.tasks import task
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
 from orchestrator.stages.places import Places
-from trainables.errors import storage_error
+from trainables.errors import ToldError, storage_error
 from trainables.interface import Precision
 from trainables.training.trial import Job
 
@@ -170,8 +172,8 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
             continue
-        begun = running.pop(finished[0])
-        for cell, told in zip(begun.cells, _told(finished[0], len(begun.cells)), strict=True):
+        begun, full = running.pop(finished[0]), None
+        for cell, told in zip(begun.cells, _outcomes(finished[0], begun), strict=True):
             if told is None:
                 # It was asked to stop, and its state is saved; or its node still saw the mark of the stop before this
                 # resume, as shared folders may show it.
@@ -179,21 +181,23 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
                 continue
             if isinstance(told, str):
                 record = TrialRecord.model_validate_json(told)
+            elif told.disk is not None:
+                full = told.disk
+                continue
             else:
-                if (disk := storage_error(told)) is not None:
-                    raise disk from told
-                ended = why(told, begun.kills if isinstance(told, WorkerCrashedError) else None)
                 beside = len(running) + len(begun.cells) - 1
-                if ended[0] == "out-of-memory" and places.again_alone(cell, beside):
+                if told.ended[0] == "out-of-memory" and places.again_alone(cell, beside):
                     waiting.append(cell)
                     continue
                 made = origin(context, prepared, cell.setting.family)
-                record = failed_cell(cell, ended, time.monotonic() - begun.started, begun.placement, made)
+                record = failed_cell(cell, told.ended, time.monotonic() - begun.started, begun.placement, made)
             done(record, _at_work(running.values()))
             state = state_of(cell, begun.job)
             EpochNote(note_of(state)).remove()  # of a worker that was killed
             if state is not None and record.status == "completed":
                 state.remove()
+        if full is not None:
+            raise full  # now that those which had come to their end before have their records
 
 
 @dataclass(frozen=True)
@@ -207,13 +211,26 @@ class _Begun:
     kills: int = field(default_factory=kernel_kills)
 
 
-def _told(ended: "ray.ObjectRef[Any]", count: int) -> list[str | Exception | None]:
-    """What has become of each of the cells of a worker."""
+@dataclass(frozen=True)
+class _Failed:
+    """What ended a cell."""
+
+    ended: tuple[Status, str]
+    disk: OSError | None
+    """What a disk said, where it was that."""
+
+
+def _outcomes(ended: "ray.ObjectRef[Any]", begun: _Begun) -> list[str | _Failed | None]:
+    """What has become of each of the cells of a worker: its record, what ended it, or None where it is to go on."""
     try:
         told = ray.get(ended)
     except Exception as error:
-        return [error] * count
-    return told if isinstance(told, list) else [told]
+        kills = begun.kills if isinstance(error, WorkerCrashedError) else None
+        return [_Failed(why(error, kills), storage_error(error))] * len(begun.cells)
+    return [
+        _Failed(why(one.text), one.disk) if isinstance(one, ToldError) else one
+        for one in (told if isinstance(told, list) else [told])
+    ]
 
 
 def _at_work(running: Iterable[_Begun]) -> list[tuple[str, float]]:
@@ -272,14 +289,12 @@ def start_cells(
     samples = prepared.samples(first.size, prepared.split.test, masks=True)
     test = TestPart(samples, context.readings(prepared))
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
-    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus, "max_retries": RETRIES}
     made = origin(context, prepared, first.family)
+    begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES)
     if len(cells) > 1:
-        together = remote_evaluate_together.options(**reserved)
-        return together.remote(cells, job, test, context.folder, grading, made)
+        return begin(evaluate_together).remote(cells, job, test, context.folder, grading, made)
     ((cell, kept),) = cells
-    keeping = Keeping(context.folder, source)
-    return remote_evaluate_cell.options(**reserved).remote(cell, job, test, keeping, kept, grading, made)
+    return begin(evaluate_cell).remote(cell, job, test, Keeping(context.folder, source), kept, grading, made)
 
 
 def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptModel:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from orchestrator.artifacts.endings import why
 from orchestrator.experiment.sections import Variant
-from orchestrator.machine.patience import answer_of
+from orchestrator.machine.tasks import answer_of, task
 from orchestrator.machine.worker_pool import as_batches, by_workers
 from orchestrator.stages.context import Context
 from trainables.errors import storage_error
@@ -50,8 +50,7 @@ def compute_frozen_features(context: Context, variant: Variant, job: Job, seed: 
 def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[str, Any], int]) -> None:
     placement = context.placements[variant.family]
     handed = ray.put(job)
-    reserved = {"num_cpus": placement.cpus, "num_gpus": placement.gpus}
-    asked = _lacking.options(**reserved).remote(handed, *built)
+    asked = task(_lacking, cpus=placement.cpus, gpus=placement.gpus).remote(handed, *built)
     lacking: list[Stretch] = answer_of(asked, job.epoch_seconds)
     if not lacking:
         return
@@ -73,7 +72,6 @@ def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[
                 return
 
 
-@ray.remote
 def _lacking(job: Job, config: Mapping[str, Any], seed: int) -> list[Stretch]:
     """What the cache of the node lacks."""
     frozen = _frozen(job, config, seed)

@@ -4,13 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-import ray
 import torch
 
 from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.machine.patience import answer_of
+from orchestrator.machine.tasks import answer_of, task
 from orchestrator.stages.context import Context
 from trainables.errors import InputError
 from trainables.files import write_whole
@@ -93,7 +92,7 @@ def _has_bfloat16() -> bool:
 def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int) -> Probed:
     """Tried on a worker, with what a trial reserves."""
     held = next(one for one in context.placements.values() if one.device == device)
-    tried = ray.remote(_tried).options(num_cpus=held.cpus, num_gpus=held.gpus)
+    tried = task(_tried, cpus=held.cpus, gpus=held.gpus)
     asked = tried.remote(device, size, wishes, steps, len(context.experiment.seeds), max(1, int(held.cpus)))
     try:
         found: Probed = answer_of(asked, LONGEST)

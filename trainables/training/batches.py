@@ -164,5 +164,5 @@ def free_room(device: torch.device) -> int:
     used = torch.cuda.memory_allocated(device)
     # What torch keeps for itself is free too; what the process may not take is not.
     free += torch.cuda.memory_reserved(device) - used
-    share = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)
+    share = getattr(torch.cuda, "get_per_process_memory_fraction", lambda: 1.0)()
     return max(0, int(DEVICE_SHARE * min(free, share * total - used)))

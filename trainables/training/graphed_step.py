@@ -80,6 +80,7 @@ class GraphedStep:
         self._graph = None  # first, so that its memory is free
         self._inputs = pictures.clone(), labels.clone()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # Of this thread alone: another one may be fetching pictures meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._outputs = self._step(self._inputs[0], self._inputs[1])
         self._graph = graph

@@ -1,5 +1,6 @@
 """How the networks of a run shall compute on a device: what is wished, and where that is left open, what pays there."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -195,6 +196,9 @@ class _Settling:
             other = replace(self.chosen, **{key: value})
             now, then = self._timed(self.chosen, other)
             self.seconds |= {f"without {key} {value}": now, f"{key} {value}": then}
+            if then == math.inf:
+                self.reasons[key] = f"{value} could not be tried"
+                return
             self.reasons[key] = f"{value} is {now / then:.2f} times as fast, and {times:g} is asked for"
             self.chosen = other if now >= times * then else self.chosen
 

@@ -84,10 +84,11 @@ class Together:
     ) -> list[Trained | FloatingPointError]:
         stack = Stack(members)
         means = self._train(stack, members, train)
-        stack.hand_back()
+        validated_of_each = list(self._validate(stack, members, validation))
+        stack.hand_back()  # last: where anything fails before, nothing has changed
         where = f"epoch {members[0].epoch + 1}"
         found: list[Trained | FloatingPointError] = []
-        for mean, validated in zip(means, self._validate(stack, members, validation), strict=True):
+        for mean, validated in zip(means, validated_of_each, strict=True):
             wrong = [name for name, value in (("", mean), *validated[0].items()) if not np.isfinite(value)]
             if wrong:
                 place = where if not wrong[0] else f"validation, {where}"
@@ -217,6 +218,8 @@ class Stack:
     def step(self, pictures: Tensor, labels: Tensor, draws: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Change all by a batch (M, B, ...) of each; each sample's loss and weight (M, B)."""
         self.network.train()
+        # cuDNN's batch norm asks for the layout, which vmap does not answer for channels last.
+        pictures = pictures.contiguous()
         self.flat.requires_grad_(True)
         loss, first = self._objective(maps=False), self.members[0]
 
@@ -242,6 +245,7 @@ class Stack:
         `alike`: all see the same pictures (B, ...), not each its own (M, B, ...).
         """
         self.network.eval()
+        pictures = pictures.contiguous()
         objective, first = self._objective(maps), self.members[0]
 
         def member(flat: Tensor, still: Any, numbers: Any, given: Tensor, known: Tensor) -> Any:

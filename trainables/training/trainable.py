@@ -4,12 +4,11 @@ import math
 import os
 import threading
 import time
-import traceback
 from dataclasses import replace
 
 from ray import tune
 
-from trainables.errors import storage_error
+from trainables.errors import ToldError
 from trainables.training.ended import Ended, EndedState, ended_state, read_ended
 from trainables.training.past import Graded, Past
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
@@ -51,11 +50,10 @@ def run_trial(config: Suggestion, job: Job) -> None:
     except Stopping:
         _tell(LeavingReport(objective=math.nan, epoch=0, state=name, leaving=True))
     except Exception as error:
-        text, disk = traceback.format_exc(), storage_error(error)
-        if "CUDA error" in text and "out of memory" not in text:
+        told = ToldError.of(error)
+        if "CUDA error" in told.text and "out of memory" not in told.text:
             BROKEN.set()
-        storage = None if disk is None else (disk.errno, disk.strerror, disk.filename)
-        _tell(ErrorReport(objective=math.nan, epoch=0, state=name, error=text, storage=storage))
+        _tell(ErrorReport(objective=math.nan, epoch=0, state=name, error=told.text, storage=told.storage))
 
 
 def _told_again(config: Suggestion, job: Job, kept: EndedState, name: str) -> bool:

@@ -16,7 +16,7 @@ from trainables.own_code import OwnFiles, described
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
-from trainables.training.usage import GpuEnergy, PeakMemory, cap_memory
+from trainables.training.usage import EnergyShare, GpuEnergy, PeakMemory, cap_memory
 
 
 class Stopping(Exception):
@@ -115,6 +115,7 @@ def epochs(
     best_weights: dict[str, Tensor] | None = None,
     ended: Callable[[Past], object] = bool,
     memory: PeakMemory | None = None,
+    energy: EnergyShare | None = None,
 ) -> Iterator[Graded]:
     """Train, and grade the validation scores after each epoch, by a threshold strategy where one is given.
 
@@ -122,10 +123,10 @@ def epochs(
     training goes on with the next one, to the same result as if it had never stopped; the state is saved as often as
     that is cheap, and where the run is asked to stop. `best_weights` is filled with the best epoch's. `ended` is called
     with all epochs once training ends here by itself, before the last is yielded. `memory` was made before the model
-    was built; unset, what the untrained model takes is not counted.
+    was built; unset, what the untrained model takes is not counted. `energy`: its share of what several draw.
     """
     memory = memory or PeakMemory(job.problem.device)
-    energy = GpuEnergy(job.problem.device)
+    drawing = energy or GpuEnergy(job.problem.device)
     past = _taken_up(state, model, best_weights)
     drawn_before = past.energy
     yield from past.replayed(job)
@@ -142,7 +143,7 @@ def epochs(
             best_weights.clear()
             best_weights.update(model.weights())
         past.last, past.seconds = epoch.last, time.perf_counter() - started
-        drawn = energy.read()
+        drawn = drawing.read()
         past.energy = None if drawn is None else (drawn_before or 0.0) + drawn
         finished = past.finished(job)
         if state is not None and not finished and (state.due() or job.stopping()):

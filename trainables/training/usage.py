@@ -5,6 +5,7 @@ import ctypes
 import gc
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,42 @@ class GpuEnergy:
         with suppress(Exception):
             return _joules(self._handle) - self._before
         return None
+
+
+class SharedEnergy:
+    """The joules that a GPU has drawn for several trainings in one process that take their epochs in turns."""
+
+    def __init__(self, device: str, count: int) -> None:
+        self._meter, self._read = GpuEnergy(device), 0.0
+        self._of_each = [0.0] * count
+        self.at_work = set(range(count))
+        """The trainings between which is shared out what is drawn from now on."""
+
+    def of(self, place: int) -> "EnergyShare":
+        """The share of one of them."""
+        return EnergyShare(self, place)
+
+    def read(self, place: int) -> float | None:
+        """Joules of one of them; None where NVML gives none."""
+        now = self._meter.read()
+        if now is None:
+            return None
+        for one in self.at_work:
+            self._of_each[one] += (now - self._read) / len(self.at_work)
+        self._read = now
+        return self._of_each[place]
+
+
+@dataclass(frozen=True)
+class EnergyShare:
+    """Read as GpuEnergy is."""
+
+    shared: SharedEnergy
+    place: int
+
+    def read(self) -> float | None:
+        """Joules; None where NVML gives none."""
+        return self.shared.read(self.place)
 
 
 def _nvml_handle() -> Any:

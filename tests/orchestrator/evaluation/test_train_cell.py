@@ -1,6 +1,9 @@
 """The seeds of one configuration, trained together: each ends as it would have ended by itself."""
 
+import errno
+import pickle
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ from orchestrator.evaluation.trained import Trained
 from orchestrator.experiment.settings import Setting
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.judge import Judge
+from trainables.errors import ToldError
 from trainables.interface import Model, Precision, Problem, Samples
 from trainables.testing import make_samples
-from trainables.training.trial import Job
+from trainables.training.loop import EpochLoop
+from trainables.training.trial import Job, Stopping
 
 SIZE, EPOCHS = (32, 32), 4
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -75,7 +80,7 @@ def made(tmp_path: Path) -> Callable[..., Made]:
     return make
 
 
-def same(one: Trained | Exception | None, other: Trained | None) -> None:
+def same(one: Trained | ToldError | None, other: Trained | None) -> None:
     assert isinstance(one, Trained)
     assert other is not None
     assert one.epoch == other.epoch
@@ -116,7 +121,8 @@ def test_what_ends_one_ends_no_other_and_one_may_leave_before(made: Callable[...
         return model
 
     first, second, third = train_together(cells, replace(job, family=replace(job.family, build=broken)))
-    assert str(second) == "it fell over"
+    assert isinstance(second, ToldError)
+    assert second.text.endswith("RuntimeError: it fell over\n")
     same(first, train(cells[0], job))
     same(third, train(cells[2], job))
 
@@ -153,3 +159,55 @@ def test_the_choice_is_part_of_what_a_state_belongs_to(made: Callable[..., Made]
     fused = replace(job, problem=replace(job.problem, precision=Precision(fused=True)))
     keys = [state.key for one in (job, fused) if (state := state_of(cell, one))]
     assert len(set(keys)) == 2
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_happens_while_they_get_ready_each_meets_by_itself(made: Callable[..., Made], stopped: bool) -> None:
+    job, cells = made("conv_autoencoder")
+    entered: list[int] = []
+
+    @contextmanager
+    def ready(model: Any, train: Samples, validation: Samples) -> Iterator[EpochLoop]:
+        entered.append(1)
+        if len(entered) == 2:
+            if stopped:
+                assert job.stop is not None
+                job.stop.touch()
+                raise Stopping
+            raise OSError("the features can't be read")
+        yield model.loop
+
+    found = train_together(cells, replace(job, family=replace(job.family, stackable=ready)))
+    if stopped:
+        assert found == [None, None, None]
+        return
+    for one, other in zip(found, [train(cell, job) for cell in cells], strict=True):
+        assert isinstance(one, Trained)
+        assert other is not None
+        assert one.history == other.history
+
+
+def test_an_error_keeps_nothing_alive_and_can_be_sent_on(made: Callable[..., Made]) -> None:
+    class TwoWords(Exception):
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__(first)
+
+    job, cells = made("conv_autoencoder")
+    build = job.family.build
+
+    def full(config: Any, problem: Problem, seed: int) -> Model:
+        if seed == 3:
+            raise TwoWords("one", "two")
+        if seed == 5:
+            raise OSError(errno.ENOSPC, "No space left on device", "/some/file")
+        return build(config, problem, seed)
+
+    first, second, third = pickle.loads(
+        pickle.dumps([
+            one if isinstance(one, ToldError) else None
+            for one in train_together(cells, replace(job, family=replace(job.family, build=full)))
+        ])
+    )  # fmt: skip
+    assert "TwoWords: one" in first.text
+    assert (first.disk, second) == (None, None)
+    assert (third.disk.errno, third.disk.filename) == (errno.ENOSPC, "/some/file")

@@ -100,3 +100,11 @@ def test_seeds_are_stacked_where_all_take_little_longer_than_one(
     settling = module._Settling("cuda", SIZE, 4, {})
     settling.stacking(seeds)
     assert (settling.chosen.fused, settling.reasons["fused"]) == (fused, reason)
+
+
+def test_of_two_ways_that_both_fail_none_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "step_seconds", lambda *given: [math.inf, math.inf])
+    settling = module._Settling("cuda", SIZE, 4, {})
+    settling.take("dtype", "bfloat16", None, 1.2)
+    assert settling.chosen == Precision()
+    assert settling.reasons["dtype"] == "bfloat16 could not be tried"

@@ -195,3 +195,25 @@ def test_what_turns_out_not_to_be_stackable_trains_alone_and_says_why(layer: nn.
         assert [dict(epoch.losses) for epoch in epochs] == [dict(epoch.losses) for epoch in others]
     for each in strange:
         assert each.facts()["computed"].startswith(f"not stacked ({reason}")
+
+
+class Choosy(MeanSquaredError):
+    """Has a score that can't be had of many networks at once."""
+
+    def scores(self, output: Tensor, pictures: Tensor) -> Tensor:
+        found = super().scores(output, pictures)
+        if not torch.is_grad_enabled() and found.sum().item() < 0:
+            raise AssertionError("a mean of squares is not below 0")
+        return found
+
+
+def test_what_can_not_be_validated_together_is_not_trained_twice() -> None:
+    train, validation = samples(), samples(2)
+    alone, strange = ([loop("conv_autoencoder", member, epochs=2) for member in MEMBERS] for _ in range(2))
+    for each in (*alone, *strange):
+        each.objective = Choosy()
+    expected = [list(each.fit(train, validation)) for each in alone]
+    Together(strange)
+    for epochs, others in zip(expected, in_turn(strange, train, validation), strict=True):
+        assert [dict(epoch.losses) for epoch in epochs] == [dict(epoch.losses) for epoch in others]
+    assert all(each.apart.startswith("RuntimeError: ") for each in strange)

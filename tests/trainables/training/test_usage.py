@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.training.usage import GpuEnergy
+from trainables.training import usage as module
+from trainables.training.usage import GpuEnergy, SharedEnergy
 
 OWN_PROCESS = """
 import numpy as np
@@ -104,3 +105,20 @@ def test_work_on_a_gpu_draws_energy() -> None:
         matrix = matrix @ matrix / 4096
     torch.cuda.synchronize()
     assert (energy.read() or 0) > 0
+
+
+def test_what_several_draw_is_shared_out_between_those_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([6.0, 6.0, 6.0, 10.0, 10.0, 15.0])
+    monkeypatch.setattr(module.GpuEnergy, "read", lambda meter: next(drawn))
+    shared = SharedEnergy("cpu", 3)
+    first, second, third = (shared.of(place) for place in range(3))
+    assert [one.read() for one in (first, second, third)] == [2.0, 2.0, 2.0]
+    shared.at_work = {0, 2}
+    assert [one.read() for one in (first, third)] == [4.0, 4.0]
+    shared.at_work = {2}
+    assert third.read() == 9.0
+    assert 4.0 + 2.0 + 9.0 == 15.0, "all that was drawn"
+
+
+def test_without_a_meter_no_share_is_known() -> None:
+    assert SharedEnergy("cpu", 2).of(1).read() is None

@@ -8,7 +8,7 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError, TaskCancelledError, WorkerCrashedError
 
-from orchestrator.machine.patience import answer_of
+from orchestrator.machine.tasks import answer_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
