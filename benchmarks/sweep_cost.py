@@ -53,8 +53,8 @@ RESNET = {"backbone": "resnet18"}
 CASES = {
     "head": Case("plot_classifier", {**RESNET, "train_layers": "head"}, 224, 28, 20, 6, 10),
     "conv_autoencoder": Case("conv_autoencoder", {"architecture": "A"}, 32, 200, 20, 5, 3),
-    "feature_autoencoder": Case("feature_autoencoder", {**RESNET, "grid": 16}, 64, 25, 8, 6, 2),
-    "full": Case("plot_classifier", {**RESNET, "augmentation": 0.0}, 224, 12, 3, 2, 1.2),
+    "feature_autoencoder": Case("feature_autoencoder", {**RESNET, "grid": 16, "latent_dim": 64}, 64, 25, 8, 6, 2),
+    "full": Case("plot_classifier", {**RESNET, "augmentation": 0.0}, 224, 40, 4, 2, 1.2),
 }
 
 
