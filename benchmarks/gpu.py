@@ -527,7 +527,7 @@ def device_name(size: Size) -> str:
 
 def run_part(name: str, size: Size, out: Path) -> None:
     """One part in a process of its own; what it tells is written as it comes."""
-    limit = PARTS[name][1]
+    limit = size.of(1, 5) * PARTS[name][1]
     command = [sys.executable, __file__, "--device", size.device, "--part", name]
     late = threading.Event()
     with tempfile.TemporaryFile("w+") as errors:
