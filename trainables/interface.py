@@ -17,8 +17,6 @@ from trainables.own_code import OwnRow
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
     import torch
 
-    from trainables.training.loop import EpochLoop
-
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
 """Which way a figure is better."""
@@ -268,8 +266,8 @@ class Family(OwnRow):
     frozen: Callable[[Any, Samples], Frozen | None] | None = None
     """(untrained model, training part) -> what of the model is frozen, to be computed before the first training; None:
     nothing is."""
-    stackable: Callable[[Any, Samples, Samples], AbstractContextManager[EpochLoop]] | None = None
-    """(untrained model, training part, validation part) -> while the block runs, the loop that takes the epochs of
+    stackable: Callable[[Any, Samples, Samples], AbstractContextManager[Any]] | None = None
+    """(untrained model, training part, validation part) -> while the block runs, the EpochLoop that takes the epochs of
     `fit` is ready for them: models that differ by their seeds may train as one stacked network. None: they may not."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
