@@ -75,6 +75,17 @@ def ray_session() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread: small networks gain nothing by more, and other tests run beside."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def series_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes of 14 easily told series of 60 noisy points each. Tests must not change it."""

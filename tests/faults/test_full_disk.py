@@ -1,7 +1,6 @@
 """A disk that fills up in mid-search: the run stops with a reason, and goes on once there is room."""
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.usefixtur
 TRIALS = 12
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("left", [0, 2**13])
 def test_full_in_mid_search_and_resumed_with_room(
-    series_tree: Path, tmp_path: Path, small_disk: Path, orchestrate: Callable[..., Any], left: int
+    series_tree: Path, tmp_path: Path, small_disk: Callable[[str], Path], orchestrate: Callable[..., Any], left: int
 ) -> None:
     values = {
         "data": {"path": str(series_tree), "size": 32, "style": "plain", "store": str(tmp_path / "store")},
@@ -41,13 +26,14 @@ def test_full_in_mid_search_and_resumed_with_room(
     }
     file = tmp_path / "e.yaml"
     file.write_text(yaml.safe_dump(values), encoding="utf-8")
-    out = small_disk / "run"
+    disk = small_disk("16m")
+    out = disk / "run"
     first = orchestrate("sweep", file, "--out", out, "--set", "budget.trials=3", "--until", "search", "--quiet")
     assert first.code == 0, first.err
     assert sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) < 2**20, (
         "a search leaves little behind"
     )
-    ballast = small_disk / "ballast"
+    ballast = disk / "ballast"
     with ballast.open("wb", buffering=0) as full:
         try:
             while True:

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from trainables.files import DRAFT
 
 COUNT, PART = 64, 4
 PROCESS = f"""
@@ -91,27 +93,13 @@ def test_a_process_that_is_killed_costs_the_others_one_part(tmp_path: Path, mome
     assert set(computed(first, second)) == set(range(COUNT))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of which 256 KiB are left: a third of what the features take."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def test_a_full_disk_costs_time_and_is_told(tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_costs_time_and_is_told(tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
+    disk = small_disk("256k")  # a third of what the features take
     for number in range(2):
         log = tmp_path / f"{number}.txt"
-        told = ended(begun(small_disk / "cache", log, delay=0.0))
+        told = ended(begun(disk / "cache", log, delay=0.0))
         assert told["right"]
         assert told["trouble"], "it is said"
-    # Whatever was kept is whole: the second process reads it, or finds nothing.
     assert set(computed(tmp_path / "0.txt")) == set(range(COUNT))
-    drafts = [path for path in small_disk.rglob("*") if path.is_file() and path.stat().st_size == 0]
-    assert all(path.name.endswith(".lock") or "lock" in path.name for path in drafts), drafts
+    drafts = [path for path in disk.rglob(".*") if path.name.endswith(DRAFT)]  # without the dot: what is kept
+    assert not drafts, "nothing half written is left"

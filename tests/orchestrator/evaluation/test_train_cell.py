@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.train_cell import state_of, train, train_together
@@ -40,13 +39,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 Made = tuple[Job, list[Cell]]
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from trainables.training.batches import Batches, free_room
 from trainables.training.graphed_step import WARM_STEPS, GraphedStep
 from trainables.training.loop import EpochLoop, TrainingConfig
 from trainables.training.precision import use_tf32
-from trainables.training.probe import probe, step_seconds
+from trainables.training.probe import probe, stacked_seconds, step_seconds
+from trainables.training.together import Together
 
 pytestmark = [
     pytest.mark.gpu,
@@ -220,6 +221,34 @@ def test_a_training_goes_on_from_its_state_with_graphs() -> None:
     rest = [dict(epoch.losses) for epoch in second.fit(given, given)]
     for one, other in zip(expected, begun + rest, strict=True):
         assert other == pytest.approx(one, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["conv_autoencoder", "vae"])
+def test_stacked_seeds_end_as_by_themselves_and_the_last_goes_on_alone(name: str) -> None:
+    family = family_row(name).family
+    train, validation = (make_samples(count, seed=count, detection=True) for count in (60, 30))
+    train = train.select(np.flatnonzero(train.labels == 0))
+    problem = Problem(train.classes, (32, 32, 3), epochs=3, device="cuda")
+    config = family.config(batch_size=8, **({"dropout": 0.0} if name == "vae" else {}))
+    alone, together = ([family.build(config, problem, seed) for seed in range(3)] for _ in range(2))
+    expected = [[dict(epoch.losses) for epoch in model.fit(train, validation)] for model in alone]
+    Together([model.loop for model in together])
+    trainings = [model.fit(train, validation) for model in together]
+    found = [[dict(next(one).losses)] for one in trainings]
+    for one in trainings[1:]:
+        one.close()
+    found[0] += [dict(epoch.losses) for epoch in trainings[0]]
+    assert together[0].facts()["computed"] == "stacked with 2 of other seeds"
+    for losses, others in zip(found, expected, strict=True):
+        for one, other in zip(losses, others, strict=False):
+            assert one == pytest.approx(other, rel=0.35 if name == "vae" else 1e-2)  # z is drawn in another order
+
+
+def test_stacked_networks_are_timed() -> None:
+    one, stacked = stacked_seconds("cuda", (32, 32), 8, Precision(), 3)
+    assert 0 < one < 1
+    assert 0 < stacked < 1
+    assert "take" in probe("cuda", (32, 32), {}, seeds=3).reasons["fused"]
 
 
 def test_each_way_is_timed_and_settled_on() -> None:

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,13 @@ from trainables.vae import VaeObjective
 
 SIDE, COUNT = 16, 45
 PICTURES = np.random.default_rng(0).integers(0, 256, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MEMBERS: list[dict[str, Any]] = [
     {"seed": 0, "learning_rate": 1e-3, "dropout": 0.3, "kl": 1.0},
     {"seed": 1, "learning_rate": 2e-3, "weight_decay": 1e-2, "dropout": 0.0, "kl": 0.1},
     {"seed": 1, "learning_rate": 1e-4, "weight_decay": 1e-3, "dropout": 0.6, "kl": 2.0},
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def samples(classes: int = 1) -> Samples:
