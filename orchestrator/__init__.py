@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
     from orchestrator.using.loaded_model import LoadedModel, load_model
+    from orchestrator.using.predict import Predicted, best_model, predict
     from trainables.errors import InputError
 
 _HOMES = {
@@ -38,12 +39,14 @@ _HOMES = {
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
+    "Predicted": "orchestrator.using.predict",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
     "RunFolder": "orchestrator.artifacts.run_folder",
     "Store": "orchestrator.data.store.store",
     "TrialRecord": "orchestrator.artifacts.records",
     "ablate": "orchestrator.running.run",
+    "best_model": "orchestrator.using.predict",
     "cached": "orchestrator.machine.shared_cache",
     "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
@@ -58,6 +61,7 @@ _HOMES = {
     "open_run": "orchestrator.running.claim",
     "open_store": "orchestrator.data.store.store",
     "plan": "orchestrator.planning.plan",
+    "predict": "orchestrator.using.predict",
     "read_records": "orchestrator.artifacts.records",
     "render": "orchestrator.data.fill.render_tree",
     "results": "orchestrator.running.results",
@@ -74,12 +78,14 @@ __all__ = [
     "InputError",
     "Inspection",
     "LoadedModel",
+    "Predicted",
     "Rendered",
     "Reporter",
     "RunFolder",
     "Store",
     "TrialRecord",
     "ablate",
+    "best_model",
     "cached",
     "clean_cache",
     "compare_runs",
@@ -94,6 +100,7 @@ __all__ = [
     "open_run",
     "open_store",
     "plan",
+    "predict",
     "read_records",
     "render",
     "results",

@@ -14,6 +14,7 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.depth_scale import depth_of, fit_depth_scale
 from trainables.parts.frozen_features import (
+    NORMALISATION,
     FrozenFeatures,
     align,
     check_features,
@@ -196,4 +197,5 @@ FAMILY = Family(
     frozen=lambda model, train: model.frozen(train),
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),
+    normalisation=lambda config: NORMALISATION,
 )

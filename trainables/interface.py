@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the checks before a run read this module, and torch costs s
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
 """Which way a figure is better."""
+SCALED = "pixels / 255"
+"""How pictures become numbers where a family does no more."""
 UNKNOWN = -1
 """The label of a picture of which nothing else is known: it can be scored, not trained with or graded."""
 
@@ -269,6 +271,8 @@ class Family(OwnRow):
     stackable: Callable[[Any, Samples, Samples], AbstractContextManager[Any]] | None = None
     """(untrained model, training part, validation part) -> while the block runs, the EpochLoop that takes the epochs of
     `fit` is ready for them: models that differ by their seeds may train as one stacked network. None: they may not."""
+    normalisation: Callable[[Any], str] = field(default=lambda config: SCALED)
+    """configuration -> how the values of a picture become what the network takes, for those who rebuild it."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

@@ -15,7 +15,7 @@ from trainables.configurations.patch_knn import PatchKnnConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.coreset import greedy_k_centre, nearest
-from trainables.parts.frozen_features import FrozenFeatures, align, check_features
+from trainables.parts.frozen_features import NORMALISATION, FrozenFeatures, align, check_features
 from trainables.parts.kept_features import KeptFeatures, check_frozen
 from trainables.training.loop import snapshot
 
@@ -212,5 +212,6 @@ FAMILY = Family(
     ),
     single_epoch=True,
     scoring_keys=("reweighting", "smoothing"),
+    normalisation=lambda config: NORMALISATION,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

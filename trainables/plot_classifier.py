@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainables.configurations.plot_classifier import PlotClassifierConfig
 from trainables.errors import InputError
-from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.interface import SCALED, Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.own_code import is_own
 from trainables.parts.augmentation import Augmentation
 from trainables.parts.backbones import (
@@ -37,6 +37,7 @@ from trainables.training.precision import has_mixed_precision, in_bfloat16, prec
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET = f"(pixels / 255 - mean) / std, mean {IMAGENET_MEAN}, std {IMAGENET_STD}"
 
 
 class PlotNetwork(nn.Module):
@@ -252,4 +253,5 @@ FAMILY = Family(
     stackable=PlotClassifier.ready,
     frozen=lambda model, train: model.kept,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
+    normalisation=lambda config: IMAGENET if config.normalisation == "imagenet" else SCALED,
 )

@@ -16,6 +16,7 @@ from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
 from orchestrator.artifacts.models import KeptModel, keep_model
 from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.reference import Reference
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
@@ -25,6 +26,7 @@ from orchestrator.evaluation.trained import Trained, taken_over
 from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
+from orchestrator.scoring.drift import picture_statistics, reference_of
 from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.judged import Classified, Detected
 from orchestrator.scoring.metric_table import Metric
@@ -32,9 +34,12 @@ from orchestrator.scoring.metrics import check_scores, confusion, grade, per_cla
 from orchestrator.scoring.pixels import histograms
 from trainables.errors import ToldError
 from trainables.files import file_sha256, whole
-from trainables.interface import Prediction, Samples
+from trainables.interface import Prediction, Samples, Task
 from trainables.training.trial import Job
 from trainables.training.usage import gpu_name
+
+MOST_LOOKED_AT, LOOKED_AT_ONCE = 2048, 64
+"""Pictures of validation whose statistics are kept for a comparison with new ones: in all, and read at a time."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,10 @@ def _scored(
     kept = kept.model_copy(
         update={
             "threshold": None if choice is None else choice.value,
+            "strategy": None if choice is None else choice.strategy,
             "pixel_threshold": None if pixels is None else pixels.threshold,
+            "heat_scale": None if pixels is None else scale_of(pixels.low, pixels.threshold),
+            "reference": validation_reference(validation.scores, job.validation, job.family.task),
         }
     )
     digest = keep_model(run.model(cell.variant, cell.seed), trained.weights, kept, epoch=trained.epoch)
@@ -192,6 +200,16 @@ def _scored(
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     )
+
+
+def validation_reference(scores: NDArray[np.float64], samples: Samples, task: Task) -> Reference:
+    """What the pictures of validation and their scores are like; of detection, the normal ones."""
+    rows = np.flatnonzero(samples.labels == 0) if task == "detection" else np.arange(len(samples))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_LOOKED_AT)).round().astype(np.int64)]
+    parts = np.array_split(rows, max(1, len(rows) // LOOKED_AT_ONCE))
+    statistics = np.concatenate([picture_statistics(samples.pictures[part]) for part in parts])
+    groups = tuple(samples.groups[row] for row in rows) if samples.groups else ()
+    return reference_of(scores[rows], statistics, groups, normal_only=task == "detection")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
 from orchestrator.artifacts.spent import spending
+from orchestrator.data.files.image_files import RESIZE
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
@@ -312,6 +313,8 @@ def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptMod
         preprocessing={
             **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
             **{"style": data.style, "size": list(setting.size), **reading},
+            **{"identity": recipe.identity, "resize": RESIZE, "channels": "RGB"},
+            "normalisation": job.family.normalisation(job.family.config(**setting.config)),
         },
         code=code_version(context.own_code),
         precision={} if job.problem.precision == Precision() else asdict(job.problem.precision),

@@ -38,6 +38,7 @@ from trainables.training.precision import in_bfloat16, precision_name
 MEAN = (0.485, 0.456, 0.406, 0.449)
 STD = (0.229, 0.224, 0.225, 0.226)
 """ImageNet's, red, green and blue; depth is taken as the mean channel."""
+NORMALISATION = f"(pixels / 255 - mean) / std, mean {MEAN[:3]}, std {STD[:3]}"
 MARGIN = 32
 """Pixels of reflection on each side: one place of the coarsest stage."""
 

@@ -1,0 +1,95 @@
+"""The commands that use what a run has found: `orchestrate predict`."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.options import Quiet
+from orchestrator.machine.progress import Reporter
+from trainables.errors import InputError
+from trainables.printing import printable_lines
+
+if TYPE_CHECKING:
+    from orchestrator.using.result_file import Format
+
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A run (its winner is taken), RUN:VARIANT, or the folder of a kept model."),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="The seed whose model is taken; unset: the one that was best on validation.")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE.py:NAME", help="Code of your own that the model was trained with: it is run. Repeatable."
+    ),
+]
+
+
+def predict(
+    model: ModelArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...", help="Files, folders of files, or - for paths on standard input, one a line."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the results here: .csv, .jsonl or .parquet. Unset: standard output."),
+    ] = None,
+    seed: Seed = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
+    ] = None,
+    heat_maps: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write heat map, mask and overlay of each file here, at its own size."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Results as JSON, a line a file.")] = False,
+    as_parquet: Annotated[bool, typer.Option("--parquet", help="Results as Parquet; needs --out.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that gives no result.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results that lie at --out.")] = False,
+    device: Device = "auto",
+    trust: Trust = None,
+    quiet: Quiet = False,
+) -> None:
+    """Score new files with a trained model.
+
+    A row a file: verdict, score or class probabilities, threshold, seconds; a broken file is a row with its reason.
+    Says where the files are unlike those of validation.
+    """
+    from orchestrator.using.predict import predict as score
+
+    if as_json and as_parquet:
+        raise InputError("--json and --parquet are two formats. Give one of them.")
+    form: Format | None = "json" if as_json else "parquet" if as_parquet else None
+    found = score(
+        model,
+        inputs,
+        out,
+        form=form,
+        seed=seed,
+        threshold=threshold,
+        strategy=strategy,
+        heat_maps=heat_maps,
+        device=device,
+        trust=trust or (),
+        strict=strict,
+        overwrite=overwrite,
+        lines=sys.stdin,
+        on_row=lambda text: typer.echo(text, nl=False),
+        reporter=Reporter(quiet),
+    )
+    # Where the rows stand on standard output, nothing else may.
+    typer.echo(printable_lines(found.text()), err=out is None)
+    if set(found.counts) == {"failed"}:
+        raise typer.Exit(1)
