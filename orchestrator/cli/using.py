@@ -24,9 +24,7 @@ Seed = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
 Trust = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="FILE.py:NAME", help="Code of your own that the model was trained with: it is run. Repeatable."
-    ),
+    typer.Option(metavar="FILE.py:NAME", help="Code of your own that the model was trained with, which is run."),
 ]
 
 
@@ -34,9 +32,7 @@ def predict(
     model: ModelArgument,
     inputs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="INPUT...", help="Files, folders of files, or - for paths on standard input, one a line."
-        ),
+        typer.Argument(metavar="INPUT...", help="Files, folders of files, or - for paths on standard input."),
     ],
     out: Annotated[
         Path | None,

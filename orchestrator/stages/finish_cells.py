@@ -18,6 +18,7 @@ from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
 from orchestrator.artifacts.spent import spending
 from orchestrator.data.files.image_files import RESIZE
+from orchestrator.data.fill.drawing import identity_of_colours
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
@@ -313,7 +314,7 @@ def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptMod
         preprocessing={
             **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
             **{"style": data.style, "size": list(setting.size), **reading},
-            **{"identity": recipe.identity, "resize": RESIZE, "channels": "RGB"},
+            **{"identity": identity_of_colours(recipe), "resize": RESIZE, "channels": "RGB"},
             "normalisation": job.family.normalisation(job.family.config(**setting.config)),
         },
         code=code_version(context.own_code),

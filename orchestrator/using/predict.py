@@ -17,17 +17,17 @@ from orchestrator.data.layouts.left_out import plural
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
-from orchestrator.scoring.drift import Drift, drift_of
 from orchestrator.using.chosen_model import choose_model
 from orchestrator.using.order import Asked, Order, settled
 from orchestrator.using.result_file import Format, Journal
+from orchestrator.using.rows import Row
 from trainables.errors import InputError
 from trainables.files import write_whole
 from trainables.own_code import OwnFiles
 
 if TYPE_CHECKING:  # torch costs seconds that a wrong path should not
+    from orchestrator.scoring.drift import Drift
     from orchestrator.using.loaded_model import LoadedModel
-    from orchestrator.using.scorer import Row
 
 BATCHES = (1, 15, 64)
 """Files that are scored at a time: a first result at once, then ever more, the last from then on."""
@@ -46,7 +46,7 @@ class Predicted:
     model: Path
     counts: dict[str, int]
     """Files by verdict; those without a result under `failed`."""
-    drift: Drift | None
+    drift: "Drift | None"
     """None where nothing could be compared: a model that an older version kept, or too few files."""
     out: Path | None
     remarks: tuple[str, ...]
@@ -172,10 +172,12 @@ class _Work:
             order.table.write(order.out, self._seen(journal.rows()), order.form)
             journal.remove()
 
-    def drift(self) -> Drift | None:
+    def drift(self) -> "Drift | None":
         """How the pictures with a result lie to validation's."""
         if self.order.kept.reference is None or not self._columns:
             return None
+        from orchestrator.scoring.drift import drift_of
+
         names = self._columns[0].keys()
         return drift_of(
             self.order.kept.reference, {name: np.concatenate([one[name] for one in self._columns]) for name in names}
@@ -227,7 +229,7 @@ class _Work:
         finally:
             engine.stop()
 
-    def _add(self, names: Sequence[str], rows: "Sequence[Row]") -> None:
+    def _add(self, names: Sequence[str], rows: Sequence[Row]) -> None:
         for row in rows:
             if self.order.strict and row["status"] == "failed":
                 raise InputError(
@@ -243,7 +245,7 @@ class _Work:
         self._done += len(rows)
         self._line.update(self._done)
 
-    def _seen(self, rows: "Iterable[Row]") -> "Iterator[Row]":
+    def _seen(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The same, counted, and remembered for the comparison with validation."""
         from orchestrator.using.scorer import drift_columns
 

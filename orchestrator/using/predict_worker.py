@@ -9,7 +9,8 @@ import torch
 
 from orchestrator.machine.worker_pool import as_batches
 from orchestrator.using.loaded_model import load_model
-from orchestrator.using.scorer import Row, Scorer
+from orchestrator.using.rows import Row
+from orchestrator.using.scorer import Scorer
 from trainables.own_code import OwnFiles
 
 

@@ -38,7 +38,7 @@ class PictureReader:
         self.gaps, self._column = how.get("gaps", "drop"), how["column"]
         self.layout = LAYOUTS[how["layout"]]
         known = how.get("identity")
-        if known is not None and known != self.recipe.identity and not self.layout.depth:
+        if known is not None and known != self.recipe.identity:
             warnings.warn(
                 f"The pictures that {kept.variant} was trained on were made by {known}, and are made by "
                 f"{self.recipe.identity} here: pixels, and so scores, may differ.",

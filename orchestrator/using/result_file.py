@@ -9,7 +9,7 @@ from typing import IO, Any, Literal
 
 import numpy as np
 
-from orchestrator.using.scorer import Row
+from orchestrator.using.rows import Row
 from trainables.errors import InputError
 from trainables.files import append_line, whole
 
@@ -46,7 +46,8 @@ class Table:
             scores = [row["score"], self._threshold]
         else:
             scores = list(row["probabilities"]) or [None] * len(self._classes)
-        values = [row["path"], row["status"], row["verdict"] or None, *scores, row["seconds"], row["reason"] or None]
+        known = [row["path"], row["status"], row["verdict"] or None]
+        values = [*known, *scores, round(row["seconds"], 6), row["reason"] or None]
         return dict(zip(self.columns, values, strict=True))
 
     def text(self, rows: Iterable[Row], form: Format, header: bool = True) -> Iterator[str]:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,28 +12,10 @@ from orchestrator.artifacts.heat_maps import write_heat_maps
 from orchestrator.scoring.drift import STATISTICS, picture_statistics, score_statistic
 from orchestrator.using.loaded_model import LoadedModel
 from orchestrator.using.prepared_pictures import PictureReader
+from orchestrator.using.rows import Row, failed
 from trainables.errors import InputError
 from trainables.files import as_utf8
 from trainables.interface import Prediction
-
-
-class Row(TypedDict):
-    """What came out for one file."""
-
-    path: str
-    status: Literal["ok", "failed"]
-    verdict: str
-    """The class: of detection, of `kept.classes` the second, where the score lies above the threshold."""
-    score: float | None
-    """Detection: the anomaly score."""
-    probabilities: list[float]
-    """Classification: in the order of `kept.classes`."""
-    seconds: float
-    """Reading and preparing the file, and its share of the model's time."""
-    reason: str
-    """Why there is no result."""
-    statistics: list[float]
-    """Of the picture, as `drift` compares them."""
 
 
 class Scorer:
@@ -114,20 +95,6 @@ class Scorer:
             height, width = whole.shape[:2]
             resized = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
             write_heat_maps(self.heat_maps, path, whole, np.asarray(resized), scale, line)
-
-
-def failed(path: str, reason: str, seconds: float) -> Row:
-    """The row of a file that gave no result."""
-    return Row(
-        path=as_utf8(path),
-        status="failed",
-        verdict="",
-        score=None,
-        probabilities=[],
-        seconds=seconds,
-        reason=as_utf8(reason),
-        statistics=[],
-    )
 
 
 def drift_columns(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
