@@ -62,7 +62,7 @@ def _number_of(board: Board) -> str:
 
 
 def _first_of(one: DataSet) -> str:
-    known = [row for row in one.rows if row.estimate is not None]
+    known = [row for row in one.rows if row.estimate is not None and row.source != "metrics"]
     if not known:
         return f"{one.label}: no run has {label(one.metric)}."
     row, found = known[0], known[0].estimate
@@ -77,7 +77,7 @@ def _first_of(one: DataSet) -> str:
 
 
 def _data_table(one: DataSet) -> Table:
-    best = next((row for row in one.rows if row.estimate is not None), None)
+    best = next((row for row in one.rows if row.estimate is not None and row.source != "metrics"), None)
     printed = [
         [
             TableCell(row.run),

@@ -37,6 +37,7 @@ def comparison_report(found: RunComparison) -> Report:
     sections: list[Section] = []
     tables: list[Table] = []
     lines = [line for place, one in enumerate(found.others, start=1) for line in _said(found, one, letter(place))]
+    lines += [sentence(CAVEAT)] if any(one.run.foreign for one in found.others) else []
     for place, one in enumerate(found.others, start=1):
         tables.append(_moves_table(found, one, letter(place)))
         sections += _sections(one, letter(place), place, tables[-1])
@@ -44,7 +45,7 @@ def comparison_report(found: RunComparison) -> Report:
         title=f"{_verb(found)}: {words([f'{letter(place)} against A' for place in range(1, len(names))], 4)}",
         subtitle="; ".join(f"{letter(place)} is {run.name}" for place, run in enumerate(names)),
         asked=[_asked(letter(place), run) for place, run in enumerate(names)],
-        found=list(dict.fromkeys(lines)),
+        found=lines,
         notices=found.notices,
         sections=sections,
         frames=_frames(found),
@@ -71,10 +72,7 @@ def _asked(name: str, run: NamedRun) -> str:
 def _said(found: RunComparison, one: Against, name: str) -> list[str]:
     """What came out, in sentences; the first is the finding."""
     if one.run.foreign is not None and not one.check.same:
-        return [
-            f"{name} is a table of metrics: on which pictures is not known, so none is tested.",
-            sentence(CAVEAT),
-        ]
+        return [f"{name} is a table of metrics: on which pictures is not known, so none is tested."]
     if not one.check.same:
         return [f"{name} and A were judged on other splits: their figures are not comparable, and no test is made."]
     tested = [move for move in one.moves if move.comparison is not None]
@@ -87,13 +85,13 @@ def _said(found: RunComparison, one: Against, name: str) -> list[str]:
         by_objective = "; ".join(by_metric[:MOST_SAID]) or f"nothing {once} significantly"
         lines.append(f"By {label(found.metric)}, the objective: {by_objective}.")
     else:
-        lines = [f"{name} against A: none of {plural(len(tested), 'figure')} {verb} significantly."]
+        lines = [f"{name} against A: none of {plural(len(tested), 'figure')} {once} significantly."]
     unchanged = sum(move.outcome == "unchanged" for move in tested)
     if unchanged:
         lines.append(f"{sentence(plural(unchanged, 'figure'))} came out the same with every seed.")
     lines.append(_may_be_concluded(found, tested))
     if one.run.foreign is not None:
-        return [*lines, sentence(CAVEAT)]
+        return lines
     changed = Counter(change.scope for change in one.changes)
     nouns: dict[Scope, tuple[str, str]] = {
         "experiment": ("key of the experiment", "keys of the experiment"),

@@ -239,8 +239,7 @@ class _ForeignReader:
             below = [one.metrics["roc_auc"] < 0.5 for one in by_seed.values() if "roc_auc" in one.metrics]
             if below and all(below):
                 self.table.say(
-                    f"the ROC-AUC of {printable(model)} is below one half: a higher `score` must mean a stranger "
-                    "picture."
+                    f"the ROC-AUC of {printable(model)} is below one half: a higher score must mean a stranger picture."
                 )
         held = {name for by_seed in answers.values() for one in by_seed.values() for name in one.metrics}
         absent = [
@@ -252,8 +251,8 @@ class _ForeignReader:
         if lacking := [row.label for row in absent if not row.pixel]:
             needs = (
                 "it holds no class probabilities" if self.beside.task == "classification"
-                else "it holds neither `threshold` nor `verdict`" if "score" in self.table.columns
-                else "it holds no `score`"
+                else "it holds neither threshold nor verdict" if "score" in self.table.columns
+                else "it holds no score"
             )  # fmt: skip
             self.table.say(f"{needs}, so its models have no {words(lacking)}.")
 

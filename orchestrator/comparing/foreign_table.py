@@ -86,7 +86,7 @@ class ForeignTable:
                 f"{printable(found.example)!r}{where}. Write numbers with a decimal point."
             )
         if found.notations:
-            self.say(f"column `{self.headed[key]}` is written with {words(list(found.notations))}.")
+            self.say(f"column {self.headed[key]} is written with {words(list(found.notations))}.")
         return found.values
 
     def whole_numbers(self, key: str, rows: Sequence[int]) -> list[int]:
