@@ -11,8 +11,8 @@ from orchestrator.comparing.board_ranks import Ranking, rank_boards
 from orchestrator.comparing.data_sets import BoardRow, DataSet
 from orchestrator.comparing.differences import Cells, estimated
 from orchestrator.comparing.foreign import FAMILY
-from orchestrator.comparing.foreign_reading import DATA_SET, NotOfThisRun
-from orchestrator.comparing.foreign_table import may_be_foreign
+from orchestrator.comparing.foreign_reading import DATA_SET
+from orchestrator.comparing.foreign_table import NotOfThisRun, may_be_foreign
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, names_of, read_beside, read_usable
 from orchestrator.report.document.formatting import printable, words

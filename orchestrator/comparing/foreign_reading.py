@@ -13,25 +13,15 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.comparing.foreign import FAMILY, MARK, ForeignData
 from orchestrator.comparing.foreign_paths import join_paths
 from orchestrator.comparing.foreign_scores import Answers, ScoreColumns
-from orchestrator.comparing.foreign_table import ENDINGS, SHOWN, ForeignTable, read_foreign_table, said
+from orchestrator.comparing.foreign_table import ENDINGS, SHOWN, ForeignTable, NotOfThisRun, read_foreign_table, said
 from orchestrator.data.files.csv_table import column_key
 from orchestrator.report.document.formatting import count, plural, printable, words
 from orchestrator.report.numbers.predictions import VariantScores, read_scores
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.scoring.metric_table import Metric, metrics_of
-from trainables.errors import InputError
 
 DATA_SET = "data_set"
 """The column that says which data set a row is of, where several runs stand there."""
-
-
-class NotOfThisRun(InputError):
-    """A file does not cover the test part of a run, or holds nothing of its task."""
-
-    def __init__(self, message: str, covered: int = 0) -> None:
-        super().__init__(message)
-        self.covered = covered
-        """How many of the test pictures the file has."""
 
 
 def read_foreign(path: Path, name: str, beside: RunData, called: Iterable[str]) -> ForeignData:
@@ -166,7 +156,7 @@ class _ForeignReader:
         tested = [os.fsdecode(path) for path in truth.paths]
         pictures = self.beside.split.get("pictures")
         listed = [str(one[0]) for one in pictures or [] if isinstance(one, list) and len(one) == 2]
-        everything = [*tested, *dict.fromkeys(path for path in listed if path not in set(tested))]
+        everything = list(dict.fromkeys([*tested, *listed]))
         paths = self.table.texts("path", rows)
         joined = join_paths(paths, everything, range(len(tested)))
         found = {row: place for row, place in zip(rows, joined.places, strict=True) if place is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.comparing.foreign_table import SHOWN, ForeignTable, said
+from orchestrator.comparing.foreign_table import SHOWN, ForeignTable, NotOfThisRun, said
 from orchestrator.data.files.csv_table import column_key
 from orchestrator.report.document.formatting import plural, printable, words
 from orchestrator.report.numbers.predictions import VariantScores
@@ -44,21 +44,21 @@ class ScoreColumns:
     """The run's own, for its pictures, labels and classes."""
 
     def check(self) -> None:
-        """InputError where the columns hold no answers that this task can be judged by."""
+        """NotOfThisRun where the columns hold no answers that this task can be judged by."""
         table, classes = self.table, self.truth.classes
         if self.task == "detection":
             if table.first_of("score", *VERDICTS) is None:
-                raise table.refused(
-                    "it holds no answers. Of detection a file needs, beside `path`, a column `score` (an anomaly "
-                    "score, higher is stranger), with `threshold` or `verdict` where there is a line; or `verdict` "
+                raise NotOfThisRun(
+                    f"{table.name}: it holds no answers. Of detection a file needs, beside `path`, a column `score` (an "
+                    "anomaly score, higher is stranger), with `threshold` or `verdict` where there is a line; or `verdict` "
                     f"alone (normal or anomaly). {self._has()}"
                 )
             return
         missing = [name for name in classes if column_key(name) not in table.columns]
         if missing and (len(missing) < len(classes) or table.first_of(*VERDICTS) is None):
-            raise table.refused(
-                f"it holds no probability of {words([printable(name) for name in missing], 12)}. Of this run a file "
-                "needs, beside `path`, one column a class with its probability, named as the run's classes "
+            raise NotOfThisRun(
+                f"{table.name}: it holds no probability of {words([printable(name) for name in missing], 12)}. Of this "
+                "run a file needs, beside `path`, one column a class with its probability, named as the run's classes "
                 f"({words([printable(name) for name in classes], 12)}); or a column `prediction` with the class that "
                 f"was named. {self._has()}"
             )

@@ -21,6 +21,15 @@ SHOWN = 3
 """Examples that one error names."""
 
 
+class NotOfThisRun(InputError):
+    """A file does not cover the test part of a run, or holds nothing of its task."""
+
+    def __init__(self, message: str, covered: int = 0) -> None:
+        super().__init__(message)
+        self.covered = covered
+        """How many of the test pictures the file has."""
+
+
 @dataclass(frozen=True)
 class ForeignTable:
     """One file's table. Rows count from 1 below the header."""
@@ -158,6 +167,7 @@ def _of_parquet(path: Path, name: str) -> ForeignTable:
 def _table(
     name: str, names: Sequence[str], columns: Sequence[list[str]], comma: bool | None, remarks: list[str]
 ) -> ForeignTable:
+    names = [one or f"column {number}" for number, one in enumerate(names, start=1)]
     keys = [column_key(one) for one in names]
     twice = [printable(one) for one, key in zip(names, keys, strict=True) if keys.count(key) > 1]
     if twice:
