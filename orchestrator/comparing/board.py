@@ -190,7 +190,9 @@ def _places_of(
     for key, members in groups.items():
         runs = [run for run in members if run.foreign is None]
         if runs[0].data.over_splits:
-            notices.append(f"{name} does not stand on {labels[key]}, whose figures are over several splits.")
+            why = f"{name} does not stand on {labels[key]}: figures there are over several splits, and a file's of one."
+            refused.append(NotOfThisRun(why))
+            notices.append(why)
             continue
         try:
             found[key] = read_beside(path, name, *runs, label=labels[key])

@@ -58,7 +58,7 @@ def _number_of(board: Board) -> str:
     """How many runs there are, and files of other tools beside them."""
     files = len({run.data.run.root for run in board.runs if run.foreign})
     runs = plural(sum(run.foreign is None for run in board.runs), "run")
-    return f"{runs} and {plural(files, 'file')} of other tools" if files else runs
+    return f"{runs} and {plural(files, 'file of another tool', 'files of other tools')}" if files else runs
 
 
 def _first_of(one: DataSet) -> str:

@@ -300,7 +300,7 @@ def _outcome(move: Move) -> str:
     if not move.other.endswith(MARK):
         return move.outcome
     words_of = {"moved significantly": "differs significantly", "no significant change": "no significant difference"}
-    return words_of.get(move.outcome, "the same" if move.outcome == "unchanged" else move.outcome)
+    return words_of.get(move.outcome, move.outcome)
 
 
 def outcome_words(move: Move, mark: str, name: str) -> str:

@@ -49,8 +49,8 @@ class ScoreColumns:
         if self.task == "detection":
             if table.first_of("score", *VERDICTS) is None:
                 raise NotOfThisRun(
-                    f"{table.name}: it holds no answers. Of detection a file needs, beside `path`, a column `score` (an "
-                    "anomaly score, higher is stranger), with `threshold` or `verdict` where there is a line; or `verdict` "
+                    f"{table.name}: it holds no answers. Of detection a file needs, beside `path`, a column `score` "
+                    "(higher is stranger), with `threshold` or `verdict` where there is a line; or `verdict` "
                     f"alone (normal or anomaly). {self._has()}"
                 )
             return

@@ -334,6 +334,26 @@ def test_a_run_without_kept_scores_can_judge_none(make_run: Callable[..., Path],
         read_comparison([run, path])
 
 
+def test_of_several_splits_it_stands_beside_the_first(tmp_path: Path, orchestrate: Orchestrate) -> None:
+    for root, number, split in ((tmp_path / "run", {"repeats": 2}, ""), (tmp_path / "run/splits/2", {}, "7" * 32)):
+        builder = DetectionBuilder(root, {"vae": 2.4}, False, True, 60)
+        builder.experiment((0, 1), data={"path": "parts", "split": number})
+        if split:
+            builder.provenance = builder.provenance.model_copy(update={"split": split})
+            told = json.loads(builder.run.split.read_text(encoding="utf-8"))
+            builder.run.split.write_text(json.dumps(told | {"fingerprint": split}), encoding="utf-8")
+        for seed in (0, 1):
+            builder.cell("vae", seed)
+    run = RunFolder(tmp_path / "run")
+    path = written(tmp_path / "theirs.csv", exported(run, "vae", (0, 1)))
+    found = read_comparison([run.root, path])
+    assert {one.outcome for one in moves(found, "vae", "theirs (foreign)").values()} == {"unchanged"}
+    assert "on the first split alone" in " ".join(to_text(comparison_report(found)).split())
+    ended = orchestrate("leaderboard", run.root, path)
+    assert ended.code == 2
+    assert "figures there are over several splits, and a file's of one" in ended.err
+
+
 def test_the_leaderboard_ranks_and_marks_them(
     detection: RunFolder, plots: RunFolder, tmp_path: Path, orchestrate: Orchestrate
 ) -> None:
