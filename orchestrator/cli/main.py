@@ -1,6 +1,7 @@
 """The `orchestrate` command: its subcommands, and what its exit code says."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -29,6 +30,29 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
+
+
+def _print_version(asked: bool) -> None:
+    """One line on what is installed; nothing of it is imported."""
+    if not asked:
+        return
+    from orchestrator.artifacts.provenance import DISTRIBUTION, package_version, package_versions
+
+    found = package_versions()
+    named = {"Python": "python", "torch": "torch", "Ray": "ray"}
+    parts = [f"{name} {found.get(key, 'not installed')}" for name, key in named.items()]
+    typer.echo(", ".join([f"{DISTRIBUTION} {package_version()}", *parts]))
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say what is installed, and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
