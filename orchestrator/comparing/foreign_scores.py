@@ -54,7 +54,7 @@ class ScoreColumns:
                     f"alone (normal or anomaly). {self._has()}"
                 )
             return
-        missing = [name for name in classes if column_key(name) not in table.columns]
+        missing = [name for name in classes if self._column(name) not in table.columns]
         if missing and (len(missing) < len(classes) or table.first_of(*VERDICTS) is None):
             raise NotOfThisRun(
                 f"{table.name}: it holds no probability of {words([printable(name) for name in missing], 12)}. Of this "
@@ -63,6 +63,11 @@ class ScoreColumns:
                 f"was named. {self._has()}"
             )
 
+    def _column(self, name: str) -> str:
+        """The key of a class's column: its name, or what `orchestrate predict` makes of it."""
+        plain, ours = column_key(name), column_key(f"probability_{name}")
+        return ours if ours in self.table.columns and plain not in self.table.columns else plain
+
     def _has(self) -> str:
         return f"It has the columns {words(list(self.table.headed.values()), 12)}."
 
@@ -70,7 +75,7 @@ class ScoreColumns:
     def used(self) -> set[str]:
         """The keys of the columns that say something here."""
         answers = (
-            {"score", "threshold"} if self.task == "detection" else {column_key(one) for one in self.truth.classes}
+            {"score", "threshold"} if self.task == "detection" else {self._column(one) for one in self.truth.classes}
         )
         return {"path", "label", *VERDICTS, *answers}
 
@@ -122,9 +127,9 @@ class ScoreColumns:
     def _classified(self, rows: Sequence[int]) -> Answers:
         classes, key = self.truth.classes, self.table.first_of(*VERDICTS)
         named = None if key is None else self._named(key, rows)
-        if all(column_key(name) in self.table.columns for name in classes):
+        if all(self._column(name) in self.table.columns for name in classes):
             # Laid out as a run keeps its own, for the same reason as `_as_kept`.
-            columns = [self.table.numbers(column_key(name), rows) for name in classes]
+            columns = [self.table.numbers(self._column(name), rows) for name in classes]
             scores = np.ascontiguousarray(np.stack(columns, axis=1))
             self._check_probabilities(scores, rows)
             if named is not None:

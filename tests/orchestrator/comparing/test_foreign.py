@@ -22,6 +22,8 @@ from orchestrator.comparing.differences import Move
 from orchestrator.comparing.foreign_paths import join_paths
 from orchestrator.report.document.plain_text import to_text
 from orchestrator.report.numbers.run_data import read_run
+from orchestrator.using.result_file import Table
+from orchestrator.using.rows import Row
 from trainables.errors import InputError
 
 Orchestrate = Callable[..., Any]
@@ -97,6 +99,23 @@ def test_a_run_s_own_scores_get_the_same_figures_to_the_digit(
     own = {cell.seed: cell.metrics for cell in read_run(run).completed[variant]}
     theirs = found.others[0].run.data.completed["theirs (foreign)"]
     assert {cell.seed: cell.metrics for cell in theirs} == own
+
+
+def test_what_predict_writes_is_taken_as_it_is(plots: RunFolder, tmp_path: Path) -> None:
+    with np.load(plots.predictions("resnet18", 0)) as kept:
+        table = Table([os.fsdecode(name) for name in kept["classes"]], False, None)
+        rows = [
+            Row(
+                path=os.fsdecode(path), status="ok", verdict=CLASSES[scores.argmax()], score=None,
+                probabilities=scores.tolist(), seconds=0.1, reason="", statistics=[],
+            )
+            for path, scores in zip(kept["paths"], kept["scores"], strict=True)
+        ]  # fmt: skip
+    table.write(tmp_path / "again.csv", rows, "csv")
+    found = read_comparison([plots.root, tmp_path / "again.csv"])
+    own = {cell.seed: cell.metrics for cell in read_run(plots).completed["resnet18"]}
+    theirs = found.others[0].run.data.completed["again (foreign)"]
+    assert [cell.metrics for cell in theirs] == [own[0]]
 
 
 def test_it_stands_against_every_variant_with_the_interval_and_p_of_two_variants(
