@@ -204,7 +204,7 @@ def _frozen(
     )
     validation = combined([one.validation for one in kept], members, parts.goal.task)
     choice = parts.judge.threshold(validation, samples)
-    facts = {TRAINING: "none: kept scores are combined", "ensemble weights": f"{how}: {_shares(members)}"}
+    facts = {TRAINING: "none: kept scores are combined", "ensemble shares": f"{how}: {_shares(members)}"}
     if detection:
         facts["ensemble scale"] = "(score - median) / (1.4826 MAD) of each member's normal validation scores"
     if any(one.model.pixel_threshold is not None for one in kept):
@@ -254,7 +254,7 @@ def _shares(members: Sequence[KeptMember]) -> str:
     for one in members:
         shares.setdefault(one.variant, []).append(one.weight)
     return ", ".join(
-        f"{variant} {sum(found):.3g}" + (f" over {len(found)} seeds" if len(found) > 1 else "")
+        f"{variant} {sum(found):.3f}" + (f" over {len(found)} seeds" if len(found) > 1 else "")
         for variant, found in shares.items()
     )
 

@@ -93,14 +93,15 @@ def by_selection(scores: Sequence[Floats], value: Callable[[Floats], float]) -> 
     selection from libraries of models").
 
     A member a round is taken into the bag, any of them again and again: the one with which the bag's mean has the
-    highest value, of equals the one that was taken least. What stands is the last of the rounds with the highest
-    value: where nothing tells the members apart, all weigh about the same.
+    highest value, of equals the one that is best alone, then the one that was taken least. What stands is the last of
+    the rounds with the highest value: where nothing tells the members apart, all weigh about the same.
     """
+    alone = [value(one) for one in scores]
     taken, best = np.zeros(len(scores), dtype=np.int64), (-np.inf, np.zeros(len(scores)))
     total: Floats = np.zeros(len(scores[0]))
     for number in range(1, ROUNDS + 1):
         values = [value((total + one) / number) for one in scores]
-        place = max(range(len(scores)), key=lambda one: (values[one], -taken[one]))
+        place = max(range(len(scores)), key=lambda one: (values[one], alone[one], -taken[one]))
         taken[place] += 1
         total = total + scores[place]
         if values[place] >= best[0]:

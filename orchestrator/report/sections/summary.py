@@ -61,8 +61,7 @@ def asked(data: RunData) -> list[str]:
         )
     if data.ensembles:
         told = [f"{printable(name)} ({_ensemble(one)})" for name, one in data.ensembles.items()]
-        several = "Ensembles, judged" if len(told) > 1 else "An ensemble, judged"
-        lines.append(f"{several} on the scores that are kept of their members: {words(told)}.")
+        lines.append(f"Judged together, by the scores that are kept of each: {words(told)}.")
     if data.baseline is not None:
         lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
     return [*lines, *_ablated(data)]
@@ -258,7 +257,7 @@ def _precisions(data: RunData) -> list[str]:
     """In what networks computed, where that is not float32 for all that is compared."""
     names: dict[str, list[str]] = {}
     plain = "float32 or more"
-    for variant in data.variants:
+    for variant in (name for name in data.variants if name not in data.ensembles):
         found = {one.facts.get("precision", plain) for one in data.records if one.variant == variant}
         for precision in sorted(found):
             names.setdefault(precision, []).append(printable(variant))
