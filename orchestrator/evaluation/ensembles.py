@@ -39,6 +39,11 @@ from trainables.files import file_sha256
 from trainables.interface import Prediction, Samples
 
 Floats = NDArray[np.float64]
+SCALE = (
+    "(score - median) / (1.4826 MAD) of each member's normal validation scores; their standard deviation where the MAD "
+    "is 0"
+)
+"""How `own_scale` is told."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +211,7 @@ def _frozen(
     choice = parts.judge.threshold(validation, samples)
     facts = {TRAINING: "none: kept scores are combined", "ensemble shares": f"{how}: {_shares(members)}"}
     if detection:
-        facts["ensemble scale"] = "(score - median) / (1.4826 MAD) of each member's normal validation scores"
+        facts["ensemble scale"] = SCALE
     if any(one.model.pixel_threshold is not None for one in kept):
         facts["ensemble maps"] = "none: scores of whole pictures are combined"
     frozen = KeptEnsemble(

@@ -23,6 +23,7 @@ from orchestrator.report.numbers.run_files import (
     own_metrics_in,
     section,
 )
+from orchestrator.report.numbers.standing_cells import of_what_was_last, standing_cells
 from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from trainables.credentials import masked
@@ -258,10 +259,7 @@ class RunData:
         cells: dict[str, list[TrialRecord]] = {}
         for variant in self.variants:
             of_variant = [one for one in self.counted if one.stage == "evaluation" and one.variant == variant]
-            if variant in self.ensembles:
-                cells[variant] = standing_cells(_of_the_last_members(of_variant))
-            else:
-                cells[variant] = standing_cells(one for one in of_variant if one.trial == of_variant[-1].trial)
+            cells[variant] = standing_cells(of_what_was_last(of_variant))
         return cells
 
     @cached_property
@@ -310,21 +308,6 @@ class RunData:
         """The distinct values of a provenance field, in the order in which they came."""
         records = self.all_records if every_split else self.records
         return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in records))
-
-
-def standing_cells(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """One record a seed, by seed: of a cell that was run again, the last completed one, else the last."""
-    chosen: dict[int, TrialRecord] = {}
-    for record in records:
-        if record.status == "completed" or chosen.get(record.seed, record).status != "completed":
-            chosen[record.seed] = record
-    return [chosen[seed] for seed in sorted(chosen)]
-
-
-def _of_the_last_members(records: list[TrialRecord]) -> list[TrialRecord]:
-    """An ensemble's records that are of what it was last: its definition and, of each seed, its members."""
-    last = {record.seed: record.cell for record in records}
-    return [one for one in records if one.config == records[-1].config and one.cell == last[one.seed]]
 
 
 def metrics_of_cells(first: str, records: Iterable[TrialRecord]) -> list[str]:
