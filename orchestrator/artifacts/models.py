@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # who only asks what a model is waits for no torch
 
 WEIGHTS, NOTE = "weights.pt", "model.json"
 """The files of a kept model: its weights, and what it was built from."""
+ENSEMBLE = "ensemble.json"
+"""The file of a kept ensemble, beside its scores."""
 
 
 class KeptModel(BaseModel):
@@ -65,3 +67,46 @@ def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, 
     noted = kept.model_copy(update={"epoch": epoch, "weights": digest})
     write_whole(folder / NOTE, noted.model_dump_json(indent=2), wait=False)
     return digest
+
+
+class KeptMember(BaseModel):
+    """One model of a kept ensemble, and how its scores count (see `orchestrator.scoring.ensembles.combined`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    variant: str
+    seed: int
+    folder: str
+    """Of the kept model, relative to the ensemble's folder."""
+    weights: str
+    """SHA-256 of its weights.pt."""
+    weight: float
+    """Those of all members sum to one."""
+    center: float = 0.0
+    scale: float = 1.0
+    """Detection only: what of a score is meant is (score - center) / scale."""
+
+
+class KeptEnsemble(BaseModel):
+    """Kept models that answer together, in ensemble.json."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = 1
+    variant: str
+    """Its own name."""
+    seed: int
+    task: Literal["classification", "detection"]
+    classes: tuple[str, ...]
+    members: tuple[KeptMember, ...]
+    threshold: float | None = None
+    """Detection only: mean scores above it are anomalies."""
+    code: str
+    """The version that put it together."""
+
+
+def keep_ensemble(folder: Path, kept: KeptEnsemble) -> str:
+    """Write ensemble.json whole or not at all. Returns its SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / ENSEMBLE, kept.model_dump_json(indent=2), wait=True)
+    return file_sha256(folder / ENSEMBLE)

@@ -17,13 +17,11 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size
 from orchestrator.data.plotting.plot_style import STYLES, style_name
 from orchestrator.data.split.settings import SplitSettings
-from orchestrator.experiment.value_types import Cpus, FilePath, Gpus, Minutes, Number, Work
+from orchestrator.experiment.value_types import VARIANT_NAME, Cpus, FilePath, Gpus, Minutes, Number, Work
 from orchestrator.families import FAMILIES, family_name, variant_name
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
 from trainables.interface import Mode
 from trainables.own_code import absolute_callable, is_own
-
-VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class Section(BaseModel):

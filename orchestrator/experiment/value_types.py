@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, Strict, StrictInt
 
+VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MOST_WORK = 1_000_000
 """Trials or epochs: more is a slip of the pen."""
 MOST_MINUTES = 5_256_000

@@ -122,6 +122,8 @@ def _search_text(data: RunData) -> str:
     """What there is before anything was evaluated on test."""
     lines = [["variant", "trials", f"best {on_validation(data.search_metric, axis=True)}"]]
     for variant, trials in data.search.items():
+        if variant in data.ensembles:
+            continue
         best = data.best_trial(variant)
         lines.append([printable(variant), str(len(trials)), number(best.metrics[data.search_metric] if best else None)])
     return "Nothing has been evaluated on the test part yet.\n" + _columns(lines)

@@ -204,8 +204,7 @@ def _measure(data: RunData, lineup: Lineup) -> list[Standing]:
                 {metric: estimate(one) for metric, one in known.items()},
                 {metric: one for metric, one in pairs.items() if one is not None},
                 None,
-                _mean([cell.seconds for cell in trained(cells)]),
-                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
+                *_takes(data, name, cells),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if kept is None else len(kept.labels),
                 None if kept is None else len(np.unique(kept.groups)),
@@ -256,8 +255,7 @@ def over_splits(data: RunData, lineup_of: Callable[[RunData], Lineup]) -> list[S
                     if theirs is not None
                 },
                 None,
-                _mean([cell.seconds for cell in trained(cells)]),
-                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
+                *_takes(data, name, cells),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if labels is None else len(labels),
                 splits=sum(bool(lineup.cells.get(name)) for lineup in every),
@@ -276,6 +274,24 @@ def _of_all(data: RunData, found: Estimate) -> Estimate:
 def trained(cells: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     """Those that tell what a training takes: what was taken over took next to nothing. All where no other is there."""
     return [cell for cell in cells if cell.trained] or cells
+
+
+def _takes(data: RunData, name: str, cells: Sequence[TrialRecord]) -> tuple[float | None, float | None]:
+    """Mean wall and GPU seconds of a cell; of an ensemble's, those of all that was trained for its members."""
+    whole = data.ensembles.get(name)
+    if whole is None or not cells:
+        own = trained(cells)
+        return _mean([cell.seconds for cell in own]), _mean([cell.seconds * cell.gpus for cell in own])
+    seconds = gpu_seconds = 0.0
+    for variant in whole.get("of") or []:
+        parts = [trained(one.completed[variant]) for one in data.every_split if one.completed.get(variant)]
+        every = [cell for part in parts for cell in part]
+        if not every:
+            return None, None
+        times = len(every) / len(parts) if whole.get("over") == "seeds" else 1.0
+        seconds += times * float(np.mean([cell.seconds for cell in every]))
+        gpu_seconds += times * float(np.mean([cell.seconds * cell.gpus for cell in every]))
+    return seconds, gpu_seconds
 
 
 def _mean(values: list[float]) -> float | None:

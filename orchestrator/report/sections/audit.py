@@ -39,6 +39,8 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
             ("Threshold strategy", how_chosen(data, normals_only, folds)),
             ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
         ]
+    if data.ensembles:
+        rows.append(("Ensembles", "put together on the validation part, from kept scores: scales, weights, threshold"))
     if any(one.stage in ("tuning", "ablation") for one in data.records):
         rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
     rows += [

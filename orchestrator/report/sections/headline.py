@@ -49,14 +49,15 @@ def _card_lines(data: RunData, best: Standing, counts: PlainCounts) -> list[str]
         lines.append(
             f"The counts are of seed {counts.record.seed}, the median of {counts.seeds} by {label(data.metric)}"
         )
-    else:
+    elif best.variant not in data.ensembles:
         lines.append(f"The counts are of the one seed that was evaluated, {counts.record.seed}")
     if data.over_splits:
         lines.append("The counts and the pictures are of the first split")
     took, where = duration(best.seconds), printable(counts.record.provenance.device)
     each = counts.record.seconds_a_picture
     told = "Time a picture: not measured" if each is None else f"{time_a_picture(each)} a picture, scored in batches"
-    lines.append(f"{told}; one training with its evaluation took {took} ({where})")
+    whose = "the trainings of its members" if best.variant in data.ensembles else "one training with its evaluation"
+    lines.append(f"{told}; {whose} took {took} ({where})")
     return lines
 
 

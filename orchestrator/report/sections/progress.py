@@ -47,7 +47,8 @@ def _trials(data: RunData) -> str:
     if data.inherits and data.split_number > 1:
         return ""
     # A trial that ran out of time runs again when the run goes on.
-    ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in _sought(data, data.search)]
+    names = [name for name in _sought(data, data.search) if name not in data.ensembles]
+    ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in names]
     if all(one >= each for one in ended):
         return ""
     return f"{count(sum(min(one, each) for one in ended))} of {count(each * len(ended))} trials have ended"
@@ -55,7 +56,7 @@ def _trials(data: RunData) -> str:
 
 def _models(data: RunData) -> str:
     """`4 of 15 models are evaluated`; empty where all are."""
-    wanted = len(_sought(data, data.evaluation)) * len(data.seeds)
+    wanted = sum(len(data.seeds_of(name)) for name in _sought(data, data.evaluation))
     done = sum(record.seed in data.seeds for records in data.completed.values() for record in records)
     failed = sum(
         record.status != "completed" and record.seed in data.seeds

@@ -249,7 +249,7 @@ def _learning(data: RunData) -> Section | None:
             metric_chart(data, variant, cells, f"metric{place}"),
         ]
         charts += found
-        if records and not any(found):
+        if records and not any(found) and variant not in data.ensembles:
             short.append(printable(variant))
     shown = [chart for chart in charts if chart is not None]
     if not shown and not short:
@@ -267,7 +267,8 @@ def _search(data: RunData) -> Section | None:
         chosen = next(iter(data.evaluation[variant]), None) or data.best_trial(variant)
         if chosen is not None and chosen.config:
             facts = [(printable(key), setting(value)) for key, value in frames.flat(chosen.config).items()]
-            folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
+            whence = "an ensemble" if variant in data.ensembles else f"from trial {chosen.trial}"
+            folds.append(Fold(f"Configuration of {printable(variant)}, {whence}", [Facts(facts)]))
     shown = [chart for chart in charts if chart is not None]
     blocks: list[Block] = [*([Charts(shown)] if shown else []), *folds]
     return Section("search", "Search", blocks=blocks) if blocks else None

@@ -30,8 +30,9 @@ def asked(data: RunData) -> list[str]:
     experiment = data.experiment
     source: dict[str, Any] = experiment.get("data") or {}
     budget: dict[str, Any] = experiment.get("budget") or {}
-    names = [printable(name) for name in data.variants]
-    families = sorted({printable(family) for family in data.variants.values() if family})
+    trained = {name: family for name, family in data.variants.items() if name not in data.ensembles}
+    names = [printable(name) for name in trained]
+    families = sorted({printable(family) for family in trained.values() if family})
     where = (f" on {printable(source['path'])}" if source.get("path") else "") + (
         f" (layout {printable(source['layout'])})" if source.get("layout") else ""
     )
@@ -58,9 +59,21 @@ def asked(data: RunData) -> list[str]:
             + (f" ({folds}{often})" if folds else ", divided at random")
             + (", with the winners of the first one's search." if data.inherits else ", each with its own search.")
         )
+    if data.ensembles:
+        told = [f"{printable(name)} ({_ensemble(one)})" for name, one in data.ensembles.items()]
+        lines.append(f"Judged together, by the scores that are kept of each: {words(told)}.")
     if data.baseline is not None:
         lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
     return [*lines, *_ablated(data)]
+
+
+def _ensemble(one: dict[str, Any]) -> str:
+    """What an ensemble's members are, and how they weigh."""
+    of = one.get("of")
+    names = words([printable(name) for name in of]) if isinstance(of, list) else NONE
+    over = "all seeds as one model" if one.get("over") == "seeds" else "seed by seed"
+    weighed = ", weights fitted to validation" if one.get("weights") == "validation" else ""
+    return f"{names}, {over}{weighed}"
 
 
 def only_ablation(data: RunData) -> bool:
@@ -244,7 +257,7 @@ def _precisions(data: RunData) -> list[str]:
     """In what networks computed, where that is not float32 for all that is compared."""
     names: dict[str, list[str]] = {}
     plain = "float32 or more"
-    for variant in data.variants:
+    for variant in (name for name in data.variants if name not in data.ensembles):
         found = {one.facts.get("precision", plain) for one in data.records if one.variant == variant}
         for precision in sorted(found):
             names.setdefault(precision, []).append(printable(variant))
@@ -263,7 +276,7 @@ def _coverage(data: RunData) -> list[str]:
     if not any(evaluated.values()):
         return ["This run is partial: the final evaluation has not happened, or none of it completed."]
     for variant, seeds in evaluated.items():
-        missing = [str(seed) for seed in data.seeds if seed not in seeds]
+        missing = [str(seed) for seed in data.seeds_of(variant) if seed not in seeds]
         if missing:
             noun = "seed" if len(missing) == 1 else "seeds"
             lines.append(f"{printable(variant)}: no completed evaluation with {noun} {words(missing)}.")

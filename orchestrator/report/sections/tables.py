@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.families import ENSEMBLE_FAMILY
 from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import (
     byte_size,
@@ -200,7 +201,8 @@ def cost_table(frame: pd.DataFrame) -> Table:
     )
     if frame["taken_over"].any():
         more = plural(int(frame["taken_over"].sum()), "more record")
-        caption += f" Runs are trainings; {more} took one over, and cost what judging them did."
+        together = " or combine kept scores" if (frame["family"] == ENSEMBLE_FAMILY).any() else ""
+        caption += f" Runs are trainings; {more} took one over{together}, and cost what judging them did."
     if memory == "own_memory":
         caption += (
             " Memory is the most that one training took: beyond what its worker held before, or reserved on a GPU."
