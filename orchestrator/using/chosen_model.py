@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.artifacts.models import NOTE
+from orchestrator.artifacts.models import ENSEMBLE, NOTE
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.run_data import RunData, read_run
@@ -32,7 +32,7 @@ def choose_model(model: str | Path, seed: int | None = None) -> Chosen:
     chooses no model. `seed`: this one instead.
     """
     path = Path(model).expanduser()
-    if (path / NOTE).is_file():
+    if (path / NOTE).is_file() or (path / ENSEMBLE).is_file():
         return _kept(path, seed)
     if path.is_dir():
         return _of_run(path, None, seed)
@@ -50,8 +50,9 @@ def _kept(folder: Path, seed: int | None) -> Chosen:
         raise InputError(
             f"{folder} is one model, of one seed; --seed {seed} can't choose. Give its run, or RUN:VARIANT."
         )
-    beside = sorted(one.parent for one in folder.absolute().parent.glob(f"*/{NOTE}") if one.parent.name.isdigit())
-    return Chosen(folder, f"The model in {folder}.", tuple(beside) or (folder,))
+    seeds = [one.parent for one in folder.absolute().parent.glob(f"*/{NOTE}") if one.parent.name.isdigit()]
+    beside = sorted(seeds, key=lambda one: int(one.name))
+    return Chosen(folder.absolute(), f"The model in {folder}.", tuple(beside) or (folder.absolute(),))
 
 
 def _of_run(root: Path, variant: str | None, seed: int | None) -> Chosen:
