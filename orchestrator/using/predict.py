@@ -121,9 +121,9 @@ def predict(
     all seeds of the variant together. `inputs`: files, folders, or `-` for paths on standard input, one a line. `out`:
     a file of results (.csv, .jsonl or .parquet), whole or not there; what was broken off goes on by the same call;
     without it the rows are in what is returned. `threshold`, or a `strategy` fitted to the kept validation scores,
-    draws a detector's line elsewhere. `heat_maps`: a folder for heat map, mask and overlay of each file. `strict`: a file that
-    gives no result is an InputError and not a row. `device`: auto, cpu or cuda. `trust`: own code that may run.
-    InputError for what can't be used, before any file is scored.
+    draws a detector's line elsewhere. `heat_maps`: a folder for heat map, mask and overlay of each file. `strict`: a
+    file that gives no result is an InputError and not a row. `device`: auto, cpu or cuda. `trust`: own code that may
+    run. InputError for what can't be used, before any file is scored.
     """
     form: Format | None = "parquet" if parquet else None
     asked = Asked(form, seed, threshold, strategy, ensemble, heat_maps, device, trust, strict, overwrite)
