@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from trainables.files import file_sha256, whole, write_whole
+from trainables.speed import Speed
 
 WEIGHTS, NOTE = "weights.pt", "model.json"
 """The files of a kept model: its weights, and what it was built from."""
@@ -39,6 +40,8 @@ class KeptModel(BaseModel):
     """The epoch, from 1, that validation chose."""
     weights: str = ""
     """SHA-256 of weights.pt."""
+    speed: Speed | None = None
+    """How fast it was where it was trained; None: not measured."""
 
 
 def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, epoch: int) -> str:
@@ -50,3 +53,9 @@ def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, 
     noted = kept.model_copy(update={"epoch": epoch, "weights": digest})
     write_whole(folder / NOTE, noted.model_dump_json(indent=2), wait=False)
     return digest
+
+
+def note_speed(folder: Path, speed: Speed) -> None:
+    """Add to a kept model's model.json how fast it was found to be."""
+    kept = KeptModel.model_validate_json((folder / NOTE).read_bytes())
+    write_whole(folder / NOTE, kept.model_copy(update={"speed": speed}).model_dump_json(indent=2), wait=False)

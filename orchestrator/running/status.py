@@ -98,7 +98,7 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
             value = record.metrics.get(metric)
-            if value is not None and record.status == "completed":
+            if value is not None and record.status == "completed" and goal.limits.kept_by(record.speed):
                 variant.best = value if variant.best is None else better(variant.best, value)
         elif variant is not None and record.status == "completed":
             variant.evaluated.add((number, record.seed))

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pydantic import ValidationError
+
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
@@ -29,6 +31,7 @@ from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import short
+from trainables.speed import Limits
 
 MARKED = "The experiment's file is not the one that the records name: the report's first lines say what that means."
 """What stands beside every table of a run whose own experiment is not known."""
@@ -110,6 +113,15 @@ class RunData:
         """Which way the search's objective is better."""
         given = section(self.experiment, "objective").get("mode")
         return given if given in ("max", "min") else self._own_mode(self.search_metric)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What a winner may take at most, as far as the experiment says it in a way that is understood."""
+        given = section(section(self.experiment, "objective"), "constraints")
+        try:
+            return Limits.model_validate(given)
+        except ValidationError:
+            return Limits()
 
     @cached_property
     def metric(self) -> str:
@@ -285,7 +297,7 @@ class RunData:
 
     def best_trial(self, variant: str) -> TrialRecord | None:
         """The trial with the best objective on validation, as the evaluation chooses it."""
-        return best_record(self.search[variant], self.search_metric, self.search_mode)
+        return best_record(self.search[variant], self.search_metric, self.search_mode, self.limits)
 
     def distinct(self, field_name: str, every_split: bool = False) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""
