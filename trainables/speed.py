@@ -87,11 +87,15 @@ class Limits(BaseModel):
         )
 
 
+NO_LIMITS = Limits()
+
+
 def _beyond(name: str, value: float, limit: float) -> str:
     """`latency 31.0 ms, 55 % beyond the 20 ms allowed`."""
     what, unit = _WORDS[name]
     share = 100 * (value / limit - 1)
-    return f"{what} {value:.3g} {unit}, {f'{share:.0f} %' if share >= 1 else 'less than 1 %'} beyond the {limit:g} {unit} allowed"
+    by = f"{share:.0f} %" if share >= 1 else "less than 1 %"
+    return f"{what} {value:.3g} {unit}, {by} beyond the {limit:g} {unit} allowed"
 
 
 def processor_name() -> str:

@@ -13,7 +13,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from trainables.errors import InputError
 from trainables.files import append_line, as_utf8
 from trainables.interface import Mode
-from trainables.speed import Limits, Speed
+from trainables.speed import NO_LIMITS, Limits, Speed
 
 FORMAT: Final = 1
 """Of the records that this version writes and reads."""
@@ -171,7 +171,7 @@ def keep_record(run: RunFolder, record: TrialRecord) -> None:
 
 
 def best_record(
-    records: Iterable[TrialRecord], metric: str, mode: Mode, limits: Limits = Limits()
+    records: Iterable[TrialRecord], metric: str, mode: Mode, limits: Limits = NO_LIMITS
 ) -> TrialRecord | None:
     """The one with the best `metric`, of equals the first by number: of completed ones, else of any; of those alone
     that keep the `limits`."""

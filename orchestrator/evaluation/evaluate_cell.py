@@ -209,9 +209,7 @@ def speed_of(
     try:
         family, config, problem = job.family, cell.setting.config, job.problem
         weights = trained.weights
-        return measure_speed(
-            family, config, problem, cell.seed, weights, samples, batches=True, beside=beside
-        ), {}
+        return measure_speed(family, config, problem, cell.seed, weights, samples, batches=True, beside=beside), {}
     except Exception as error:  # no memory for a second model, say
         return None, {"speed": f"not measured ({first_line(str(error))})"}
 

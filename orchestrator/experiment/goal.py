@@ -22,7 +22,7 @@ from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, parse_strategy, 
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import installed, is_own
-from trainables.speed import Limits
+from trainables.speed import NO_LIMITS, Limits
 
 VALIDATION_LOSS = "validation_loss"
 """Not a metric of scores: what training itself minimises, the one figure that needs no known anomalies."""
@@ -50,7 +50,7 @@ class Goal:
     """Detection: whether validation holds anomalies."""
     own: tuple[Metric, ...] = ()
     """The metrics of one's own among these."""
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     """What a winner may take at most."""
 
     @property

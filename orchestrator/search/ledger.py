@@ -235,7 +235,9 @@ class Ledger(tune.Callback):
             reason=reason,
             trained=same_as is None,
             seconds=time.monotonic() - opened.started,
-            speed=None if last is None or last["speed"] is None else Speed(**last["speed"], beside=self.placement.at_once - 1),
+            speed=None
+            if last is None or last["speed"] is None
+            else Speed(**last["speed"], beside=self.placement.at_once - 1),
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,

@@ -16,7 +16,7 @@ from orchestrator.search.default_trial import DEFAULT_TRIAL, AtDefaults, drawn_d
 from orchestrator.search.sampler import Seeded
 from search_spaces.overrides import Suggest, draw_config
 from trainables.interface import FamilyConfig
-from trainables.speed import Limits
+from trainables.speed import NO_LIMITS, Limits
 from trainables.training.reports import Suggestion
 
 STATE_OF: dict[Status, TrialState] = {
@@ -178,7 +178,7 @@ def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:
 
 
 def rebuild(
-    study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str, limits: Limits = Limits()
+    study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str, limits: Limits = NO_LIMITS
 ) -> None:
     """Fill an empty study from the records: the same trials under the same numbers, told as they ended.
 
@@ -195,9 +195,7 @@ def rebuild(
             tell(study, record, metric, limits)
 
 
-def reconcile(
-    study: optuna.Study, records: Iterable[TrialRecord], metric: str, limits: Limits = Limits()
-) -> None:
+def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str, limits: Limits = NO_LIMITS) -> None:
     """After a crash: what has a record is told to the study. What was running without one, runs again first."""
     by_number = {record.trial: record for record in records}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -205,7 +203,7 @@ def reconcile(
             tell(study, by_number[trial.number], metric, limits)
 
 
-def tell(study: optuna.Study, record: TrialRecord, metric: str, limits: Limits = Limits()) -> None:
+def tell(study: optuna.Study, record: TrialRecord, metric: str, limits: Limits = NO_LIMITS) -> None:
     """Tell a study how a trial ended, and by how much it is beyond each of the `limits`, of which TPE then draws fewer;
     a completed one without a finite value counts as failed."""
     value = record.metrics.get(metric, math.nan)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
-from orchestrator.artifacts.records import TrialRecord, beyond_limits, best_record, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, beyond_limits, read_records
 from orchestrator.evaluation.cells import Cell, setting_of, standing
 from orchestrator.experiment.ablation_rows import (
     AskedAblation,

@@ -88,9 +88,7 @@ def _speed(model: Model, job: Job, config: Mapping[str, Any], seed: int) -> dict
     if not job.limits.given:
         return None
     with suppress(Exception):  # no memory for a second model, say
-        measured = measure_speed(
-            job.family, config, job.problem, seed, model.weights(), job.validation, batches=False
-        )
+        measured = measure_speed(job.family, config, job.problem, seed, model.weights(), job.validation, batches=False)
         return measured.model_dump(exclude={"beside"})
     return None
 

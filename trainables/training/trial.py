@@ -13,7 +13,7 @@ from torch import Tensor
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
-from trainables.speed import Limits
+from trainables.speed import NO_LIMITS, Limits
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
@@ -51,7 +51,7 @@ class Job:
     """A training that gives no epoch for so long hangs; None: no limit."""
     own_files: OwnFiles | None = None
     """The files of the user's own code: a worker that does not see them has them by this."""
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
     """What its model may take; where there are any, a search's trainings measure it."""
     stop: Path | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""

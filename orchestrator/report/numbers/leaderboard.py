@@ -7,18 +7,21 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.artifacts.records import beyond_limits
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import (
     NONE,
     duration,
     interval,
     label,
+    milliseconds,
     number,
     on_validation,
     printable,
 )
 from orchestrator.report.numbers.measured import Standing, standings
 from orchestrator.report.numbers.run_data import RunData, read_run
+from orchestrator.report.numbers.speeds import as_numbers, values_of
 
 
 def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
@@ -34,6 +37,7 @@ def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
             for suffix, value in (("", "mean"), ("_low", "low"), ("_high", "high")):
                 values[metric + suffix] = getattr(found, value) if found else math.nan
         values |= {"seconds": row.seconds, "gpu_seconds": row.gpu_seconds, "parameters": row.parameters}
+        values |= values_of(row.pace)
         comparison = row.comparisons.get(data.metric)
         difference = comparison.difference if comparison else None
         values |= {
@@ -44,13 +48,14 @@ def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
             "p_holm": comparison.p_corrected if comparison else None,
             "probability_better": comparison.probability if comparison else None,
             "outcome": outcome(data, row),
+            "beyond_limits": row.beyond,
         }
         table.append(values)
     frame = pd.DataFrame(table)
     for column in ("seconds", "gpu_seconds", "p", "p_holm", "probability_better"):
         frame[column] = frame[column].astype("Float64")
     frame["parameters"] = frame["parameters"].astype("Int64")
-    return frame
+    return as_numbers(frame)
 
 
 def outcome(data: RunData, row: Standing) -> str:
@@ -61,7 +66,8 @@ def outcome(data: RunData, row: Standing) -> str:
     if comparison is not None:
         return comparison.explanation
     if not row.seeds:
-        return "not evaluated"
+        trials = data.search.get(row.variant, ())
+        return beyond_limits(trials, data.search_metric, data.limits) or "not evaluated"
     return "no baseline" if data.baseline is None else "baseline not evaluated"
 
 
@@ -92,6 +98,7 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
     """The ranking for a terminal: plain text, a line a variant. `rows`: best first."""
     if not any(row.seeds for row in rows):
         return _search_text(data)
+    timed = any(row.pace for row in rows)
     header = [
         "",
         "variant",
@@ -100,19 +107,21 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
         "Δ to baseline",
         "",
         "time a seed",
+        *(["a picture"] if timed else []),
     ]
     lines = [header]
     for rank, row in enumerate(rows, start=1):
         found, comparison = row.estimates.get(data.metric), row.comparisons.get(data.metric)
         lines.append(
             [
-                str(rank) if found else NONE,
+                NONE if not found or row.beyond else str(rank),
                 printable(row.variant),
                 number(found.mean if found else None),
                 interval(found.low, found.high) if found else "",
                 number(comparison.difference.mean, signed=True) if comparison else "",
-                re.split("[:,]", outcome(data, row))[0],
+                f"beyond the limits: {row.beyond}" if row.beyond else re.split("[:,]", outcome(data, row))[0],
                 duration(row.seconds),
+                *([milliseconds(row.pace.typical.latency_ms if row.pace else None)] if timed else []),
             ]
         )
     return _columns(lines)

@@ -26,6 +26,7 @@ from orchestrator.report.numbers.leaderboard import outcome
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.sections.speed_tables import SPEED_COLUMNS, column_told, speed_cells
 
 MOST_ROWS = 60
 WHAT_P_BETTER = "P(better): the chance that one more training of the variant beats one more of the baseline on"
@@ -49,10 +50,11 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
     metric = data.metric
     bars = _bars(data, rows)
     printed = []
-    families = says_more(rows)
+    families, timed = says_more(rows), any(row.pace for row in rows)
     for rank, row in enumerate(rows, start=1):
         found, comparison = row.estimates.get(metric), row.comparisons.get(metric)
         words = comparison.outcome if comparison else outcome(data, row)
+        first = rank == 1 and bool(found) and not row.beyond
         tone: Any = {"better": "good", "worse": "bad"}.get(comparison.outcome if comparison else "", "quiet")
         difference = comparison.difference if comparison else None
         chance = "" if comparison is None or comparison.probability is None else share(comparison.probability)
@@ -62,15 +64,16 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         span = "" if difference is None else interval(difference.low, difference.high, signed=True)
         printed.append(
             [
-                TableCell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
+                TableCell(printable(row.variant), tone="strong" if first else ""),
                 *([TableCell(printable(row.family))] if families else []),
-                TableCell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
+                TableCell(number(found.mean if found else None), tone="strong" if first else ""),
                 TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
                 TableCell(change, span),
                 TableCell("" if p is None else p_value(p), chance),
-                TableCell(words, tone=tone),
+                TableCell("beyond the limits", tone="bad") if row.beyond else TableCell(words, tone=tone),
                 TableCell(f"{row.splits} × {len(row.seeds)}" if data.over_splits else str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
+                *(speed_cells(row) if timed else []),
             ]
         )
     repeats = "Repeats" if data.over_splits else "Seeds"
@@ -84,8 +87,10 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         "Verdict",
         repeats,
         "Time a seed",
+        *(SPEED_COLUMNS if timed else []),
     ]
-    numeric = frozenset(columns.index(name) for name in (label(metric), "p (Holm)", repeats, "Time a seed"))
+    flush = {label(metric), "p (Holm)", repeats, "Time a seed", *SPEED_COLUMNS}
+    numeric = frozenset(place for place, name in enumerate(columns) if name in flush)
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
     return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
 
@@ -108,6 +113,7 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
         ]
     said += remarks_of([row for row in rows if row.estimates], data.metric)
     said += [read_often(data), what_splits(data), conclusion(rows, data.baseline, data.metric, [data.metric])]
+    said.append(column_told(data, rows))
     return " ".join(one for one in said if one) + data.caveat
 
 
@@ -223,8 +229,8 @@ def failure_table(frame: pd.DataFrame) -> Table:
         [
             TableCell(printable(row["variant"])),
             TableCell(row["stage"]),
-            TableCell(str(row["trial"])),
-            TableCell(str(row["seed"])),
+            TableCell(count(row["trial"])),
+            TableCell(count(row["seed"])),
             TableCell(row["status"], tone="bad"),
             TableCell(
                 printable(row["reason"].strip().splitlines()[-1] if row["reason"].strip() else "no reason recorded")
