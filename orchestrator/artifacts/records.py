@@ -181,13 +181,20 @@ def best_record(
     return max(done, key=lambda record: (sign * record.metrics[metric], -record.trial), default=None)
 
 
-def beyond_limits(records: Sequence[TrialRecord], metric: str, limits: Limits) -> str:
-    """Where trials have figures and none of them keeps the `limits`: which they are, and what the nearest one takes,
-    as a clause; else empty."""
+def nearest_beyond(records: Sequence[TrialRecord], metric: str, limits: Limits) -> TrialRecord | None:
+    """Where trials have figures and none of them keeps the `limits`: the one that is least beyond them; else None."""
     reported = [record for record in records if metric in record.metrics]
-    if not reported or any(limits.kept_by(record.speed) for record in reported):
+    if any(limits.kept_by(record.speed) for record in reported):
+        return None
+    return min(reported, key=lambda record: (limits.distance(record.speed), record.trial), default=None)
+
+
+def beyond_limits(records: Sequence[TrialRecord], metric: str, limits: Limits) -> str:
+    """In that case what the limits are, and what the nearest trial takes, as a clause; else empty."""
+    nearest = nearest_beyond(records, metric, limits)
+    if nearest is None:
         return ""
-    nearest = min(reported, key=lambda record: (limits.distance(record.speed), record.trial))
+    reported = [record for record in records if metric in record.metrics]
     count = "its one trial does not keep" if len(reported) == 1 else f"none of {len(reported)} trials keeps"
     return f"{count} to {limits.told}: the nearest, trial {nearest.trial}, has {limits.broken_by(nearest.speed)}"
 

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import ENDED_WELL
-from orchestrator.artifacts.records import TrialRecord, beyond_limits
+from orchestrator.artifacts.records import TrialRecord, beyond_limits, nearest_beyond
 from orchestrator.report.numbers.measured import Standing, trained
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.speeds import COLUMNS, values_of
@@ -250,10 +250,19 @@ def failure_frame(data: RunData) -> pd.DataFrame:
         if one.status not in ENDED_WELL
     ]
     rows += [
-        {"variant": variant, **_of_split(data, each), "stage": "search", "status": "beyond limits", "reason": reason}
+        {
+            "variant": variant,
+            **_of_split(data, each),
+            "stage": nearest.stage,
+            "trial": nearest.trial,
+            "seed": nearest.seed,
+            "status": "beyond limits",
+            "seconds": nearest.seconds,
+            "reason": beyond_limits(trials, data.search_metric, data.limits),
+        }
         for each in data.every_split
         for variant, trials in each.search.items()
-        if (reason := beyond_limits(trials, data.search_metric, data.limits))
+        if (nearest := nearest_beyond(trials, data.search_metric, data.limits)) is not None
     ]
     columns = ["variant", "stage", "trial", "seed", "status", "seconds", "reason"]
     return pd.DataFrame(rows, columns=None if rows else columns)

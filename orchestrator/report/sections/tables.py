@@ -229,8 +229,8 @@ def failure_table(frame: pd.DataFrame) -> Table:
         [
             TableCell(printable(row["variant"])),
             TableCell(row["stage"]),
-            TableCell(count(row["trial"])),
-            TableCell(count(row["seed"])),
+            TableCell(str(row["trial"])),
+            TableCell(str(row["seed"])),
             TableCell(row["status"], tone="bad"),
             TableCell(
                 printable(row["reason"].strip().splitlines()[-1] if row["reason"].strip() else "no reason recorded")
