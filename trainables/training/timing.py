@@ -14,9 +14,9 @@ from trainables.interface import Family, Model, Problem, Samples
 from trainables.speed import Speed, processor_name
 from trainables.training.usage import PeakMemory, forget_peak, gpu_name, on_gpu
 
-ALONE_SECONDS, BATCHED_SECONDS, BATCH_SECONDS = 0.4, 0.8, 0.1
+ALONE_SECONDS, BATCHED_SECONDS, BATCH_SECONDS = 0.3, 0.5, 0.06
 """What timing single pictures takes at most, timing batches, and one size of them; but for a last call begun before."""
-FEWEST, MOST = 3, 200
+FEWEST, MOST = 3, 60
 """Calls that a median is of; a call that takes all the time there is stands alone."""
 LARGEST_BATCH, LARGEST_BYTES = 256, 64 * 2**20
 """Of what is scored together."""

@@ -1,4 +1,4 @@
-"""Speed in a report: columns, a table, figures; and what is beyond the experiment's limits comes last and never wins."""
+"""Speed in a report: columns, a table, figures; what is beyond the experiment's limits comes last and never wins."""
 
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +59,8 @@ def test_medians_stand_in_ranking_table_figures_and_json(make_run: MakeRun) -> N
     places = [ranking.columns.index(name) for name in ("Latency", "Pictures/s", "Memory")]
     cells = {row[0].text: [row[place].text for place in places] for row in ranking.rows}
     assert cells == {
-        "resnet18": ["9 ms", "278", "12.3 MB"], "third": ["–", "–", "–"], "pca_logistic": ["2 ms", "1\u202f250", "12.3 MB"]
+        "resnet18": ["9 ms", "278", "12.3 MB"], "third": ["–", "–", "–"],
+        "pca_logistic": ["2 ms", "1\u202f250", "12.3 MB"],
     }  # fmt: skip
     assert "measured beside the other trainings of this run" in ranking.caption
     speeds = table(report, "speed")
@@ -125,8 +126,8 @@ def test_where_all_are_beyond_there_is_no_winner(make_run: MakeRun) -> None:
     assert report.headline is not None
     assert report.headline.card is None
     assert report.headline.verdict == (
-        "No evaluated variant keeps to latency at most 20 ms and memory at most 500 MB, so there is no winner: resnet18 "
-        "(its speed is not known) and pca_logistic (latency 40 ms, 100 % beyond the 20 ms allowed)."
+        "No evaluated variant keeps to latency at most 20 ms and memory at most 500 MB, so there is no winner: "
+        "resnet18 (its speed is not known) and pca_logistic (latency 40 ms, 100 % beyond the 20 ms allowed)."
     )
     run = make_run("again", search=0, seeds=(), then=then, objective=LIMITS)
     assert "so there is no winner" in result_text(run)
