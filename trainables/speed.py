@@ -91,11 +91,13 @@ NO_LIMITS = Limits()
 
 
 def _beyond(name: str, value: float, limit: float) -> str:
-    """`latency 31.0 ms, 55 % beyond the 20 ms allowed`."""
-    what, unit = _WORDS[name]
-    share = 100 * (value / limit - 1)
-    by = f"{share:.0f} %" if share >= 1 else "less than 1 %"
-    return f"{what} {value:.3g} {unit}, {by} beyond the {limit:g} {unit} allowed"
+    """`latency 31 ms, 55 % beyond the 20 ms allowed`."""
+    (what, unit), times = _WORDS[name], value / limit
+    had = f"{value:,.0f}" if value >= 99.5 else f"{value:.3g}"
+    by = f"{times:.0f} times" if times >= 10 else f"{times:.1f} times" if times >= 2 else ""
+    if not by:
+        by = f"{100 * (times - 1):.0f} % beyond" if times >= 1.01 else "less than 1 % beyond"
+    return f"{what} {had} {unit}, {by} the {limit:g} {unit} allowed"
 
 
 def processor_name() -> str:

@@ -24,7 +24,7 @@ def test_what_is_broken_is_told() -> None:
     assert BOTH.broken_by(speed(30.0)) == "latency 30 ms, 50 % beyond the 20 ms allowed"
     both = BOTH.broken_by(speed(20.1, 4 * 10**6))
     assert both == (
-        "latency 20.1 ms, less than 1 % beyond the 20 ms allowed and memory 4 MB, 100 % beyond the 2 MB allowed"
+        "latency 20.1 ms, less than 1 % beyond the 20 ms allowed and memory 4 MB, 2.0 times the 2 MB allowed"
     )
     assert BOTH.broken_by(speed(1.0)) == ""
 

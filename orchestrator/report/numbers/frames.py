@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import ENDED_WELL
-from orchestrator.artifacts.records import TrialRecord, beyond_limits, nearest_beyond
+from orchestrator.artifacts.records import TrialRecord, nearest_beyond
 from orchestrator.report.numbers.measured import Standing, trained
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.speeds import COLUMNS, values_of
@@ -231,6 +231,10 @@ def speed_frame(rows: Sequence[Standing]) -> pd.DataFrame:
     )
 
 
+BEYOND = "beyond limits"
+"""The status of a search of which no trial keeps the limits; no record has it."""
+
+
 def failure_frame(data: RunData) -> pd.DataFrame:
     """A row a record that neither completed nor was pruned, in the order in which they ended; then one a search of
     which no trial keeps the limits."""
@@ -256,9 +260,9 @@ def failure_frame(data: RunData) -> pd.DataFrame:
             "stage": nearest.stage,
             "trial": nearest.trial,
             "seed": nearest.seed,
-            "status": "beyond limits",
+            "status": BEYOND,
             "seconds": nearest.seconds,
-            "reason": beyond_limits(trials, data.search_metric, data.limits),
+            "reason": each.without_winner(variant),
         }
         for each in data.every_split
         for variant, trials in each.search.items()

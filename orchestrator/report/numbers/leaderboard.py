@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.artifacts.records import beyond_limits
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.document.formatting import (
     NONE,
@@ -66,9 +65,15 @@ def outcome(data: RunData, row: Standing) -> str:
     if comparison is not None:
         return comparison.explanation
     if not row.seeds:
-        trials = data.search.get(row.variant, ())
-        return beyond_limits(trials, data.search_metric, data.limits) or "not evaluated"
+        return data.without_winner(row.variant) or "not evaluated"
     return "no baseline" if data.baseline is None else "baseline not evaluated"
+
+
+def in_short(data: RunData, row: Standing) -> str:
+    """That a variant is beyond the limits, or has no trial within them; else empty."""
+    if row.beyond:
+        return "beyond the limits"
+    return "" if row.seeds or not data.without_winner(row.variant) else "no trial within the limits"
 
 
 def leaderboard(run: RunFolder) -> pd.DataFrame:
@@ -119,7 +124,7 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
                 number(found.mean if found else None),
                 interval(found.low, found.high) if found else "",
                 number(comparison.difference.mean, signed=True) if comparison else "",
-                f"beyond the limits: {row.beyond}" if row.beyond else re.split("[:,]", outcome(data, row))[0],
+                in_short(data, row) or re.split("[:,]", outcome(data, row))[0],
                 duration(row.seconds),
                 *([milliseconds(row.pace.typical.latency_ms if row.pace else None)] if timed else []),
             ]

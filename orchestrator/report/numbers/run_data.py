@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
-from orchestrator.artifacts.records import TrialRecord, best_record, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, beyond_limits, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.families import FAMILIES
@@ -298,6 +298,11 @@ class RunData:
     def best_trial(self, variant: str) -> TrialRecord | None:
         """The trial with the best objective on validation, as the evaluation chooses it."""
         return best_record(self.search[variant], self.search_metric, self.search_mode, self.limits)
+
+    def without_winner(self, variant: str) -> str:
+        """Why the search of a variant has none where its trials have figures, as a clause: all are beyond the limits;
+        else empty."""
+        return beyond_limits(self.search[variant], self.search_metric, self.limits)
 
     def distinct(self, field_name: str, every_split: bool = False) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""

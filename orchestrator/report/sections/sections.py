@@ -284,9 +284,14 @@ def _failures(data: RunData, numbers: dict[str, Any]) -> Section:
     stopped = f"{plural(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned, which is no failure."
     if frame.empty:
         return Section("failures", "Failures", [f"None: no run failed. {stopped if pruned else ''}".strip()])
-    kinds = [f"{number_of} {status}" for status, number_of in frame["status"].value_counts().items()]
-    text = f"{plural(len(frame), 'run')} of {count(len(data.all_records))} ended badly: {words(kinds)}."
-    return Section("failures", "Failures", [text, stopped] if pruned else [text], [tables.failure_table(frame)])
+    ended = frame[frame["status"] != frames.BEYOND]
+    kinds = [f"{number_of} {status}" for status, number_of in ended["status"].value_counts().items()]
+    text = (
+        [f"{plural(len(ended), 'run')} of {count(len(data.all_records))} ended badly: {words(kinds)}."] if kinds else []
+    )
+    if without := len(frame) - len(ended):
+        text.append(f"{plural(without, 'search', 'searches')} found no trial within the limits, {data.limits.told}.")
+    return Section("failures", "Failures", [*text, *([stopped] if pruned else [])], [tables.failure_table(frame)])
 
 
 def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:

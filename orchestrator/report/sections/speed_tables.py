@@ -11,7 +11,6 @@ from orchestrator.report.document.formatting import (
     plural,
     printable,
     rate,
-    sentence,
     words,
 )
 from orchestrator.report.numbers.measured import Standing
@@ -28,24 +27,25 @@ def speed_told(pace: Pace) -> str:
     """Of one variant, as a line."""
     typical = pace.typical
     batched = ""
-    if typical.pictures_per_second is not None:
+    if typical.best_batch == 1:
+        batched = f", {rate(typical.pictures_per_second)} a second, no more in batches"
+    elif typical.pictures_per_second is not None:
         batched = f", {rate(typical.pictures_per_second)} a second in batches of {count(typical.best_batch)}"
     return f"{milliseconds(typical.latency_ms)} for one picture alone{batched}, {megabytes(typical.memory)} of memory"
 
 
 def speed_cells(row: Standing) -> list[TableCell]:
-    """Latency, pictures a second and memory, of the ranking."""
+    """Latency with pictures a second, and memory, of the ranking."""
     if row.pace is None:
-        return [TableCell(NONE, tone="quiet")] * 3
+        return [TableCell(NONE, tone="quiet")] * 2
     typical = row.pace.typical
     return [
-        TableCell(milliseconds(typical.latency_ms)),
-        TableCell(rate(typical.pictures_per_second)),
+        TableCell(milliseconds(typical.latency_ms), f"{rate(typical.pictures_per_second)}/s"),
         TableCell(megabytes(typical.memory)),
     ]
 
 
-SPEED_COLUMNS = ("Latency", "Pictures/s", "Memory")
+SPEED_COLUMNS = ("Latency", "Memory")
 
 
 def speed_table(data: RunData, rows: Sequence[Standing]) -> Table | None:
@@ -98,8 +98,10 @@ def column_told(data: RunData, rows: Sequence[Standing]) -> str:
     if not any(row.pace for row in rows):
         return ""
     gone = [printable(row.variant) for row in rows if row.beyond and row.estimates]
-    said = f"{sentence('latency')} (one picture alone), pictures a second (best batch) and memory are medians over "
-    said += "models, measured beside the other trainings of this run: the table of speeds says how and where."
+    said = (
+        "Latency (of one picture alone, with pictures a second in the best batch) and memory are medians over models, "
+        "measured beside the other trainings of this run: the table of speeds says how and where."
+    )
     if gone:
         said += f" Below the others, since beyond the limits ({data.limits.told}): {words(gone)}."
     return said

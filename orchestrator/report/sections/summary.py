@@ -284,7 +284,9 @@ def _coverage(data: RunData) -> list[str]:
         return ["This run is partial: the final evaluation has not happened, or none of it completed."]
     for variant, seeds in evaluated.items():
         missing = [str(seed) for seed in data.seeds if seed not in seeds]
-        if missing:
+        if not seeds and (why := data.without_winner(variant)):
+            lines.append(f"{printable(variant)}: {why}, so there was nothing to evaluate.")
+        elif missing:
             noun = "seed" if len(missing) == 1 else "seeds"
             lines.append(f"{printable(variant)}: no completed evaluation with {noun} {words(missing)}.")
     if data.baseline is not None and not evaluated.get(data.baseline):

@@ -22,7 +22,7 @@ from orchestrator.report.document.formatting import (
     watt_hours,
 )
 from orchestrator.report.numbers.conclusions import conclusion, remarks_of, test_parts, what_splits, what_was_tested
-from orchestrator.report.numbers.leaderboard import outcome
+from orchestrator.report.numbers.leaderboard import in_short, outcome
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
@@ -70,7 +70,7 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
                 TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
                 TableCell(change, span),
                 TableCell("" if p is None else p_value(p), chance),
-                TableCell("beyond the limits", tone="bad") if row.beyond else TableCell(words, tone=tone),
+                TableCell(short, tone="bad") if (short := in_short(data, row)) else TableCell(words, tone=tone),
                 TableCell(f"{row.splits} × {len(row.seeds)}" if data.over_splits else str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
                 *(speed_cells(row) if timed else []),
@@ -243,7 +243,7 @@ def failure_table(frame: pd.DataFrame) -> Table:
         if len(frame) > MOST_ROWS
         else ""
     )
-    caption = f"Runs that failed, with the last line of the reason.{cut}"
+    caption = f"Runs that failed, and searches without a winner, with the last line of the reason.{cut}"
     return Table(
         "failures", caption, ["Variant", "Stage", "Trial", "Seed", "Status", "Reason"], printed, frozenset({2, 3})
     )

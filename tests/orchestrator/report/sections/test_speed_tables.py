@@ -56,11 +56,11 @@ def test_medians_stand_in_ranking_table_figures_and_json(make_run: MakeRun) -> N
     )
     report = report_of(run)
     ranking = table(report, "leaderboard")
-    places = [ranking.columns.index(name) for name in ("Latency", "Pictures/s", "Memory")]
-    cells = {row[0].text: [row[place].text for place in places] for row in ranking.rows}
+    places = [ranking.columns.index(name) for name in ("Latency", "Memory")]
+    cells = {row[0].text: [(row[place].text, row[place].detail) for place in places] for row in ranking.rows}
     assert cells == {
-        "resnet18": ["9 ms", "278", "12.3 MB"], "third": ["–", "–", "–"],
-        "pca_logistic": ["2 ms", "1\u202f250", "12.3 MB"],
+        "resnet18": [("9 ms", "278/s"), ("12.3 MB", "")], "third": [("–", "")] * 2,
+        "pca_logistic": [("2 ms", "1\u202f250/s"), ("12.3 MB", "")],
     }  # fmt: skip
     assert "measured beside the other trainings of this run" in ranking.caption
     speeds = table(report, "speed")
@@ -103,7 +103,6 @@ def test_what_is_beyond_the_limits_comes_last_and_is_never_the_winner(make_run: 
     order = [row[0] for row in table(report, "leaderboard").rows]
     assert [cell.text for cell in order] == ["third", "pca_logistic", "resnet18"]
     assert [cell.tone for cell in order] == ["strong", "", ""]
-    assert [row[-5].text for row in table(report, "leaderboard").rows][2] == "3"
     assert any(cell.text == "beyond the limits" for cell in table(report, "leaderboard").rows[2])
     assert report.headline is not None
     assert report.headline.card is not None
@@ -117,7 +116,7 @@ def test_what_is_beyond_the_limits_comes_last_and_is_never_the_winner(make_run: 
     rows = results(run.root)["leaderboard"]
     assert [row["variant"] for row in rows] == ["third", "pca_logistic", "resnet18"]
     assert [bool(row["beyond_limits"]) for row in rows] == [False, False, True]
-    assert "beyond the limits: latency 30 ms" in result_text(run)
+    assert "beyond the limits" in result_text(run)
 
 
 def test_where_all_are_beyond_there_is_no_winner(make_run: MakeRun) -> None:
@@ -127,7 +126,7 @@ def test_where_all_are_beyond_there_is_no_winner(make_run: MakeRun) -> None:
     assert report.headline.card is None
     assert report.headline.verdict == (
         "No evaluated variant keeps to latency at most 20 ms and memory at most 500 MB, so there is no winner: "
-        "resnet18 (its speed is not known) and pca_logistic (latency 40 ms, 100 % beyond the 20 ms allowed)."
+        "resnet18 (its speed is not known) and pca_logistic (latency 40 ms, 2.0 times the 20 ms allowed)."
     )
     run = make_run("again", search=0, seeds=(), then=then, objective=LIMITS)
     assert "so there is no winner" in result_text(run)
