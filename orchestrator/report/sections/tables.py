@@ -92,7 +92,7 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
     flush = {label(metric), "p (Holm)", repeats, "Time a seed", *SPEED_COLUMNS}
     numeric = frozenset(place for place, name in enumerate(columns) if name in flush)
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
-    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
+    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, stacked=timed, drawn=drawn)
 
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
