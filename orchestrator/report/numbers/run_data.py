@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import ValidationError
-
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
@@ -21,6 +19,7 @@ from orchestrator.report.numbers.run_files import (
     ablation_in,
     choices_in,
     cost_plan_in,
+    limits_in,
     mapping,
     own_metrics_in,
     section,
@@ -117,11 +116,7 @@ class RunData:
     @cached_property
     def limits(self) -> Limits:
         """What a winner may take at most, as far as the experiment says it in a way that is understood."""
-        given = section(section(self.experiment, "objective"), "constraints")
-        try:
-            return Limits.model_validate(given)
-        except ValidationError:
-            return Limits()
+        return limits_in(self.experiment)
 
     @cached_property
     def metric(self) -> str:
