@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.artifacts.reference import Reference
 from trainables.files import file_sha256, whole, write_whole
+from trainables.speed import Speed
 
 if TYPE_CHECKING:  # who only asks what a model is waits for no torch
     import torch
@@ -54,6 +55,8 @@ class KeptModel(BaseModel):
     """The epoch, from 1, that validation chose."""
     weights: str = ""
     """SHA-256 of weights.pt."""
+    speed: Speed | None = None
+    """How fast it was where it was trained; None: not measured."""
 
 
 def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, epoch: int) -> str:
@@ -110,3 +113,9 @@ def keep_ensemble(folder: Path, kept: KeptEnsemble) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / ENSEMBLE, kept.model_dump_json(indent=2), wait=True)
     return file_sha256(folder / ENSEMBLE)
+
+
+def note_speed(folder: Path, speed: Speed) -> None:
+    """Add to a kept model's model.json how fast it was found to be."""
+    kept = KeptModel.model_validate_json((folder / NOTE).read_bytes())
+    write_whole(folder / NOTE, kept.model_copy(update={"speed": speed}).model_dump_json(indent=2), wait=False)

@@ -62,6 +62,8 @@ LATER_KEYS: dict[str, str | int | list[str] | None] = {
     "data.split.number": None,
     "budget.searches": "each",
     "objective.winner": "best",
+    "objective.constraints.latency_ms": None,
+    "objective.constraints.memory_mb": None,
     **dict.fromkeys(
         (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",

@@ -38,6 +38,7 @@ FilePath = Annotated[Path, AfterValidator(_one_line)]
 Number = Annotated[FiniteFloat, Strict()]
 """`true` and texts are none."""
 Work = Annotated[StrictInt, Field(ge=1, le=MOST_WORK)]
+Positive = Annotated[Number, Field(gt=0)]
 Minutes = Annotated[Number, Field(gt=0, le=MOST_MINUTES)]
 Auto = Literal["auto"]
 Cpus = Auto | Annotated[Number, Field(ge=SMALLEST_SHARE, le=MOST_CPUS)]

@@ -91,6 +91,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         found = list(read_records(part.records))
         strangers += _strangers(part, experiment.of_split(number), found)
         all_records += [(number, record) for record in found]
+    keeping: dict[tuple[str, int], bool] = {}
+    """Of each search with a figure, whether a trial of it keeps objective.constraints."""
     for number, record in all_records:
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
             evaluated.add((record.cell, record.seed))
@@ -101,8 +103,10 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         variant = variants.get(record.variant) or ensembles.get(record.variant)
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
-            value = record.metrics.get(metric)
-            if value is not None and record.status == "completed":
+            value, kept = record.metrics.get(metric), goal.limits.kept_by(record.speed)
+            if value is not None:
+                keeping[record.variant, number] = kept or keeping.get((record.variant, number), False)
+            if value is not None and record.status == "completed" and kept:
                 variant.best = value if variant.best is None else better(variant.best, value)
         elif variant is not None and record.status == "completed":
             variant.evaluated.add((number, record.seed))
@@ -114,6 +118,9 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     ablation = _ablation(list(parts.values()), experiment, evaluated)
     trials: list[Unit] = []
     cells: list[Unit] = []
+    for (name, _), kept in keeping.items():
+        if not kept:  # no winner, so nothing is to be evaluated
+            variants[name].cells -= len(experiment.seeds) * (len(parts) // searched)
     for one in variants.values():
         trials += [(one.name, False)] * (one.wanted - one.searched)
         cells += [(one.name, True)] * (one.cells - len(one.evaluated))

@@ -1,6 +1,6 @@
 """The evaluation stage of a run: the winner of every study, trained with every seed, each shown the test part once."""
 
-from orchestrator.artifacts.records import read_records
+from orchestrator.artifacts.records import beyond_limits, read_records
 from orchestrator.evaluation.cells import setting_of, standing, winners
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.ensembles import judge_ensembles
@@ -17,7 +17,9 @@ def evaluate(context: Context, prepared: Prepared) -> None:
     cells = []
     for variant in experiment.families:
         if variant.name not in chosen:
-            context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to evaluate.")
+            trials = [one for one in searched if (one.stage, one.variant) == ("search", variant.name)]
+            why = beyond_limits(trials, goal.metric, goal.limits) or "no trial gave a result"
+            context.reporter.say(f"{variant.name}: {why}, so there is nothing to evaluate.")
             continue
         winner = winner_of(context, prepared, variant, searched, chosen[variant.name])
         setting = setting_of(experiment, variant, winner)

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
-from orchestrator.artifacts.records import TrialRecord, best_record, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, beyond_limits, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
 from orchestrator.families import ENSEMBLE_FAMILY, FAMILIES
@@ -19,6 +19,7 @@ from orchestrator.report.numbers.run_files import (
     ablation_in,
     choices_in,
     cost_plan_in,
+    limits_in,
     mapping,
     own_metrics_in,
     section,
@@ -30,6 +31,7 @@ from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import short
+from trainables.speed import Limits
 
 MARKED = "The experiment's file is not the one that the records name: the report's first lines say what that means."
 """What stands beside every table of a run whose own experiment is not known."""
@@ -111,6 +113,11 @@ class RunData:
         """Which way the search's objective is better."""
         given = section(self.experiment, "objective").get("mode")
         return given if given in ("max", "min") else self._own_mode(self.search_metric)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What a winner may take at most, as far as the experiment says it in a way that is understood."""
+        return limits_in(self.experiment)
 
     @cached_property
     def metric(self) -> str:
@@ -302,7 +309,12 @@ class RunData:
 
     def best_trial(self, variant: str) -> TrialRecord | None:
         """The trial with the best objective on validation, as the evaluation chooses it."""
-        return best_record(self.search[variant], self.search_metric, self.search_mode)
+        return best_record(self.search[variant], self.search_metric, self.search_mode, self.limits)
+
+    def without_winner(self, variant: str) -> str:
+        """Why the search of a variant has none where its trials have figures, as a clause: all are beyond the limits;
+        else empty."""
+        return beyond_limits(self.search[variant], self.search_metric, self.limits)
 
     def distinct(self, field_name: str, every_split: bool = False) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""
