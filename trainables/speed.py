@@ -1,6 +1,7 @@
 """How fast a trained model is and what memory it takes, and the limits that an experiment may set to both."""
 
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -35,6 +36,22 @@ class Speed(BaseModel):
     def memory_mb(self) -> float:
         """Megabytes of 10⁶ bytes."""
         return self.memory / MEGABYTE
+
+
+def one_after_another(speeds: Sequence[Speed]) -> Speed:
+    """What models take that answer together: each its own time, and all their memory at once."""
+    rates = [one.pictures_per_second for one in speeds]
+    batches = [one.best_batch for one in speeds if one.best_batch is not None]
+    beside = [one.beside for one in speeds if one.beside is not None]
+    return Speed(
+        latency_ms=sum(one.latency_ms for one in speeds),
+        pictures_per_second=1 / sum(1 / rate for rate in rates if rate) if all(rates) else None,
+        best_batch=min(batches, default=None),
+        memory=sum(one.memory for one in speeds),
+        device=" + ".join(dict.fromkeys(one.device for one in speeds)),
+        threads=min(one.threads for one in speeds),
+        beside=max(beside, default=None),
+    )
 
 
 class Limits(BaseModel):

@@ -37,6 +37,7 @@ from orchestrator.scoring.metric_table import METRICS
 from orchestrator.scoring.metrics import check_scores
 from trainables.files import file_sha256
 from trainables.interface import Prediction, Samples
+from trainables.speed import Speed, one_after_another
 
 Floats = NDArray[np.float64]
 SCALE = (
@@ -139,6 +140,7 @@ def judge_ensemble(cell: EnsembleCell, run: RunFolder, parts: Parts, origin: Pro
         status="completed",
         trained=False,
         seconds=time.perf_counter() - started,
+        speed=_speed([one.member.record for one in kept]),
         seconds_a_picture=_all_known([one.seconds_a_picture for one in kept]),
         parameters=None if (size := _all_known([one.parameters for one in kept])) is None else int(size),
     )
@@ -268,6 +270,12 @@ def _judged(prediction: Prediction, parts: Parts, choice: ThresholdChoice | None
     if choice is None:
         return classified(prediction, parts.test, parts.judge.own)
     return detected(prediction, parts.test, choice, [one for one in parts.judge.own if not one.pixel])
+
+
+def _speed(members: Sequence[TrialRecord | None]) -> Speed | None:
+    """Of the members together; None where that of one is not known."""
+    speeds = [one.speed for one in members if one is not None and one.speed is not None]
+    return one_after_another(speeds) if len(speeds) == len(members) else None
 
 
 def _all_known(values: Sequence[float | None]) -> float | None:

@@ -9,6 +9,7 @@ from orchestrator.artifacts.models import ENSEMBLE, NOTE
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.run_data import RunData, read_run
+from orchestrator.report.numbers.speeds import beyond, pace_of
 from trainables.errors import InputError
 from trainables.printing import printable
 
@@ -92,16 +93,23 @@ def _evaluated(data: RunData) -> dict[str, list[TrialRecord]]:
 
 
 def _winner(data: RunData, cells: dict[str, list[TrialRecord]]) -> tuple[str, str]:
-    """The variant with the best mean on test, over all of the run's splits, and a sentence's beginning that says so."""
+    """The variant with the best mean on test, over all of the run's splits, of those within the experiment's limits;
+    and a sentence's beginning that says so."""
     sign = 1 if data.mode == "max" else -1
+    within = [name for name, records in cells.items() if not beyond(pace_of(records), data.limits)]
+    if not within:
+        raise InputError(
+            f"No variant of {data.run.root} keeps to its limits ({data.limits.told}), so there is no winner. Name the "
+            f"one you mean: {data.run.root}:VARIANT, of {', '.join(map(printable, cells))}."
+        )
     means: dict[str, float] = {}
-    for name in cells:
+    for name in within:
         every = [record for one in data.evaluated_splits for record in _evaluated(one).get(name, ())]
         values = [record.metrics[data.metric] for record in every if data.metric in record.metrics]
         if values:
             means[name] = sign * math.fsum(values) / len(values)
     if not means:
-        return next(iter(cells)), ""
+        return within[0], ""
     name = max(means, key=lambda one: means[one])
     return name, f"The winner by {data.metric}: " if len(cells) > 1 else ""
 

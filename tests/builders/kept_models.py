@@ -20,6 +20,7 @@ from orchestrator.evaluation.evaluate_cell import validation_reference
 from orchestrator.families import family_row
 from orchestrator.using.loaded_model import LoadedModel
 from trainables.interface import Problem, Samples
+from trainables.speed import Speed
 
 SIDE = 32
 CLASSES = ("step", "trend", "wave")
@@ -89,15 +90,23 @@ def keep_tile_model(folder: Path, tile_tree: Path, variant: str = "tiles", seed:
     np.savez(folder / "test_scores.npz", validation_scores=found.scores, validation_labels=normal.labels)
 
 
-def run_with(root: Path, figures: Mapping[str, Mapping[int, tuple[float, float]]], metric: str, family: str) -> Path:
+def run_with(
+    root: Path,
+    figures: Mapping[str, Mapping[int, tuple[float, float]]],
+    metric: str,
+    family: str,
+    *,
+    objective: Mapping[str, Any] | None = None,
+    speeds: Mapping[str, Speed] | None = None,
+) -> Path:
     """A run's experiment and records: variant -> seed -> the metric on validation and on test. Models are to be kept
-    in it."""
+    in it. `objective`: more keys of it; `speeds`: of each variant's models."""
     folder = RunFolder(root)
     root.mkdir()
     values = {
         "data": {"path": "data", "layout": "series"},
         "families": [{"name": name, "family": family} for name in figures],
-        "objective": {"metric": metric, "mode": "max"},
+        "objective": {"metric": metric, "mode": "max", **(objective or {})},
         "seeds": sorted({seed for seeds in figures.values() for seed in seeds}),
     }
     folder.experiment.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -120,6 +129,7 @@ def run_with(root: Path, figures: Mapping[str, Mapping[int, tuple[float, float]]
                 cell=variant,
                 status="completed",
                 seconds=1.0,
+                speed=(speeds or {}).get(variant),
                 provenance=origin,
             )
             append_record(folder.records, record)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainables.speed import NO_LIMITS, Limits, Speed
+from trainables.speed import NO_LIMITS, Limits, Speed, one_after_another
 
 
 def speed(latency: float, memory: int = 10**6) -> Speed:
@@ -33,3 +33,13 @@ def test_what_was_not_measured_keeps_no_limit_and_breaks_none_where_there_is_non
     assert (BOTH.kept_by(None), BOTH.broken_by(None)) == (False, "its speed is not known")
     assert set(BOTH.excess(None).values()) == {1.0}
     assert (NO_LIMITS.given, NO_LIMITS.kept_by(None), NO_LIMITS.excess(speed(1e9))) == (False, True, {})
+
+
+def test_models_that_answer_together_take_their_time_one_after_another() -> None:
+    first = speed(3.0).model_copy(update={"pictures_per_second": 200.0, "best_batch": 8, "memory": 5})
+    second = speed(1.0).model_copy(update={"pictures_per_second": 50.0, "best_batch": 4, "memory": 7})
+    both = one_after_another([first, second])
+    assert (both.latency_ms, both.memory, both.best_batch) == (4.0, 12, 4)
+    assert both.pictures_per_second == pytest.approx(40.0)
+    unknown = second.model_copy(update={"pictures_per_second": None})
+    assert one_after_another([first, unknown]).pictures_per_second is None
