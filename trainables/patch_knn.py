@@ -85,7 +85,7 @@ class WholePatchKnn(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
         aligned = _aligned(self.features(scaled(pictures).expand(-1, 3, -1, -1)))
-        return self.scores(aligned, self.coreset, maps=True)
+        return self.scores.forward(aligned, self.coreset, maps=True)
 
 
 class PatchKnn:

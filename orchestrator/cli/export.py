@@ -30,8 +30,13 @@ def export(
         ),
     ] = Format.onnx,
     tolerance: Annotated[
-        float, typer.Option(metavar="SHARE", help="The largest relative difference of a score from the kept one.")
-    ] = 1e-4,
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The largest relative difference of a score from the kept one; unset: 1e-4, or 0.05 where the model "
+            "was scored in bfloat16, which the file is not.",
+        ),
+    ] = None,
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Write the file also where its scores differ, or can't be compared.")
     ] = False,

@@ -106,7 +106,7 @@ class FrozenFeatures(nn.Module):
                 raise RuntimeError("The scale of depth comes from the training part or from weights.")
             depth = scale_depth(depth_of(samples)[rows], self.depth_scale)
             given = torch.cat([given, torch.from_numpy(depth).to(self.device)[:, None]], dim=1)
-        return self(given, self.mixed)
+        return self.forward(given, self.mixed)
 
     def forward(self, given: Tensor, bfloat16: bool = False) -> list[Tensor]:
         """The same of pictures (B, 3 or 4, H, W) in [0, 1], computed in float32 or in bfloat16."""

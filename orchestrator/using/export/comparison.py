@@ -43,13 +43,15 @@ class Comparison:
     """Pictures whose verdict is another."""
     tolerance: float
     resized: float
-    """The largest relative difference on generated pictures of other sizes, held against the model itself in torch on
-    the same pictures as Pillow resizes them."""
+    """The largest relative difference, of scores and maps, on generated pictures of several sizes from the model itself
+    in torch and in the file's precision, on the same pictures as Pillow resizes them."""
+    resized_tolerance: float
 
     @property
     def holds(self) -> bool:
         """Whether it is within the tolerance, and no verdict differs."""
-        return max(self.largest, self.resized) <= self.tolerance and self.flipped == 0
+        alike = self.largest <= self.tolerance and self.resized <= self.resized_tolerance
+        return alike and self.flipped == 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -57,11 +59,13 @@ class Comparison:
 
     def text(self) -> str:
         """In words."""
-        kept = f"{self.largest:.1e} {self.relative}, {self.flipped} flipped verdicts; " if self.pictures else ""
-        count = f" of {self.pictures} pictures" if self.pictures else ""
+        sizes = f"generated pictures of several sizes {self.resized:.1e} (tolerance {self.resized_tolerance:g})"
+        if not self.pictures:
+            return f"by {self.runtime} against {self.against}: largest relative difference on {sizes}"
         return (
-            f"by {self.runtime} against {self.against}{count}: largest difference {kept}{self.resized:.1e} on "
-            f"generated pictures of other sizes (tolerance {self.tolerance:g}, 0 flipped)"
+            f"by {self.runtime} against {self.against} of {self.pictures} pictures: {self.flipped} flipped verdicts, "
+            f"largest difference {self.largest:.1e} {self.relative} (tolerance {self.tolerance:g}); against the model "
+            f"itself on {sizes}"
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from orchestrator.artifacts.endings import first_line
 from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.families import family_row
 from trainables.errors import InputError
 from trainables.files import write_whole
 
@@ -22,6 +23,9 @@ Format = Literal["onnx", "torch", "torch.export"]
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 """What ONNX takes beside torch: the extra `export`."""
 TOLERANCE = 1e-4
+"""The largest relative difference of a score that passes for the same."""
+BFLOAT16_TOLERANCE = 0.05
+"""The same where the kept scores were computed in bfloat16, with 8 bits, and the file computes in float32."""
 NOTE, WEIGHTS = "model.json", "weights.pt"
 
 
@@ -73,16 +77,17 @@ def export_model(
     out: str | PathLike[str],
     *,
     format: Format = "onnx",
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     unchecked: bool = False,
     trust: str | Sequence[str] = (),
 ) -> Exported:
     """Write the model in RUN/models/<variant>/<seed> as one file that takes uint8 pictures of any size and number.
 
     `format`: onnx, torch (TorchScript) or torch.export. The file's scores of the test pictures are held against those
-    kept first. InputError, and nothing is written, where one differs by more than `tolerance`, a verdict is another, or
-    the pictures are gone, unless `unchecked`; where the family or its configuration can't be exported; and where a
-    package is missing. `trust` as `load_model` has it.
+    kept first. InputError, and nothing is written, where one differs by more than `tolerance` (None: 1e-4, or 0.05 of a
+    model that was scored in bfloat16, which the file is not), a verdict is another, or the pictures are gone, unless
+    `unchecked`; where the family or its configuration can't be exported; and where a package is missing. `trust` as
+    `load_model` has it.
     """
     folder, path = Path(model), Path(out)
     _check_words(folder, path, format, tolerance)
@@ -94,7 +99,7 @@ def export_model(
     file = _file(format, scored, loaded.kept)
     found, remarks = _compared(file, scored, loaded, folder, tolerance, unchecked)
     if _in_bfloat16(loaded.kept):
-        remarks.append("It was trained to compute in bfloat16, and the file computes in float32.")
+        remarks.append("It was trained and scored in bfloat16, and the file computes in float32.")
     if LAYOUTS[loaded.kept.preprocessing["layout"]].plots:
         remarks.append(
             "It is a model of plots: a series must be drawn first, as its metadata say (`preprocessing`); `orchestrate "
@@ -108,11 +113,11 @@ def export_model(
     return Exported(path, format, len(content), found, metadata, tuple(remarks))
 
 
-def _check_words(folder: Path, path: Path, format: str, tolerance: float) -> None:
+def _check_words(folder: Path, path: Path, format: str, tolerance: float | None) -> None:
     """InputError for what can't be, before torch is imported."""
     if format not in get_args(Format):
         raise InputError(f"Unknown format {format!r}. Known formats: {', '.join(get_args(Format))}.")
-    if not tolerance >= 0:
+    if tolerance is not None and not tolerance >= 0:
         raise InputError(f"tolerance is {tolerance}; a number from 0 on is taken, such as {TOLERANCE:g}.")
     missing = [name for name in NEEDED if format == "onnx" and find_spec(name) is None]
     if missing:
@@ -131,7 +136,6 @@ def _check_words(folder: Path, path: Path, format: str, tolerance: float) -> Non
 
 def _scored(loaded: "LoadedModel") -> "Scored":
     """The model as one module; InputError where it can't be one."""
-    from orchestrator.families import family_row
     from orchestrator.using.export.whole_graph import Scored
 
     kept = loaded.kept
@@ -168,7 +172,7 @@ def _file(format: Format, scored: "Scored", kept: "KeptModel") -> "File":
 
 
 def _compared(
-    file: "File", scored: "Scored", loaded: "LoadedModel", folder: Path, tolerance: float, unchecked: bool
+    file: "File", scored: "Scored", loaded: "LoadedModel", folder: Path, tolerance: float | None, unchecked: bool
 ) -> tuple["Comparison", list[str]]:
     """The file's scores beside the kept ones, and what to say; InputError where they are not the same, or can't be
     known to be."""
@@ -191,7 +195,11 @@ def _compared(
                 "Python unchecked=True) writes the file without, and says so in it."
             ) from None
         remarks.append(f"The kept test scores were not computed again: {error}.")
-    found = Comparison(against, file.runtime, pictures, largest, HOW[task], flipped, tolerance, resized)
+    same = TOLERANCE if tolerance is None else tolerance
+    most = BFLOAT16_TOLERANCE if tolerance is None and pictures and _in_bfloat16(kept) else same
+    found = Comparison(
+        against, file.runtime, pictures, largest, HOW[task], flipped, most, resized, max(same, TOLERANCE)
+    )
     if found.holds:
         return found, remarks
     why = "It was scored in bfloat16, and the file computes in float32. " if _in_bfloat16(kept) else ""
@@ -205,4 +213,6 @@ def _compared(
 
 
 def _in_bfloat16(kept: "KeptModel") -> bool:
-    return kept.precision.get("dtype") == "bfloat16" or kept.config.get("mixed_precision") is True
+    """Whether its network computed so where its device can. Families of CPUs alone have none that does."""
+    asked = kept.precision.get("dtype") == "bfloat16" or kept.config.get("mixed_precision") is True
+    return asked and family_row(kept.family).family.gpu
