@@ -10,6 +10,8 @@ from orchestrator.using.export.whole_graph import Scored
 from orchestrator.using.loaded_model import LoadedModel
 
 FORMAT = 1
+LEAST_TOLD = 0.1
+"""MB."""
 
 
 def metadata_of(loaded: LoadedModel, scored: Scored, checked: Comparison) -> dict[str, Any]:
@@ -44,10 +46,11 @@ def metadata_of(loaded: LoadedModel, scored: Scored, checked: Comparison) -> dic
 
 
 def held_by(module: nn.Module) -> str:
-    """The tables of numbers, as patch_knn's coreset, that stand in the module itself beside its networks."""
+    """The tables of numbers, as patch_knn's coreset, that stand in the module itself beside its networks; small ones,
+    below LEAST_TOLD, are not worth a word."""
     tables = [(name, one) for name, one in module.named_buffers(recurse=False) if one.ndim > 1]
     told = [(name, "x".join(map(str, one.shape)), one.numel() * one.element_size() / 1e6) for name, one in tables]
-    return ", ".join(f"{name} of {shape}, {size:.1f} MB" for name, shape, size in told)
+    return ", ".join(f"{name} of {shape}, {size:.1f} MB" for name, shape, size in told if size >= LEAST_TOLD)
 
 
 def _inputs(detects: bool) -> str:
