@@ -7,6 +7,7 @@ import typer
 
 from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
+from orchestrator.cli.export import export
 from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, predict, demo),
+    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, predict, export, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
