@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import Quiet
+from orchestrator.cli.options import ModelArgument, Quiet, Seed, Together, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -13,18 +13,7 @@ from trainables.printing import printable_lines
 if TYPE_CHECKING:
     from orchestrator.using.result_file import Format
 
-ModelArgument = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="A run (its winner is taken), RUN:VARIANT, or the folder of a kept model."),
-]
-Seed = Annotated[
-    int | None, typer.Option(help="The seed whose model is taken; unset: the one that was best on validation.")
-]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FILE.py:NAME", help="Code of your own that the model was trained with, which is run."),
-]
 
 
 def predict(
@@ -45,9 +34,7 @@ def predict(
         str | None,
         typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
     ] = None,
-    ensemble: Annotated[
-        bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
-    ] = False,
+    ensemble: Together = False,
     heat_maps: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write heat map, mask and overlay of each file here, at its own size."),

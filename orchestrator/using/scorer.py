@@ -16,9 +16,9 @@ from orchestrator.scoring.ensembles import combined
 from orchestrator.using.loaded_model import LoadedModel, load_model
 from orchestrator.using.prepared_pictures import PictureReader
 from orchestrator.using.rows import Row, failed
-from orchestrator.using.subject import Subject
+from orchestrator.using.subject import Subject, prepared_as
 from trainables.errors import InputError
-from trainables.files import as_utf8, json_sha256
+from trainables.files import as_utf8
 from trainables.interface import Prediction, Task
 
 
@@ -155,9 +155,9 @@ class _Group:
 
 def _alike(models: Sequence[LoadedModel]) -> list[_Group]:
     """Models by what they take, so that each file is prepared once for all that take it alike."""
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for place, one in enumerate(models):
-        groups.setdefault(json_sha256([one.kept.preprocessing, one.kept.shape]), []).append(place)
+        groups.setdefault(prepared_as(one.kept), []).append(place)
     return [
         _Group(PictureReader(models[places[0]].kept), places, any(models[place].needs_depth for place in places))
         for places in groups.values()

@@ -53,6 +53,14 @@ class Subject:
         return "+".join(dict.fromkeys(one.family for one in self.kept))
 
 
+def prepared_as(kept: KeptModel) -> tuple[object, ...]:
+    """By what two models take the same pictures of one file: how it is read and drawn, and at which size. How values
+    become numbers is each network's own matter."""
+    how = kept.preprocessing
+    read = (how["column"], how.get("gaps", "drop"), how.get("decimal", "auto"), how.get("bits"), how.get("upright"))
+    return how["layout"], how.get("style"), kept.shape, *read
+
+
 def subject_of(chosen: Chosen, together: bool = False) -> Subject:
     """The model or the ensemble that was chosen; `together`: all models of its variant, one a seed, with equal shares.
 
