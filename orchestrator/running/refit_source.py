@@ -14,6 +14,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of
 from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting
+from orchestrator.families import ENSEMBLE_FAMILY
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.running.claim import open_run
 from orchestrator.using.chosen_model import choose_model
@@ -22,9 +23,6 @@ from orchestrator.using.trusted_code import trusted_names, with_trusted_code
 from trainables.errors import InputError
 from trainables.own_code import is_own
 from trainables.printing import printable
-
-ENSEMBLE = "ensemble"
-"""The family of what has no training of its own."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def _middle(records: list[TrialRecord]) -> TrialRecord:
 def _variant(folder: RunFolder, experiment: Experiment, name: str, record: TrialRecord) -> Variant:
     """The experiment's entry. InputError for an ensemble, and for what only an ablation has trained."""
     names = ", ".join(one.name for one in experiment.families)
-    if record.family == ENSEMBLE:
+    if record.family == ENSEMBLE_FAMILY:
         raise InputError(
             f"{printable(name)} is an ensemble: it has no training of its own. Refit its members, one by one: "
             f"--variant, one of {names}."
