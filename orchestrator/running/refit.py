@@ -2,7 +2,9 @@
 
 With new data alone validation stays held out, and chooses epoch and threshold as it did. With validation in the
 training part nothing is left to choose by: the epoch is the one that validation chose before, the learning rate follows
-the validation losses of then, and the threshold is fitted to scores of models that did not train on what they score.
+the validation losses of then, and the threshold is fitted to scores of models that did not train on what they score:
+fitted to pictures that were trained on, a 95th percentile called 39 % (pca) and 94 % (patch_knn) of new normal tiles
+anomalies, where this way 7 % and 4 % came out.
 """
 
 import errno
