@@ -84,8 +84,9 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "CostPlan", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel", "Predicted", "Refitted",
-    "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
+    "Compared", "CostPlan", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel", "Predicted",
+    "Refitted", "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families",
+    "list_metrics", "schema",
 }  # fmt: skip
 
 
