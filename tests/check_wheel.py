@@ -17,7 +17,7 @@ DATA = (
 
 SOURCE = (
     *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "constraints.txt"),
-    *("pyproject.toml", "benchmarks", "examples", "orchestrator", "search_spaces", "tests", "trainables"),
+    *("pyproject.toml", "benchmarks", "docs", "examples", "orchestrator", "search_spaces", "tests", "trainables"),
 )
 """Of the checkout; folders with every file that git knows in them."""
 
