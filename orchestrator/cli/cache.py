@@ -9,6 +9,7 @@ from orchestrator.cli.options import Json
 
 cache = typer.Typer(
     help="List or remove what trainings keep for one another: features of frozen networks, first stages.",
+    short_help="List or remove what trainings keep for one another.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

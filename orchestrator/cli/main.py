@@ -20,15 +20,17 @@ from trainables.printing import printable_lines
 app = typer.Typer(
     name="orchestrate",
     help="Compare families of anomaly models fairly: one file describes the experiment, one command runs it.",
-    epilog="Start here: orchestrate init experiment.yaml, then orchestrate sweep experiment.yaml --out runs/first",
+    epilog="Start here: orchestrate init experiment.yaml --data DATA, then orchestrate sweep experiment.yaml --out "
+    "runs/first. Something to look at: orchestrate demo.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+# In the order of use, which is that of --help.
 for command in (
-    *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, predict, refit, export, demo),
+    *(init, inspect, plan, sweep, status, evaluate, report, ablate, compare, leaderboard),
+    *(predict, export, refit, render, families, metrics, schema, doctor, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
