@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
+from builders.series import write_series
 
 pytest.register_assert_rewrite("trainables.testing")
-
-SHAPES = {
-    "step": lambda time: np.where(time > 0.5, 3.0, 0.0),
-    "trend": lambda time: 6.0 * time,
-    "wave": lambda time: 2.0 * np.sin(12.0 * time),
-}
 
 
 @dataclass(frozen=True)
@@ -133,16 +127,3 @@ def orchestrate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         return Ended(code, out, err)
 
     return call
-
-
-def write_series(root: Path, count: int) -> Path:
-    """`count` CSVs a class."""
-    random = np.random.default_rng(7)
-    time = np.linspace(0, 1, 60)
-    for name, shape in SHAPES.items():
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            values = shape(time) * random.uniform(0.8, 1.2) + random.normal(0, 0.3, len(time))
-            lines = ["value", *(f"{value:.6f}" for value in values)]
-            (root / name / f"{number:03d}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return root
