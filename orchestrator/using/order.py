@@ -41,26 +41,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Order:
-    """The same, settled."""
+class Judging:
+    """A model, and how it judges: settled."""
 
     chosen: Chosen
     kept: KeptModel
-    inputs: Inputs
     threshold: float | None
     """Of detection: the line; None to classify."""
-    out: Path | None
-    form: Format
     heat_maps: Path | None
     device: str
     trust: tuple[str, ...]
-    strict: bool
-
-    @property
-    def journal(self) -> Path:
-        """Where rows are kept until all are there."""
-        assert self.out is not None
-        return self.out.with_name(f"{self.out.name}.unfinished")
 
     @property
     def table(self) -> Table:
@@ -79,31 +69,58 @@ class Order:
         model = load_model(self.chosen.folder, self.device, trust=self.trust)
         return Scorer(model, self.threshold, self.heat_maps)
 
+    def about(self) -> dict[str, Any]:
+        """Which model it is, and where it draws the line: plain values for JSON."""
+        kept = self.kept
+        return {
+            **{"why": self.chosen.why, "family": kept.family, "variant": kept.variant, "seed": kept.seed},
+            **{"weights": kept.weights, "threshold": self.threshold, "classes": list(kept.classes)},
+        }
+
+
+@dataclass(frozen=True)
+class Order(Judging):
+    """The same, with what is to be scored and where the results go."""
+
+    inputs: Inputs
+    out: Path | None
+    form: Format
+    strict: bool
+
+    @property
+    def journal(self) -> Path:
+        """Where rows are kept until all are there."""
+        assert self.out is not None
+        return self.out.with_name(f"{self.out.name}.unfinished")
+
+
+def judging(model: str | Path, asked: Asked) -> Judging:
+    """The model and how it judges, checked without torch; InputError for what does not fit."""
+    chosen = choose_model(model, asked.seed)
+    kept = read_kept(chosen.folder)
+    return Judging(
+        chosen=chosen,
+        kept=kept,
+        threshold=_line(chosen.folder, kept, asked.threshold, asked.strategy),
+        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), kept),
+        device=device_for(asked.device, kept.family),
+        trust=(asked.trust,) if isinstance(asked.trust, str) else tuple(asked.trust),
+    )
+
 
 def settled(
     model: str | Path, given: Sequence[str | Path], out: str | Path | None, asked: Asked, lines: Iterable[str]
 ) -> Order:
     """All that can be checked without torch; InputError for what does not fit."""
-    chosen = choose_model(model, asked.seed)
-    kept = read_kept(chosen.folder)
+    how = judging(model, asked)
     target = None if out is None else Path(out)
     form = format_of(target, asked.form)
     if target is not None and target.exists() and not asked.overwrite:
         raise InputError(f"{target} is there already. Give another --out, or --overwrite to put the results there.")
     if target is not None and not target.absolute().parent.is_dir():
         raise InputError(f"The folder of {target} does not exist. Make it, or give another --out.")
-    return Order(
-        chosen=chosen,
-        kept=kept,
-        inputs=inputs_of(given, LAYOUTS[kept.preprocessing["layout"]], lines),
-        threshold=_line(chosen.folder, kept, asked.threshold, asked.strategy),
-        out=target,
-        form=form,
-        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), kept),
-        device=device_for(asked.device, kept.family),
-        trust=(asked.trust,) if isinstance(asked.trust, str) else tuple(asked.trust),
-        strict=asked.strict,
-    )
+    inputs = inputs_of(given, LAYOUTS[how.kept.preprocessing["layout"]], lines)
+    return Order(**vars(how), inputs=inputs, out=target, form=form, strict=asked.strict)
 
 
 def read_kept(folder: Path) -> KeptModel:

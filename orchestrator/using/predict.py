@@ -19,7 +19,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.using.chosen_model import choose_model
 from orchestrator.using.order import Asked, Order, settled
-from orchestrator.using.result_file import Format, Journal
+from orchestrator.using.result_file import ABOUT, Format, Journal
 from orchestrator.using.rows import Row
 from trainables.errors import InputError
 from trainables.files import write_whole
@@ -35,8 +35,6 @@ LOOK = 3.0
 """Seconds of work after which it is known how long the rest takes in this process."""
 WORTH_WORKERS = 40.0
 """Where that is longer, in seconds, all CPUs are worth the start of Ray and of a process each, some fifteen."""
-ABOUT = ".about.json"
-"""What stands beside the results: which model, which threshold, and whether the pictures are like validation's."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +133,7 @@ def predict(
         seconds=time.perf_counter() - begun,
     )
     if order.out is not None:
-        kept = order.kept
-        about = {
-            **found.as_dict(),
-            **{"why": order.chosen.why, "family": kept.family, "variant": kept.variant, "seed": kept.seed},
-            **{"weights": kept.weights, "threshold": order.threshold, "classes": list(kept.classes)},
-        }
+        about = {**found.as_dict(), **order.about()}
         path = order.out.with_name(order.out.name + ABOUT)
         write_whole(path, json.dumps(about, indent=1, allow_nan=False) + "\n", wait=False)
     return found

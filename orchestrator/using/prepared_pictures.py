@@ -88,6 +88,14 @@ class PictureReader:
             self.readings[str(path)] = self.drawer.reading
         return picture
 
+    def plot(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The picture of a series' numbers (n,), NaN where one is missing: as of a CSV that holds them. InputError where
+        there is none."""
+        try:
+            return self.drawer.plot(values)
+        except DrawingError as error:
+            raise InputError(str(error)) from None
+
     def depth(self, path: AnyPath, picture: AnyPath) -> NDArray[np.float32]:
         """The depth map of a file (H, W), at the size of the pictures, of whose file it is the depth."""
         try:

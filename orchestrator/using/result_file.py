@@ -18,6 +18,8 @@ SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "json", ".json": "json",
 PARQUET_ROWS = 10_000
 """Rows of a Parquet file that are written at a time."""
 STAMP = "stamp"
+ABOUT = ".about.json"
+"""What stands beside the results: which model, which threshold, and whether the pictures are like validation's."""
 
 
 def format_of(out: Path | None, asked: Format | None) -> Format:

@@ -1,7 +1,8 @@
 """Files -> rows: what a kept model says of each, or why it says nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,23 @@ class Scorer:
         self.reader = PictureReader(self.kept)
         self.heat_maps = heat_maps
 
+    def start(self) -> None:
+        """Get ready now what else the first files would wait for."""
+        self.reader.drawer.start()
+        blank = np.zeros((1, *self.kept.shape), dtype=np.uint8)
+        flat = np.zeros((1, *self.kept.shape[:2]), np.float32) if self.model.needs_depth else None
+        self.model.predict(blank, depth=flat)
+
     def rows(self, paths: Sequence[str]) -> list[Row]:
         """A row each, in the same order. What is wrong with one file costs no other."""
+        return self._rows(paths, [partial(self.reader.picture, path) for path in paths])
+
+    def rows_of_series(self, series: Sequence[NDArray[np.float64]]) -> list[Row]:
+        """The same for the numbers of series (n,), NaN where one is missing, of a model of plots. Rows have no path."""
+        return self._rows([""] * len(series), [partial(self.reader.plot, values) for values in series])
+
+    def _rows(self, paths: Sequence[str], pictured: Sequence[Callable[[], NDArray[np.uint8]]]) -> list[Row]:
+        """`pictured`: what makes the picture of each."""
         begun = time.perf_counter()
         found: dict[int, Row] = {}
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
@@ -39,7 +55,7 @@ class Scorer:
         took = [0.0] * len(paths)
         for place, path in enumerate(paths):
             try:
-                pictures[len(good)] = self.reader.picture(path)
+                pictures[len(good)] = pictured[place]()
                 if depth is not None:
                     depth[len(good)] = self.reader.depth_beside(path)
             except (InputError, MemoryError) as error:
