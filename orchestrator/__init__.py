@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
+    from orchestrator.using.live.stream import Streamed, stream
+    from orchestrator.using.live.watch import Watched, watch
     from orchestrator.using.loaded_model import LoadedModel, load_model
     from orchestrator.using.predict import Predicted, best_model, predict
     from trainables.errors import InputError
@@ -44,7 +46,9 @@ _HOMES = {
     "Reporter": "orchestrator.machine.progress",
     "RunFolder": "orchestrator.artifacts.run_folder",
     "Store": "orchestrator.data.store.store",
+    "Streamed": "orchestrator.using.live.stream",
     "TrialRecord": "orchestrator.artifacts.records",
+    "Watched": "orchestrator.using.live.watch",
     "ablate": "orchestrator.running.run",
     "best_model": "orchestrator.using.predict",
     "cached": "orchestrator.machine.shared_cache",
@@ -68,6 +72,8 @@ _HOMES = {
     "run": "orchestrator.running.run",
     "schema": "orchestrator.experiment.experiment",
     "status": "orchestrator.running.status",
+    "stream": "orchestrator.using.live.stream",
+    "watch": "orchestrator.using.live.watch",
     "write_report": "orchestrator.running.run",
     "write_starter": "orchestrator.experiment.starter",
 }
@@ -83,7 +89,9 @@ __all__ = [
     "Reporter",
     "RunFolder",
     "Store",
+    "Streamed",
     "TrialRecord",
+    "Watched",
     "ablate",
     "best_model",
     "cached",
@@ -107,6 +115,8 @@ __all__ = [
     "run",
     "schema",
     "status",
+    "stream",
+    "watch",
     "write_report",
     "write_starter",
 ]

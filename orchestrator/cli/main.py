@@ -7,6 +7,7 @@ import typer
 from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
 from orchestrator.cli.lists import families, metrics
+from orchestrator.cli.live import stream, watch
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
@@ -25,7 +26,8 @@ app = typer.Typer(
 )
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, predict, demo),
+    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard),
+    *(predict, watch, stream, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")

@@ -26,6 +26,13 @@ Trust = Annotated[
     list[str] | None,
     typer.Option(metavar="FILE.py:NAME", help="Code of your own that the model was trained with, which is run."),
 ]
+Threshold = Annotated[
+    float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
+]
 
 
 def predict(
@@ -39,13 +46,8 @@ def predict(
         typer.Option(metavar="FILE", help="Write the results here: .csv, .jsonl or .parquet. Unset: standard output."),
     ] = None,
     seed: Seed = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
-    ] = None,
+    threshold: Threshold = None,
+    strategy: Strategy = None,
     heat_maps: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write heat map, mask and overlay of each file here, at its own size."),

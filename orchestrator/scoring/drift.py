@@ -101,8 +101,8 @@ class Drift:
         if not self.differing:
             return ""
         return (
-            f"Beware: {self.sentence(self.differing)} What validation chose may not hold for them. (Kolmogorov-Smirnov, "
-            f"Holm's correction over {len(self.shifts)} statistics: of pictures that are alike it is said in "
+            f"Beware: {self.sentence(self.differing)} What validation chose may not hold for them. "
+            f"(Kolmogorov-Smirnov, Holm's correction over {len(self.shifts)} statistics: of pictures that are alike it is said in "
             f"{FALSE_ALARMS:.0%} of cases.)"
         )
 
@@ -113,9 +113,7 @@ class Drift:
             for one in differing
         )
         whom = "normal validation pictures" if self.reference.of == "normal" else "validation's pictures"
-        return (
-            f"the {self.pictures:,} new pictures differ from the {self.reference.pictures:,} {whom} in {listed}."
-        )
+        return f"the {self.pictures:,} new pictures differ from the {self.reference.pictures:,} {whom} in {listed}."
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""

@@ -51,8 +51,9 @@ class DriftWatch:
         if not self.differs and found:
             self.differs = True
             return (
-                f"Beware: {drift.sentence(found)} What validation chose may not hold for them. (Looked at every {EVERY} "
-                f"files, over the last {WINDOW}; of files that stay alike it is ever said in {FALSE_ALARMS:.0%} of cases.)"
+                f"Beware: {drift.sentence(found)} What validation chose may not hold for them. (Looked at "
+                f"every {EVERY} files, over the last {WINDOW}; of files that stay alike it is ever said in "
+                f"{FALSE_ALARMS:.0%} of cases.)"
             )
         if self.differs and not drift.differing:
             self.differs = False

@@ -101,7 +101,12 @@ class Alarms:
         words = [word.replace("{}", path) for word in self._words]
         if words == self._words:
             words.append(path)
-        told = {"path": path, "verdict": line["verdict"], "score": line.get("score"), "threshold": line.get("threshold")}
+        told = {
+            "path": path,
+            "verdict": line["verdict"],
+            "score": line.get("score"),
+            "threshold": line.get("threshold"),
+        }
         told["probability"] = line.get(f"probability_{line['verdict']}")
         own = {f"ORCHESTRATOR_{key.upper()}": f"{value}" for key, value in told.items() if value is not None}
         own["ORCHESTRATOR_RESULTS"] = str(self._results)

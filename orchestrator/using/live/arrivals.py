@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from orchestrator.data.layouts.depth_folders import DEPTH_FOLDERS
-from orchestrator.data.layouts.left_out import plural
 from orchestrator.data.layouts.listing import Layout, without_suffix
 from orchestrator.data.layouts.walking import is_system_folder, walk
 from orchestrator.machine.mounts import network_type

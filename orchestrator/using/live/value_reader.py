@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from orchestrator.data.files.csv_table import LOOKED_AT, SeriesError, column_index, read_table
+from orchestrator.data.files.csv_table import LOOKED_AT, SeriesError, Table, column_index, read_table
 from orchestrator.data.files.number_cells import Decimal, decimal_of, is_nothing, is_number, numbers_of
 from orchestrator.data.files.series import DECIMAL_BY_DELIMITER, DECIMAL_MARKS, DecimalMark
 from trainables.errors import InputError
@@ -48,10 +48,16 @@ class ValueReader:
     def _from_head(self, lines: Sequence[str]) -> list[list[str]]:
         """The rows of the table, as soon as one of them holds a number."""
         self._head += lines
-        if not any(is_number(cell) for line in self._head for cell in _cells(line)):
-            if len(self._head) > LOOKED_AT:
-                raise InputError(f"There is no number in the first {LOOKED_AT} lines. Is this a series?")
+        table = self._table() if any(is_number(cell) for line in self._head for cell in _cells(line)) else None
+        if table is None and len(self._head) > LOOKED_AT:
+            raise InputError(f"There is no number in the column's first {LOOKED_AT} lines. Is this the right column?")
+        if table is None:
             return []
+        self._width, self._delimiter, self._head = len(table.names), table.delimiter, []
+        return table.rows
+
+    def _table(self) -> Table | None:
+        """What the lines so far hold, and which column is meant; None where its first number has not come."""
         try:
             table = read_table("\n".join(self._head).encode("utf-8"), self._column)
         except SeriesError as error:
@@ -63,10 +69,9 @@ class ValueReader:
             hint = f"the columns are {', '.join(map(repr, table.names))}" if table.header else "there is no header"
             raise InputError(f"There is no column {self._column!r}: {hint}. Name one of them: --column.")
         if not any(index < len(row) and is_number(row[index]) for row in table.rows):
-            return []  # what looks like a number may stand above the table
-        self._index, self._width, self._delimiter = index, len(table.names), table.delimiter
-        self._head = []
-        return table.rows
+            return None  # what looks like a number may stand above the table
+        self._index = index
+        return table
 
     def _split(self, line: str) -> list[str]:
         if self._width == 1 and '"' not in line:

@@ -1,10 +1,8 @@
 """`orchestrate watch`: each complete file has one line, across restarts and kills."""
 
 import json
-import shutil
 from pathlib import Path
 
-from orchestrator.machine.progress import Reporter
 from orchestrator.using.live.watch import watch
 
 
