@@ -102,8 +102,8 @@ class Drift:
             return ""
         return (
             f"Beware: {self.sentence(self.differing)} What validation chose may not hold for them. "
-            f"(Kolmogorov-Smirnov, Holm's correction over {len(self.shifts)} statistics: of pictures that are alike it is said in "
-            f"{FALSE_ALARMS:.0%} of cases.)"
+            f"(Kolmogorov-Smirnov, Holm's correction over {len(self.shifts)} statistics: of pictures that are alike it "
+            f"is said in {FALSE_ALARMS:.0%} of cases.)"
         )
 
     def sentence(self, differing: Sequence[Shift]) -> str:

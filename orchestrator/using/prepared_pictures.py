@@ -89,8 +89,10 @@ class PictureReader:
         return picture
 
     def plot(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """The picture of a series' numbers (n,), NaN where one is missing: as of a CSV that holds them. InputError where
-        there is none."""
+        """The picture of a series' numbers (n,), NaN where one is missing: as of a CSV that holds them.
+
+        InputError where there is none.
+        """
         try:
             return self.drawer.plot(values)
         except DrawingError as error:

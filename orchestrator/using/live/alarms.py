@@ -61,7 +61,8 @@ class Alarms:
         return run
 
     def put(self, path: str, line: dict[str, Any]) -> None:
-        """Have the command run for a file and its line of the results. InputError where what ran before could not be noted."""
+        """Have the command run for a file and its line of the results. InputError where an earlier end could not be
+        noted."""
         if self._error is not None:
             raise InputError(
                 f"{self._path} can't be written: {self._error.strerror}. Make room, then go on with the same command."

@@ -82,9 +82,9 @@ class FolderEvents(FileSystemEventHandler):
 def _listened() -> int:
     """How many folders this process listens to."""
     count = 0
-    for name in os.listdir("/proc/self/fdinfo"):
+    for path in Path("/proc/self/fdinfo").iterdir():
         try:
-            text = Path(f"/proc/self/fdinfo/{name}").read_text(encoding="ascii", errors="replace")
+            text = path.read_text(encoding="ascii", errors="replace")
         except OSError:  # closed since
             continue
         count += text.count("\ninotify wd:")

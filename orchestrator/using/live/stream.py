@@ -5,7 +5,7 @@ import sys
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -191,7 +191,7 @@ def _target(out: Path, overwrite: bool) -> Path:
     return out
 
 
-def _pieces(source: str | Path | Iterable[float | str], stop: Event, reporter: Reporter) -> Iterable[Piece]:
+def _pieces(source: str | Path | Iterable[float | str], stop: Event, reporter: Reporter) -> Iterator[Piece]:
     """What comes from the source. InputError where it is no file."""
     if isinstance(source, str | Path):
         if str(source) == STANDARD_INPUT:
@@ -305,6 +305,6 @@ class _Stream:
                 self._told = True
                 self._reporter.say(
                     f"Values come faster than windows can be judged ({1 / (self._pace.seconds or inf):.0f} a second): "
-                    f"some are skipped, evenly, so that lines stay within {self._lag:g} s. A larger --hop, or --lag inf, "
-                    "which lets the input wait, skips none."
+                    f"some are skipped, evenly, so that lines stay within {self._lag:g} s. A larger --hop skips "
+                    "none, nor does --lag inf, which lets the input wait."
                 )

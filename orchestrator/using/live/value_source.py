@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trainables.errors import InputError
 
-READ = 65_536
+READ = 8_192
 """Bytes that are read at a time."""
 TICK = 0.05
 """Seconds from one look at a growing file to the next."""

@@ -65,8 +65,8 @@ class WatchResults:
             with suppress(OSError):
                 self._file.truncate(before)
             raise InputError(
-                f"{self.path}: {error.strerror}. Every line in it is whole, and nothing is lost. Make room or bring the "
-                "storage back, then go on with the same command."
+                f"{self.path}: {error.strerror}. Every line in it is whole, and nothing is lost. Make room or bring "
+                "the storage back, then go on with the same command."
             ) from error
         for line in lines:
             self._take_in(line)
@@ -105,8 +105,8 @@ class WatchResults:
             before = [told[key] for key in IDENTITY]
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(
-                f"{self.path} is there, and {self._note.name} beside it does not say that it comes of watching a folder. "
-                "Give another --out."
+                f"{self.path} is there, and {self._note.name} beside it does not say that it comes of watching a "
+                "folder. Give another --out."
             ) from None
         now = json.loads(json.dumps([self._about[key] for key in IDENTITY]))
         if before != now:
@@ -152,6 +152,6 @@ class WatchResults:
             same = False
         if not same:
             raise InputError(
-                f"{self.path} was moved or removed while files were scored. Put it back, or start anew: all files of the "
-                "folder are then scored again."
+                f"{self.path} was moved or removed while files were scored. Put it back, or start anew: all files of "
+                "the folder are then scored again."
             )
