@@ -100,6 +100,8 @@ class Arrivals:
         self._trusts_times = not network_type(root)  # another machine's clock may be another
         self._next_scan, self._next_presence = 0.0, 0.0
         self._told_partial = False
+        self._short = False
+        """Whether some folder was not listened to at the last look: it may have been made just then."""
         if poll is None and not once:
             self._listen()
         self._presence(time.monotonic(), first=True)
@@ -176,6 +178,11 @@ class Arrivals:
     def _poll_because(self, reason: str) -> None:
         self.stop()
         self._poll = POLL
+        for path, seen in self._seen.items():  # nobody will tell that they were closed
+            if seen.open:
+                seen.open = False
+                if seen.state == "waiting":
+                    self._wait(path, seen)
         self._say(f"The folder is looked over every {POLL:g} s: {reason}.")
 
     def _look(self) -> None:
@@ -235,10 +242,12 @@ class Arrivals:
                 path = f"{folder}/{name}" if folder else name
                 if path not in self._seen and self._wanted(path):
                     self._note(path, now, clock if self._trusts_times else None)
-        if self._events is not None and not self._events.whole:
+        short = self._events is not None and not self._events.whole
+        if short and self._short:
             self._poll_because("the system's limit of folders listened to is reached (fs.inotify.max_user_watches)")
+        self._short = short
         took = time.monotonic() - now
-        pause = RESCAN if self._poll is None else self._poll
+        pause = self._poll or (PRESENT if short else RESCAN)
         self._next_scan = now + (inf if self._once else max(pause, SHARE * took))
 
     def _take_in(self, event: FolderEvent, now: float) -> None:

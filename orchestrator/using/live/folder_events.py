@@ -1,5 +1,6 @@
 """What the kernel tells of a folder: which files below it are made, written, closed, or moved into place."""
 
+import logging
 import os
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -16,6 +17,8 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 
+# What it says as it stops, or where events were lost, is no news: the folder is looked over anyway.
+logging.getLogger("watchdog").addHandler(logging.NullHandler())
 KINDS: dict[type[FileSystemEvent], Literal["folder", "made", "written", "closed", "moved"]] = {
     DirCreatedEvent: "folder",
     DirMovedEvent: "folder",
