@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
+    from orchestrator.using.export.exporting import Exported, export_model
     from orchestrator.using.live.stream import Streamed, stream
     from orchestrator.using.live.watch import Watched, watch
     from orchestrator.using.loaded_model import LoadedModel, load_model
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Compared": "orchestrator.comparing.compared",
     "CostPlan": "orchestrator.artifacts.cost_plan",
+    "Exported": "orchestrator.using.export.exporting",
     "Experiment": "orchestrator.experiment.experiment",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
@@ -57,6 +59,7 @@ _HOMES = {
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
     "evaluate": "orchestrator.running.run",
+    "export_model": "orchestrator.using.export.exporting",
     "inspect": "orchestrator.data.inspect.inspection",
     "leaderboard": "orchestrator.comparing.compared",
     "list_families": "orchestrator.experiment.lists",
@@ -81,6 +84,7 @@ __all__ = [
     "Compared",
     "CostPlan",
     "Experiment",
+    "Exported",
     "InputError",
     "Inspection",
     "LoadedModel",
@@ -100,6 +104,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export_model",
     "inspect",
     "leaderboard",
     "list_families",

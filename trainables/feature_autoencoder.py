@@ -21,6 +21,7 @@ from trainables.parts.frozen_features import (
     feature_channels,
 )
 from trainables.parts.kept_features import KeptFeatures, check_frozen
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.precision import has_mixed_precision, in_full
 
@@ -71,6 +72,17 @@ class FeatureReconstruction:
         """Distances (B, H, W), resized bilinear from the grid."""
         distances = torch.linalg.vector_norm(in_full(output) - pictures, dim=1, keepdim=True)
         return interpolate(distances, self.size, mode="bilinear", align_corners=False)[:, 0]
+
+
+class _Aligned(nn.Module):
+    """Pictures (B, C, H, W) in [0, 1] -> their aligned features on a grid."""
+
+    def __init__(self, features: FrozenFeatures, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.features, self.grid = features, grid
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return align(self.features(pictures.expand(-1, 3, -1, -1)), self.grid)
 
 
 class FeatureAutoencoder:
@@ -131,6 +143,16 @@ class FeatureAutoencoder:
         """Anomaly scores (N,) and maps (N, H, W): distances between features and their reconstruction."""
         with self.kept.opened_if_cached(samples):
             return self.loop.predict(samples)
+
+    def module(self) -> WholeModel:
+        """`predict` as one module. Raises InputError of a model that reads depth."""
+        if self.config.input == "rgbd":
+            raise InputError(
+                "it reads depth beside the pictures (input: rgbd), and an exported file takes pictures alone. Train a "
+                "variant with input: rgb to export it; `load_model(FOLDER).predict(..., depth=...)` scores with this."
+            )
+        grid = self.config.grid
+        return WholeModel(self.network, self.loop.objective, _Aligned(self.features, (grid, grid)))
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the maps are shown of every family that has them."""
@@ -194,6 +216,7 @@ FAMILY = Family(
     config=FeatureAutoencoderConfig,
     build=FeatureAutoencoder,
     check=check,
+    module=FeatureAutoencoder.module,
     frozen=lambda model, train: model.frozen(train),
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),

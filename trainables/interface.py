@@ -16,6 +16,7 @@ from trainables.own_code import OwnRow
 
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
     import torch
+    from torch import nn
 
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
@@ -273,6 +274,11 @@ class Family(OwnRow):
     `fit` is ready for them: models that differ by their seeds may train as one stacked network. None: they may not."""
     normalisation: Callable[[Any], str] = field(default=lambda config: SCALED)
     """configuration -> how the values of a picture become what the network takes, for those who rebuild it."""
+    module: Callable[[Any], nn.Module] | None = None
+    """(trained model) -> its `predict` as one module in evaluation mode, for export, in float32 or float64 whatever the
+    model computed in: pictures (B, H, W, C) of the trained size, 0 to 255 in any dtype -> class probabilities (B, C);
+    or anomaly scores (B,); or, of a model with maps, scores (B,) and maps (B, H, W). What it computes hangs neither on
+    the value of a picture nor on B. Raises InputError where this configuration can't be one. None: none can."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

@@ -32,6 +32,7 @@ from trainables.parts.pretrained import (
     origin,
     starting_remarks,
 )
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.precision import has_mixed_precision, in_bfloat16, precision_name
 
@@ -193,6 +194,10 @@ class PlotClassifier:
         with self.kept.opened_if_cached(samples) if self.kept else nullcontext():
             return self.loop.predict(samples)
 
+    def module(self) -> WholeModel:
+        """`predict` as one module, the backbone in it whether it is frozen or not."""
+        return WholeModel(self.network, self.objective)
+
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing."""
         return []
@@ -251,6 +256,7 @@ FAMILY = Family(
     build=PlotClassifier,
     check=check,
     stackable=PlotClassifier.ready,
+    module=PlotClassifier.module,
     frozen=lambda model, train: model.kept,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
     normalisation=lambda config: IMAGENET if config.normalisation == "imagenet" else SCALED,

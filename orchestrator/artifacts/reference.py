@@ -4,6 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+STATISTICS = ("brightness", "contrast", "saturation", "detail")
+"""Of a picture, each from 0 to 1: mean luma, its standard deviation, mean distance of the largest from the smallest
+channel, and mean absolute difference of neighbouring pixels' luma."""
 MOST_KEPT = 512
 """Values that are kept of one statistic: of more, evenly spaced ones in order of size."""
 

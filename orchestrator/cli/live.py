@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import Quiet
-from orchestrator.cli.using import Device, ModelArgument, Seed, Strategy, Threshold, Trust
+from orchestrator.cli.using import Device, Ensemble, ModelArgument, Seed, Strategy, Threshold, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.printing import printable_lines
 
@@ -76,6 +76,7 @@ def watch(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
+    ensemble: Ensemble = False,
     device: Device = "auto",
     trust: Trust = None,
     quiet: Quiet = False,
@@ -101,6 +102,7 @@ def watch(
             seed=seed,
             threshold=threshold,
             strategy=strategy,
+            ensemble=ensemble,
             device=device,
             trust=trust or (),
             stop=stop,
@@ -138,6 +140,7 @@ def stream(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
+    ensemble: Ensemble = False,
     device: Device = "auto",
     trust: Trust = None,
     quiet: Quiet = False,
@@ -161,6 +164,7 @@ def stream(
             seed=seed,
             threshold=threshold,
             strategy=strategy,
+            ensemble=ensemble,
             device=device,
             trust=trust or (),
             overwrite=overwrite,

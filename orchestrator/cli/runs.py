@@ -163,7 +163,7 @@ def demo(
 ) -> None:
     """Compare two families on made-up series.
 
-    Nine classes of 100 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
+    Nine classes of 160 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
     """
     from orchestrator.running.demo import demo as run
 

@@ -1,6 +1,5 @@
 """The commands that use what a run has found: `orchestrate predict`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +32,9 @@ Strategy = Annotated[
     str | None,
     typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
 ]
+Ensemble = Annotated[
+    bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
+]
 
 
 def predict(
@@ -48,12 +50,13 @@ def predict(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
+    ensemble: Ensemble = False,
     heat_maps: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write heat map, mask and overlay of each file here, at its own size."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Results as JSON, a line a file.")] = False,
-    as_parquet: Annotated[bool, typer.Option("--parquet", help="Results as Parquet; needs --out.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Results as Parquet; needs --out.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a file that gives no result.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the results that lie at --out.")] = False,
     device: Device = "auto",
@@ -65,28 +68,15 @@ def predict(
     A row a file: verdict, score or class probabilities, threshold, seconds; a broken file is a row with its reason.
     Says where the files are unlike those of validation.
     """
-    from orchestrator.using.predict import predict as score
+    from orchestrator.using.order import Asked
+    from orchestrator.using.predict import score_files
 
-    if as_json and as_parquet:
+    if as_json and parquet:
         raise InputError("--json and --parquet are two formats. Give one of them.")
-    form: Format | None = "json" if as_json else "parquet" if as_parquet else None
-    found = score(
-        model,
-        inputs,
-        out,
-        form=form,
-        seed=seed,
-        threshold=threshold,
-        strategy=strategy,
-        heat_maps=heat_maps,
-        device=device,
-        trust=trust or (),
-        strict=strict,
-        overwrite=overwrite,
-        lines=sys.stdin,
-        on_row=lambda text: typer.echo(text, nl=False),
-        reporter=Reporter(quiet),
-    )
+    form: Format | None = "json" if as_json else "parquet" if parquet else None
+    own = tuple(trust or ())
+    asked = Asked(form, seed, threshold, strategy, ensemble, heat_maps, device, own, strict, overwrite)
+    found = score_files(model, inputs, out, asked, lambda text: typer.echo(text, nl=False), Reporter(quiet))
     # Where the rows stand on standard output, nothing else may.
     typer.echo(printable_lines(found.text()), err=out is None)
     if set(found.counts) == {"failed"}:

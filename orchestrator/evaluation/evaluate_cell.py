@@ -10,10 +10,10 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.artifacts.endings import Status
+from orchestrator.artifacts.endings import Status, first_line
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
-from orchestrator.artifacts.models import KeptModel, keep_model
+from orchestrator.artifacts.models import KeptModel, keep_model, note_speed
 from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.reference import Reference
@@ -35,6 +35,8 @@ from orchestrator.scoring.pixels import histograms
 from trainables.errors import ToldError
 from trainables.files import file_sha256, whole
 from trainables.interface import Prediction, Samples, Task
+from trainables.speed import Speed
+from trainables.training.timing import measure_speed
 from trainables.training.trial import Job
 from trainables.training.usage import gpu_name
 
@@ -182,16 +184,21 @@ def _scored(
         judged = judged_of(prediction.scores, samples, choice)
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
+    taken = seconds + time.perf_counter() - started
+    speed, unmeasured = speed_of(cell, job, trained, samples, grading.placement.at_once - 1)
+    if speed is not None:
+        note_speed(run.model(cell.variant, cell.seed), speed)
     return TrialRecord(
         **of_cell(cell, origin.model_copy(update={"finished": now(), "device": gpu or origin.device})),
         **of_placement(grading.placement),
         **found,
-        facts=facts,
+        facts=facts | unmeasured,
         epoch=trained.epoch,
         history=trained.history,
         status="completed",
-        seconds=seconds + time.perf_counter() - started,
+        seconds=taken,
         seconds_a_picture=took / len(samples),
+        speed=speed,
         parameters=model.parameters,
         peak_memory=trained.peak_memory,
         own_memory=trained.own_memory,
@@ -210,6 +217,19 @@ def validation_reference(scores: NDArray[np.float64], samples: Samples, task: Ta
     statistics = np.concatenate([picture_statistics(samples.pictures[part]) for part in parts])
     groups = tuple(samples.groups[row] for row in rows) if samples.groups else ()
     return reference_of(scores[rows], statistics, groups, normal_only=task == "detection")
+
+
+def speed_of(
+    cell: Cell, job: Job, trained: Trained, samples: Samples, beside: int
+) -> tuple[Speed | None, dict[str, str]]:
+    """How fast the kept model scores test pictures, whose scores are kept by now; else why that is not known, as a
+    fact: it is no reason to lose them. `beside`: how many other trainings may run meanwhile."""
+    try:
+        family, config, problem = job.family, cell.setting.config, job.problem
+        weights = trained.weights
+        return measure_speed(family, config, problem, cell.seed, weights, samples, batches=True, beside=beside), {}
+    except Exception as error:  # no memory for a second model, say
+        return None, {"speed": f"not measured ({first_line(str(error))})"}
 
 
 @dataclass(frozen=True)

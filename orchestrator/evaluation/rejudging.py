@@ -62,6 +62,7 @@ def rejudge(
         trained=renamed and source.trained,
         seconds=source.seconds if renamed else time.perf_counter() - started,
         seconds_a_picture=source.seconds_a_picture,
+        speed=source.speed,
         device=source.device,
         cpus=source.cpus,
         gpus=source.gpus if renamed else 0.0,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import kolmogorov
 
-from orchestrator.artifacts.reference import MOST_KEPT, Reference
+from orchestrator.artifacts.reference import MOST_KEPT, STATISTICS, Reference
 from orchestrator.scoring.comparisons import holm
 
 FALSE_ALARMS = 0.01
@@ -17,9 +17,6 @@ LEAST = 20
 """New pictures, and source pictures of validation, below which nothing is said."""
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-R BT.601."""
-STATISTICS = ("brightness", "contrast", "saturation", "detail")
-"""Of a picture, each from 0 to 1: mean luma, its standard deviation, mean distance of the largest from the smallest
-channel, and mean absolute difference of neighbouring pixels' luma."""
 SCORE, CONFIDENCE = "score", "confidence"
 """Of a detector its anomaly score; of a classifier the highest probability."""
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.artifacts.models import NOTE
+from orchestrator.artifacts.models import ENSEMBLE, NOTE
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.run_data import RunData, read_run
+from orchestrator.report.numbers.speeds import beyond, pace_of
 from trainables.errors import InputError
 from trainables.printing import printable
 
@@ -32,7 +33,7 @@ def choose_model(model: str | Path, seed: int | None = None) -> Chosen:
     chooses no model. `seed`: this one instead.
     """
     path = Path(model).expanduser()
-    if (path / NOTE).is_file():
+    if (path / NOTE).is_file() or (path / ENSEMBLE).is_file():
         return _kept(path, seed)
     if path.is_dir():
         return _of_run(path, None, seed)
@@ -50,8 +51,9 @@ def _kept(folder: Path, seed: int | None) -> Chosen:
         raise InputError(
             f"{folder} is one model, of one seed; --seed {seed} can't choose. Give its run, or RUN:VARIANT."
         )
-    beside = sorted(one.parent for one in folder.absolute().parent.glob(f"*/{NOTE}") if one.parent.name.isdigit())
-    return Chosen(folder, f"The model in {folder}.", tuple(beside) or (folder,))
+    seeds = [one.parent for one in folder.absolute().parent.glob(f"*/{NOTE}") if one.parent.name.isdigit()]
+    beside = sorted(seeds, key=lambda one: int(one.name))
+    return Chosen(folder.absolute(), f"The model in {folder}.", tuple(beside) or (folder.absolute(),))
 
 
 def _of_run(root: Path, variant: str | None, seed: int | None) -> Chosen:
@@ -91,16 +93,23 @@ def _evaluated(data: RunData) -> dict[str, list[TrialRecord]]:
 
 
 def _winner(data: RunData, cells: dict[str, list[TrialRecord]]) -> tuple[str, str]:
-    """The variant with the best mean on test, over all of the run's splits, and a sentence's beginning that says so."""
+    """The variant with the best mean on test, over all of the run's splits, of those within the experiment's limits;
+    and a sentence's beginning that says so."""
     sign = 1 if data.mode == "max" else -1
+    within = [name for name, records in cells.items() if not beyond(pace_of(records), data.limits)]
+    if not within:
+        raise InputError(
+            f"No variant of {data.run.root} keeps to its limits ({data.limits.told}), so there is no winner. Name the "
+            f"one you mean: {data.run.root}:VARIANT, of {', '.join(map(printable, cells))}."
+        )
     means: dict[str, float] = {}
-    for name in cells:
+    for name in within:
         every = [record for one in data.evaluated_splits for record in _evaluated(one).get(name, ())]
         values = [record.metrics[data.metric] for record in every if data.metric in record.metrics]
         if values:
             means[name] = sign * math.fsum(values) / len(values)
     if not means:
-        return next(iter(cells)), ""
+        return within[0], ""
     name = max(means, key=lambda one: means[one])
     return name, f"The winner by {data.metric}: " if len(cells) > 1 else ""
 

@@ -5,24 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from orchestrator.artifacts.models import NOTE, KeptModel
-from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.families import FAMILIES
 from orchestrator.machine.resources import local_resources
-from orchestrator.scoring.thresholds import parse_strategy
 from orchestrator.using.chosen_model import Chosen, choose_model
 from orchestrator.using.inputs import Inputs, inputs_of
 from orchestrator.using.result_file import Format, Table, format_of
+from orchestrator.using.subject import Subject, line_of, subject_of
 from trainables.errors import InputError
+from trainables.printing import printable
 
 if TYPE_CHECKING:  # torch costs seconds that a wrong path should not
     from orchestrator.using.scorer import Scorer
-
-SCORES = "test_scores.npz"
-"""In a kept model's folder, as `RunFolder.predictions` calls it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +26,7 @@ class Asked:
     seed: int | None = None
     threshold: float | None = None
     strategy: str | None = None
+    ensemble: bool = False
     heat_maps: str | Path | None = None
     device: str = "auto"
     trust: str | Sequence[str] = ()
@@ -42,10 +36,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Judging:
-    """A model, and how it judges: settled."""
+    """What answers, and how: settled."""
 
     chosen: Chosen
-    kept: KeptModel
+    subject: Subject
     threshold: float | None
     """Of detection: the line; None to classify."""
     heat_maps: Path | None
@@ -54,27 +48,25 @@ class Judging:
 
     @property
     def table(self) -> Table:
-        return Table(self.kept.classes, self.threshold is not None, self.threshold)
+        return Table(self.subject.classes, self.threshold is not None, self.threshold)
 
     def identity(self) -> dict[str, Any]:
         """All that decides the rows beside the files."""
         maps = None if self.heat_maps is None else str(self.heat_maps.absolute())
-        return {"weights": self.kept.weights, "threshold": self.threshold, "heat_maps": maps}
+        return {"weights": self.subject.weights, "threshold": self.threshold, "heat_maps": maps}
 
     def load(self) -> "Scorer":
         """The model, ready."""
-        from orchestrator.using.loaded_model import load_model
         from orchestrator.using.scorer import Scorer
 
-        model = load_model(self.chosen.folder, self.device, trust=self.trust)
-        return Scorer(model, self.threshold, self.heat_maps)
+        return Scorer(self.subject, self.threshold, self.heat_maps, device=self.device, trust=self.trust)
 
     def about(self) -> dict[str, Any]:
-        """Which model it is, and where it draws the line: plain values for JSON."""
-        kept = self.kept
+        """What answers, and where it draws the line: plain values for JSON."""
+        subject = self.subject
         return {
-            **{"why": self.chosen.why, "family": kept.family, "variant": kept.variant, "seed": kept.seed},
-            **{"weights": kept.weights, "threshold": self.threshold, "classes": list(kept.classes)},
+            **{"why": self.chosen.why, "family": subject.family, "variant": subject.name, "seed": subject.seed},
+            **{"weights": subject.weights, "threshold": self.threshold, "classes": list(subject.classes)},
         }
 
 
@@ -95,15 +87,15 @@ class Order(Judging):
 
 
 def judging(model: str | Path, asked: Asked) -> Judging:
-    """The model and how it judges, checked without torch; InputError for what does not fit."""
+    """What answers and how, checked without torch; InputError for what does not fit."""
     chosen = choose_model(model, asked.seed)
-    kept = read_kept(chosen.folder)
+    subject = subject_of(chosen, asked.ensemble)
     return Judging(
         chosen=chosen,
-        kept=kept,
-        threshold=_line(chosen.folder, kept, asked.threshold, asked.strategy),
-        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), kept),
-        device=device_for(asked.device, kept.family),
+        subject=subject,
+        threshold=line_of(subject, asked.threshold, asked.strategy),
+        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), subject),
+        device=device_for(asked.device, [one.family for one in subject.kept]),
         trust=(asked.trust,) if isinstance(asked.trust, str) else tuple(asked.trust),
     )
 
@@ -119,65 +111,32 @@ def settled(
         raise InputError(f"{target} is there already. Give another --out, or --overwrite to put the results there.")
     if target is not None and not target.absolute().parent.is_dir():
         raise InputError(f"The folder of {target} does not exist. Make it, or give another --out.")
-    inputs = inputs_of(given, LAYOUTS[how.kept.preprocessing["layout"]], lines)
+    inputs = inputs_of(given, how.subject.layout, lines)
     return Order(**vars(how), inputs=inputs, out=target, form=form, strict=asked.strict)
 
 
-def read_kept(folder: Path) -> KeptModel:
-    """What model.json says. InputError where it says nothing."""
-    try:
-        return KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder} holds no kept model that this version reads ({type(error).__name__}). Give a run, RUN:VARIANT, "
-            "or RUN/models/VARIANT/SEED."
-        ) from None
-
-
-def _line(folder: Path, kept: KeptModel, threshold: float | None, strategy: str | None) -> float | None:
-    """Where a detector draws the line. InputError for a classifier, and without the scores to fit a strategy to."""
-    if threshold is None and strategy is None:
-        return kept.threshold
-    if kept.threshold is None:
-        raise InputError(f"{kept.variant} classifies: it has no threshold. Leave --threshold and --strategy out.")
-    if threshold is not None and strategy is not None:
-        raise InputError("--threshold and --strategy both draw the line. Give one of them.")
-    if threshold is not None:
-        if not np.isfinite(threshold):
-            raise InputError(f"--threshold {threshold} is no finite number.")
-        return threshold
-    rule = parse_strategy(strategy or "")
-    path = folder / SCORES
-    try:
-        with np.load(path, allow_pickle=False) as scores:
-            known: tuple[NDArray[Any], NDArray[Any]] = scores["validation_scores"], scores["validation_labels"]
-    except (OSError, ValueError, KeyError):
-        raise InputError(
-            f"--strategy {strategy} is fitted to the model's validation scores, and {path} does not hold them. Copy it "
-            "along with the model, or give --threshold."
-        ) from None
-    return rule.fit(*known)
-
-
-def _maps_folder(folder: Path, kept: KeptModel) -> Path:
+def _maps_folder(folder: Path, subject: Subject) -> Path:
     """InputError where there would be no heat maps, or the folder is a file."""
+    kept, name = subject.kept[0], printable(subject.name)
+    if subject.shares:
+        raise InputError(f"{name} is an ensemble, whose scores have no maps. Leave --heat-maps out, or take one model.")
     if kept.pixel_threshold is None:
         raise InputError(
-            f"{kept.variant} has no anomaly maps, so there are no heat maps. Leave --heat-maps out, or take a family "
-            "that has maps."
+            f"{name} has no anomaly maps, so there are no heat maps. Leave --heat-maps out, or take a family that has "
+            "maps."
         )
     if kept.heat_scale is None:
         raise InputError(
-            f"{kept.variant} was kept by an older version, which did not keep the scale of heat maps. Evaluate it "
-            "again, or leave --heat-maps out."
+            f"{name} was kept by an older version, which did not keep the scale of heat maps. Evaluate it again, or "
+            "leave --heat-maps out."
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file. Give --heat-maps a folder.")
     return folder
 
 
-def device_for(asked: str, family: str) -> str:
-    """The torch device that is meant; by `auto` a GPU where there is one and the family gains by it."""
+def device_for(asked: str, families: Sequence[str]) -> str:
+    """The torch device that is meant; by `auto` a GPU where there is one and one of the families gains by it."""
     if asked not in ("auto", "cpu", "cuda") and not asked.startswith("cuda:"):
         raise InputError(f"--device {asked}: it must be auto, cpu or cuda.")
     there = local_resources().gpus > 0
@@ -185,5 +144,5 @@ def device_for(asked: str, family: str) -> str:
         raise InputError(f"--device {asked}: there is no GPU that can be used here. `orchestrate doctor` says why.")
     if asked != "auto":
         return asked
-    row = FAMILIES.get(family)
-    return "cuda" if there and (row is None or row.family.gpu) else "cpu"
+    rows = [FAMILIES.get(name) for name in families]
+    return "cuda" if there and any(row is None or row.family.gpu for row in rows) else "cpu"

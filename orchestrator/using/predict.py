@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 import warnings
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.artifacts.models import ENSEMBLE
 from orchestrator.data.layouts.left_out import plural
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
@@ -39,7 +41,7 @@ WORTH_WORKERS = 40.0
 
 @dataclass(frozen=True)
 class Predicted:
-    """What became of a scoring."""
+    """What `predict` found."""
 
     model: Path
     counts: dict[str, int]
@@ -49,6 +51,8 @@ class Predicted:
     out: Path | None
     remarks: tuple[str, ...]
     seconds: float
+    rows: tuple[dict[str, Any], ...] = ()
+    """What came out of each file, by column, where no file of results was asked for."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -81,11 +85,14 @@ def best_model(
 ) -> "LoadedModel":
     """The winner of a run, or of one of its variants, loaded: `best_model("runs/first").predict(paths)`.
 
-    `choose_model` says which; the rest is as in `load_model`.
+    Of its seeds that which was best on validation, or `seed`. The rest is as in `load_model`. InputError where there is
+    none, and for an ensemble, which `predict` takes.
     """
     from orchestrator.using.loaded_model import load_model
 
     chosen = choose_model(run if variant is None else f"{os.fspath(run)}:{variant}", seed)
+    if (chosen.folder / ENSEMBLE).is_file():
+        raise InputError(f"{chosen.folder} is an ensemble of several models. Give it to `predict`, which scores files.")
     return load_model(chosen.folder, device, trust=trust)
 
 
@@ -94,43 +101,56 @@ def predict(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path | None = None,
     *,
-    form: Format | None = None,
     seed: int | None = None,
     threshold: float | None = None,
     strategy: str | None = None,
+    ensemble: bool = False,
     heat_maps: str | Path | None = None,
-    device: str = "auto",
-    trust: str | Sequence[str] = (),
+    parquet: bool = False,
     strict: bool = False,
     overwrite: bool = False,
-    lines: Iterable[str] = (),
-    on_row: Callable[[str], object] | None = None,
+    device: str = "auto",
+    trust: str | Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> Predicted:
-    """Score files with a run's winner, a variant of it, or a kept model, a row a file.
+    """Score files with a run's winner, a variant of it, an ensemble, or a kept model: a row a file.
 
-    `model`: as `choose_model` takes it. `inputs`: files, folders, or `-` for the paths in `lines`. `out`: a file of
-    results (CSV, .jsonl or .parquet), whole or not there; what was broken off goes on by the same call. Without it
-    `on_row` hears each piece of text. `threshold`, or a `strategy` fitted to the model's kept validation scores, draws
-    the line of a detector elsewhere. `device`: cpu, cuda, or auto. `strict`: a file that gives no result is an
-    InputError and not a row. InputError for what can't be used, before any file is scored.
+    `model`: as `choose_model` takes it; `seed`: of which seed, else of the one that was best on validation; `ensemble`:
+    all seeds of the variant together. `inputs`: files, folders, or `-` for paths on standard input, one a line. `out`:
+    a file of results (.csv, .jsonl or .parquet), whole or not there; what was broken off goes on by the same call;
+    without it the rows are in what is returned. `threshold`, or a `strategy` fitted to the kept validation scores,
+    draws a detector's line elsewhere. `heat_maps`: a folder for heat map, mask and overlay of each file. `strict`: a
+    file that gives no result is an InputError and not a row. `device`: auto, cpu or cuda. `trust`: own code that may
+    run. InputError for what can't be used, before any file is scored.
     """
+    form: Format | None = "parquet" if parquet else None
+    asked = Asked(form, seed, threshold, strategy, ensemble, heat_maps, device, trust, strict, overwrite)
+    return score_files(model, [inputs] if isinstance(inputs, str | Path) else list(inputs), out, asked, None, reporter)
+
+
+def score_files(
+    model: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path | None,
+    asked: Asked,
+    on_text: Callable[[str], object] | None,
+    reporter: Reporter | None,
+) -> Predicted:
+    """`predict`, for the terminal too: without `out`, `on_text` hears the rows as text while they come."""
     begun, reporter = time.perf_counter(), reporter or Reporter()
-    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    asked = Asked(form, seed, threshold, strategy, heat_maps, device, trust, strict, overwrite)
-    order = settled(model, given, out, asked, lines)
+    order = settled(model, inputs, out, asked, sys.stdin)
     for remark in (order.chosen.why, *order.inputs.remarks):
         reporter.say(remark)
-    work = _Work(order, reporter, on_row)
+    work = _Work(order, reporter, on_text)
     work.run()
-    drift = work.drift()
     found = Predicted(
         model=order.chosen.folder,
         counts=dict(work.counts),
-        drift=drift,
+        drift=work.drift(),
         out=order.out,
         remarks=(*order.inputs.remarks, *work.remarks),
         seconds=time.perf_counter() - begun,
+        rows=tuple(work.rows),
     )
     if order.out is not None:
         about = {**found.as_dict(), **order.about()}
@@ -142,8 +162,9 @@ def predict(
 class _Work:
     """One scoring on its way."""
 
-    def __init__(self, order: Order, reporter: Reporter, on_row: Callable[[str], object] | None) -> None:
-        self.order, self.reporter, self._on_row = order, reporter, on_row
+    def __init__(self, order: Order, reporter: Reporter, on_text: Callable[[str], object] | None) -> None:
+        self.order, self.reporter, self._on_text = order, reporter, on_text
+        self.rows: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.remarks: list[str] = []
         self._columns: list[dict[str, NDArray[np.float64]]] = []
@@ -167,13 +188,13 @@ class _Work:
 
     def drift(self) -> "Drift | None":
         """How the pictures with a result lie to validation's."""
-        if self.order.kept.reference is None or not self._columns:
+        if self.order.subject.reference is None or not self._columns:
             return None
         from orchestrator.scoring.drift import drift_of
 
         names = self._columns[0].keys()
         return drift_of(
-            self.order.kept.reference, {name: np.concatenate([one[name] for one in self._columns]) for name in names}
+            self.order.subject.reference, {name: np.concatenate([one[name] for one in self._columns]) for name in names}
         )
 
     def _score(self, waiting: Sequence[str]) -> None:
@@ -194,7 +215,7 @@ class _Work:
             if took >= LOOK and done > 1 and self._worth_workers((len(waiting) - done) * took / done):
                 self._by_workers(waiting[done:])
                 break
-        for remark in scorer.reader.remarks:
+        for remark in scorer.remarks:
             self.remarks.append(remark)
             self.reporter.say(remark)
 
@@ -209,9 +230,15 @@ class _Work:
         order, engine = self.order, Engine()
         offered = local_resources()
         workers = max(1, int(offered.cpus))
-        maps = None if order.heat_maps is None else str(order.heat_maps.absolute())
-        folder = str(order.chosen.folder.absolute())
-        arguments = (folder, order.device, order.trust, order.threshold, maps, str(Path.cwd()), OwnFiles())
+        arguments = (
+            order.subject,
+            order.device,
+            order.trust,
+            order.threshold,
+            order.heat_maps,
+            str(Path.cwd()),
+            OwnFiles(),
+        )
         size = BATCHES[-1]
         jobs = [list(waiting[start : start + size]) for start in range(0, len(waiting), size)]
         share = offered.gpus / workers if order.device.startswith("cuda") else 0
@@ -228,11 +255,12 @@ class _Work:
                 raise InputError(
                     f"{row['path']!r} gives no result: {row['reason']}. Mend it or leave it out, or leave --strict out."
                 )
-        if self.journal is None:
+        if self.journal is None and self._on_text is not None:
             for piece in self.order.table.text(self._seen(rows), self.order.form, header=self._header):
-                if self._on_row is not None:
-                    self._on_row(piece)
+                self._on_text(piece)
             self._header = False
+        elif self.journal is None:
+            self.rows += [self.order.table.plain(row) for row in self._seen(rows)]
         else:
             self.journal.add(names, rows)
         self._done += len(rows)

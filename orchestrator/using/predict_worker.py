@@ -8,9 +8,9 @@ import pyarrow as pa
 import torch
 
 from orchestrator.machine.worker_pool import as_batches
-from orchestrator.using.loaded_model import load_model
 from orchestrator.using.rows import Row
 from orchestrator.using.scorer import Scorer
+from orchestrator.using.subject import Subject
 from trainables.own_code import OwnFiles
 
 
@@ -19,11 +19,11 @@ class PredictBatch:
 
     def __init__(
         self,
-        model: str,
+        subject: Subject,
         device: str,
         trust: Sequence[str],
         threshold: float | None,
-        heat_maps: str | None,
+        heat_maps: Path | None,
         working_folder: str,
         own: OwnFiles | None = None,
     ) -> None:
@@ -31,8 +31,7 @@ class PredictBatch:
         has once it has received them."""
         os.chdir(working_folder)
         torch.set_num_threads(1)
-        loaded = load_model(model, device, trust=trust)
-        self._scorer = Scorer(loaded, threshold, None if heat_maps is None else Path(heat_maps))
+        self._scorer = Scorer(subject, threshold, heat_maps, device=device, trust=trust)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return as_batches(self.score, batch)

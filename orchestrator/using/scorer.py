@@ -1,7 +1,8 @@
-"""Files -> rows: what a kept model says of each, or why it says nothing."""
+"""Files -> rows: what a model says of each, or why it says nothing."""
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,88 +11,132 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator.artifacts.heat_maps import write_heat_maps
-from orchestrator.scoring.drift import STATISTICS, picture_statistics, score_statistic
-from orchestrator.using.loaded_model import LoadedModel
+from orchestrator.artifacts.reference import STATISTICS
+from orchestrator.scoring.drift import picture_statistics, score_statistic
+from orchestrator.scoring.ensembles import combined
+from orchestrator.using.loaded_model import LoadedModel, load_model
 from orchestrator.using.prepared_pictures import PictureReader
 from orchestrator.using.rows import Row, failed
+from orchestrator.using.subject import Subject
 from trainables.errors import InputError
-from trainables.files import as_utf8
-from trainables.interface import Prediction
+from trainables.files import as_utf8, json_sha256
+from trainables.interface import Prediction, Task
 
 
 class Scorer:
-    """Scores files by a model. One a process."""
+    """Scores files by what answers: one model, or several together. One a process."""
 
-    def __init__(self, model: LoadedModel, threshold: float | None = None, heat_maps: Path | None = None) -> None:
-        """`threshold`: of detection, instead of the kept one. `heat_maps`: where those of each file are written, by a
-        model that has maps and whose scale is kept."""
-        self.model, self.kept = model, model.kept
-        self.threshold = self.kept.threshold if threshold is None else threshold
-        self.reader = PictureReader(self.kept)
-        self.heat_maps = heat_maps
+    def __init__(
+        self,
+        subject: Subject,
+        threshold: float | None,
+        heat_maps: Path | None = None,
+        *,
+        device: str = "cpu",
+        trust: Sequence[str] = (),
+    ) -> None:
+        """Loads the models. `threshold`: of detection. `heat_maps`: where those of each file are written, by one model
+        that has maps and whose scale is kept."""
+        self.subject, self.threshold, self.heat_maps = subject, threshold, heat_maps
+        self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
+        self._groups = _alike(self.models)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was left out or taken for granted in the series read so far, one sentence each."""
+        return self._groups[0].reader.remarks
 
     def start(self) -> None:
         """Get ready now what else the first files would wait for."""
-        self.reader.drawer.start()
-        blank = np.zeros((1, *self.kept.shape), dtype=np.uint8)
-        flat = np.zeros((1, *self.kept.shape[:2]), np.float32) if self.model.needs_depth else None
-        self.model.predict(blank, depth=flat)
+        for group in self._groups:
+            group.reader.drawer.start()
+            for one in (self.models[place] for place in group.models):
+                blank = np.zeros((1, *one.kept.shape), dtype=np.uint8)
+                one.predict(blank, depth=np.zeros(blank.shape[:3], np.float32) if group.with_depth else None)
 
     def rows(self, paths: Sequence[str]) -> list[Row]:
         """A row each, in the same order. What is wrong with one file costs no other."""
-        return self._rows(paths, [partial(self.reader.picture, path) for path in paths])
+        return self._rows(paths, [partial(self._of_file, path) for path in paths])
 
     def rows_of_series(self, series: Sequence[NDArray[np.float64]]) -> list[Row]:
-        """The same for the numbers of series (n,), NaN where one is missing, of a model of plots. Rows have no path."""
-        return self._rows([""] * len(series), [partial(self.reader.plot, values) for values in series])
+        """The same for the numbers of series (n,), NaN where one is missing, of models of plots. Rows have no path."""
+        return self._rows([""] * len(series), [partial(self._of_series, values) for values in series])
 
-    def _rows(self, paths: Sequence[str], pictured: Sequence[Callable[[], NDArray[np.uint8]]]) -> list[Row]:
-        """`pictured`: what makes the picture of each."""
+    def _rows(self, paths: Sequence[str], prepare: "Sequence[Callable[[], _Prepared | str]]") -> list[Row]:
+        """`prepare`: for each, what makes it ready for the models, or says why it is not."""
         begun = time.perf_counter()
-        found: dict[int, Row] = {}
-        pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
-        depth = np.empty((len(paths), *self.kept.shape[:2]), np.float32) if self.model.needs_depth else None
-        good: list[int] = []
-        took = [0.0] * len(paths)
-        for place, path in enumerate(paths):
-            try:
-                pictures[len(good)] = pictured[place]()
-                if depth is not None:
-                    depth[len(good)] = self.reader.depth_beside(path)
-            except (InputError, MemoryError) as error:
-                found[place] = failed(path, _reason(error, path), time.perf_counter() - begun)
-            else:
-                good.append(place)
+        prepared: list[_Prepared | str] = []
+        took: list[float] = []
+        for one_of_them in prepare:
+            prepared.append(one_of_them())
             now = time.perf_counter()
-            took[place], begun = now - begun, now
+            took.append(now - begun)
+            begun = now
+        good = [place for place, one in enumerate(prepared) if not isinstance(one, str)]
+        found = {
+            place: failed(paths[place], one, took[place]) for place, one in enumerate(prepared) if isinstance(one, str)
+        }
         if good:
-            count = len(good)
-            names = [paths[place] for place in good]
+            ready = [one for one in prepared if not isinstance(one, str)]
             try:
-                prediction = self.model.predict(pictures[:count], depth=None if depth is None else depth[:count])
-                if self.heat_maps is not None:
-                    self._write_maps(names, pictures, prediction)
+                scores, statistics = self._scored(ready, [paths[place] for place in good])
             except (InputError, OSError, MemoryError) as error:
-                told = {place: failed(paths[place], _reason(error, ""), took[place]) for place in good}
-                return [(found | told)[place] for place in range(len(paths))]
-            share = (time.perf_counter() - begun) / count
-            statistics = picture_statistics(pictures[:count])
+                return [
+                    found.get(place) or failed(path, _reason(error, path), took[place])
+                    for place, path in enumerate(paths)
+                ]
+            share = (time.perf_counter() - begun) / len(good)
             for row, place in enumerate(good):
-                told_of = self._row(paths[place], prediction.scores[row], took[place] + share, statistics[row])
-                found[place] = told_of
+                found[place] = self._row(paths[place], scores[row], took[place] + share, statistics[row])
         return [found[place] for place in range(len(paths))]
 
+    def _of_series(self, values: NDArray[np.float64]) -> "_Prepared | str":
+        """The plot of a series as each model takes it; or why there is none."""
+        try:
+            return _Prepared([group.reader.plot(values) for group in self._groups], [None] * len(self._groups))
+        except (InputError, MemoryError) as error:
+            return _reason(error, "")
+
+    def _of_file(self, path: str) -> "_Prepared | str":
+        """A file as each model takes it; or why there is none."""
+        try:
+            pictures = [group.reader.picture(path) for group in self._groups]
+            depth = [group.reader.depth_beside(path) if group.with_depth else None for group in self._groups]
+        except (InputError, MemoryError) as error:
+            return _reason(error, path)
+        return _Prepared(pictures, depth)
+
+    def _scored(
+        self, ready: "Sequence[_Prepared]", paths: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """The scores (N,) or (N, C), and the pictures' statistics (N, 4)."""
+        every: list[NDArray[np.float64]] = [np.empty(0)] * len(self.models)
+        statistics = np.empty((len(ready), len(STATISTICS)), np.float32)
+        for number, group in enumerate(self._groups):
+            pictures = np.stack([one.pictures[number] for one in ready])
+            maps = [one.depth[number] for one in ready]
+            depth = np.stack([one for one in maps if one is not None]) if group.with_depth else None
+            for place in group.models:
+                prediction = self.models[place].predict(pictures, depth=depth)
+                every[place] = prediction.scores
+                if self.heat_maps is not None:
+                    self._write_maps(self.heat_maps, paths, pictures, prediction)
+            if number == 0:
+                statistics = picture_statistics(pictures)
+        shares = self.subject.shares
+        task: Task = "classification" if self.threshold is None else "detection"
+        return combined(every, shares, task) if shares else every[0], statistics
+
     def _row(self, path: str, scores: NDArray[np.float64], seconds: float, statistics: NDArray[np.float32]) -> Row:
-        detection = np.ndim(scores) == 0
+        classes, detection = self.subject.classes, np.ndim(scores) == 0
         if detection:
-            anomalous = self.threshold is not None and bool(scores > self.threshold)
-            verdict = self.kept.classes[1] if anomalous else self.kept.classes[0]
+            place = int(self.threshold is not None and bool(scores > self.threshold))
         else:
-            verdict = self.kept.classes[int(scores.argmax())]
+            place = int(scores.argmax())
         return Row(
             path=as_utf8(path),
             status="ok",
-            verdict=verdict,
+            verdict=classes[place],
             score=float(scores) if detection else None,
             probabilities=[] if detection else [float(one) for one in scores],
             seconds=seconds,
@@ -99,18 +144,48 @@ class Scorer:
             statistics=[float(one) for one in statistics],
         )
 
-    def _write_maps(self, paths: Sequence[str], pictures: NDArray[np.uint8], prediction: Prediction) -> None:
+    def _write_maps(
+        self, folder: Path, paths: Sequence[str], pictures: NDArray[np.uint8], prediction: Prediction
+    ) -> None:
         """Heat map, mask and overlay of each picture, at its own size."""
-        scale, line, maps = self.kept.heat_scale, self.kept.pixel_threshold, prediction.maps
-        assert self.heat_maps is not None
+        kept = self.subject.kept[0]
+        scale, line, maps = kept.heat_scale, kept.pixel_threshold, prediction.maps
         assert scale is not None
         assert line is not None
         assert maps is not None
-        for path, picture, anomaly_map in zip(paths, pictures, maps, strict=False):
-            whole = self.reader.original(path, picture)
+        for path, picture, anomaly_map in zip(paths, pictures, maps, strict=True):
+            whole = self._groups[0].reader.original(path, picture)
             height, width = whole.shape[:2]
             resized = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
-            write_heat_maps(self.heat_maps, path, whole, np.asarray(resized), scale, line)
+            write_heat_maps(folder, path, whole, np.asarray(resized), scale, line)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One file, as each group of models takes it."""
+
+    pictures: list[NDArray[np.uint8]]
+    depth: list[NDArray[np.float32] | None]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Models that take the same pictures."""
+
+    reader: PictureReader
+    models: list[int]
+    with_depth: bool
+
+
+def _alike(models: Sequence[LoadedModel]) -> list[_Group]:
+    """Models by what they take, so that each file is prepared once for all that take it alike."""
+    groups: dict[str, list[int]] = {}
+    for place, one in enumerate(models):
+        groups.setdefault(json_sha256([one.kept.preprocessing, one.kept.shape]), []).append(place)
+    return [
+        _Group(PictureReader(models[places[0]].kept), places, any(models[place].needs_depth for place in places))
+        for places in groups.values()
+    ]
 
 
 def drift_columns(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:

@@ -25,12 +25,14 @@ FUNCTIONS = {
     "demo": orchestrator.demo,
     "doctor": orchestrator.doctor,
     "evaluate": orchestrator.evaluate,
+    "export": orchestrator.export_model,
     "families": orchestrator.list_families,
     "init": orchestrator.write_starter,
     "inspect": orchestrator.inspect,
     "leaderboard": orchestrator.leaderboard,
     "metrics": orchestrator.list_metrics,
     "plan": orchestrator.plan,
+    "predict": orchestrator.predict,
     "render": orchestrator.render,
     "report": orchestrator.write_report,
     "schema": orchestrator.schema,
@@ -81,8 +83,8 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "CostPlan", "Experiment", "InputError", "Inspection", "LoadedModel", "Rendered", "Reporter",
-    "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
+    "Compared", "CostPlan", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel", "Predicted",
+    "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
 }  # fmt: skip
 
 

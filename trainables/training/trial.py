@@ -13,6 +13,7 @@ from torch import Tensor
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
+from trainables.speed import NO_LIMITS, Limits
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
@@ -50,6 +51,8 @@ class Job:
     """A training that gives no epoch for so long hangs; None: no limit."""
     own_files: OwnFiles | None = None
     """The files of the user's own code: a worker that does not see them has them by this."""
+    limits: Limits = NO_LIMITS
+    """What its model may take; where there are any, a search's trainings measure it."""
     stop: Path | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""
 
@@ -150,10 +153,11 @@ def epochs(
             # Without room for it, the training goes on all the same.
             with suppress(OSError):
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
+        graded = past.graded(len(past.rows), job, memory.read())
+        graded = replace(graded, own_memory=memory.own(), available_memory=memory.available)
         if finished:
             ended(past)
-        graded = past.graded(len(past.rows), job, memory.read())
-        yield replace(graded, own_memory=memory.own(), available_memory=memory.available)
+        yield graded
         if finished:
             return
     if not past.rows:

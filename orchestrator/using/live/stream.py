@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.layouts.left_out import plural
-from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.machine.progress import Reporter
 from orchestrator.using.inputs import STANDARD_INPUT
 from orchestrator.using.live.pace import MOST_WAITING, Pace
@@ -119,6 +118,7 @@ def stream(
     seed: int | None = None,
     threshold: float | None = None,
     strategy: str | None = None,
+    ensemble: bool = False,
     device: str = "auto",
     trust: str | Sequence[str] = (),
     overwrite: bool = False,
@@ -128,8 +128,8 @@ def stream(
 ) -> Streamed:
     """Judge a window of `window` values of a live series each `hop` values (unset: as many as the window holds).
 
-    `model`, `seed`, `threshold`, `strategy`, `device`, `trust`: as in `predict`; a model of plots. `source`: `-` for
-    lines on standard input, a CSV that grows (it is followed without end, also where another takes its place), or any
+    `model`, `seed`, `threshold`, `strategy`, `ensemble`, `device`, `trust`: as in `predict`, of plots. `source`: `-`
+    for lines on standard input, a CSV that grows (followed without end, also where another takes its place), or any
     iterable of numbers or lines. Lines hold one number, or the `column` (unset: the training's) of a CSV, whose header
     is understood; a line without a number is a gap. What a window is drawn and judged as is what `predict` makes of a
     CSV of its values. A line a window, to the file `out` and to `on_line`. Where lines would come more than `lag`
@@ -138,18 +138,20 @@ def stream(
     InputError for what can't be used.
     """
     reporter, stop = reporter or Reporter(), stop or Event()
-    how = judging(model, Asked(seed=seed, threshold=threshold, strategy=strategy, device=device, trust=trust))
-    if not LAYOUTS[how.kept.preprocessing["layout"]].plots:
+    how = judging(
+        model, Asked(seed=seed, threshold=threshold, strategy=strategy, ensemble=ensemble, device=device, trust=trust)
+    )
+    if not how.subject.layout.plots:
         raise InputError(
-            f"{how.kept.variant} was trained on pictures, not on plots of series. Give a model of series, or score "
-            "pictures by predict or watch."
+            f"{printable(how.subject.name)} was trained on pictures, not on plots of series. Give a model of series, "
+            "or score pictures by predict or watch."
         )
     hop = window if hop is None else hop
     _check(window, hop, lag)
     target = None if out is None else _target(Path(out), overwrite)
     reporter.say(how.chosen.why)
-    own = how.kept.preprocessing["column"] if column is None else column
-    reader = ValueReader(own, how.kept.preprocessing.get("decimal", "auto"), reporter.say)
+    own = how.subject.kept[0].preprocessing["column"] if column is None else column
+    reader = ValueReader(own, how.subject.kept[0].preprocessing.get("decimal", "auto"), reporter.say)
     pieces = _pieces(source, stop, reporter)
     with ExitStack() as open_files:
         file = None if target is None else open_files.enter_context(target.open("w", encoding="ascii", buffering=1))

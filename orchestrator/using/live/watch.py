@@ -12,7 +12,6 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from orchestrator.data.layouts.left_out import listed_suffixes, plural
-from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.layouts.walking import checked_root
 from orchestrator.machine.progress import Reporter
 from orchestrator.using.live.alarms import Alarms, command_of
@@ -68,6 +67,7 @@ def watch(
     seed: int | None = None,
     threshold: float | None = None,
     strategy: str | None = None,
+    ensemble: bool = False,
     device: str = "auto",
     trust: str | Sequence[str] = (),
     on_row: Callable[[Line], object] | None = None,
@@ -76,18 +76,20 @@ def watch(
 ) -> Watched:
     """Score the files of a folder, and of all folders in it, as they are complete: a JSON line each, appended to `out`.
 
-    `model`, `seed`, `threshold`, `strategy`, `device`, `trust`: as in `predict`. A file is complete when it was not
-    written to for `settle` seconds and nobody holds it open for writing, as far as the kernel tells; one that is moved
-    into place is at once. Where the kernel tells nothing, as on network folders, the folder is looked over every `poll`
-    seconds. What has a line in `out` is not scored again, but for files that changed since. `command` is run for each
-    anomaly (of a classifier: for each class that is not `normal`), with the file's path in place of `{}`, or at its
-    end, after the line is on the disk: at least once, again where a kill left open whether it ended. `once`: end when
-    all that lies there is scored. `on_row` hears each line; `stop`, once set, ends the watch after the files at hand.
-    InputError for what can't be used, and where `out` can't be written any more.
+    `model`, `seed`, `threshold`, `strategy`, `ensemble`, `device`, `trust`: as in `predict`. A file is complete when it
+    was not written to for `settle` seconds and nobody holds it open for writing, as far as the kernel tells; one that
+    is moved into place is at once. Where the kernel tells nothing, as on network folders, the folder is looked over
+    every `poll` seconds. What has a line in `out` is not scored again, but for files that changed since. `command` is
+    run for each anomaly (of a classifier: for each class that is not `normal`), with the file's path in place of `{}`,
+    or at its end, after the line is on the disk: at least once, again where a kill left open whether it ended. `once`:
+    end when all that lies there is scored. `on_row` hears each line; `stop`, once set, ends the watch after the files
+    at hand. InputError for what can't be used, and where `out` can't be written any more.
     """
     begun, reporter, stop = time.perf_counter(), reporter or Reporter(), stop or Event()
-    how = judging(model, Asked(seed=seed, threshold=threshold, strategy=strategy, device=device, trust=trust))
-    layout = LAYOUTS[how.kept.preprocessing["layout"]]
+    how = judging(
+        model, Asked(seed=seed, threshold=threshold, strategy=strategy, ensemble=ensemble, device=device, trust=trust)
+    )
+    layout = how.subject.layout
     root = Path(os.path.abspath(checked_root(Path(folder), f"{listed_suffixes(layout)} files")))  # noqa: PTH100
     for name, seconds, least in (("settle", settle, 0.0), ("poll", poll, 0.01), ("exec-timeout", exec_timeout, 0.01)):
         if seconds is not None and not least <= seconds < 1e9:
@@ -99,7 +101,7 @@ def watch(
     try:
         reporter.say(how.chosen.why)
         alarms = None if words is None else Alarms(words, exec_timeout, target, reporter.say)
-        normal_class = normal if how.threshold is None else how.kept.classes[0]
+        normal_class = normal if how.threshold is None else how.subject.classes[0]
         work = _Watch(how, root, results, alarms, normal_class, on_row, reporter)
         work.run(Arrivals(root, layout, results.known, reporter.say, settle=settle, poll=poll, once=once), once, stop)
     finally:
@@ -117,15 +119,15 @@ def _target(out: Path) -> Path:
 
 def _check_normal(how: Judging, normal: str | None, command: bool) -> None:
     """InputError where it is not known which verdict is an anomaly, or said twice."""
-    kept, listed = how.kept, ", ".join(map(printable, how.kept.classes))
+    name, listed = printable(how.subject.name), ", ".join(map(printable, how.subject.classes))
     if how.threshold is not None:
         if normal is not None:
-            raise InputError(f"{kept.variant} detects: anomalies are above its threshold. Leave --normal out.")
-    elif normal is not None and normal not in kept.classes:
-        raise InputError(f"--normal {printable(normal)!r} is no class of {kept.variant}. Its classes: {listed}.")
+            raise InputError(f"{name} detects: anomalies are above its threshold. Leave --normal out.")
+    elif normal is not None and normal not in how.subject.classes:
+        raise InputError(f"--normal {printable(normal)!r} is no class of {name}. Its classes: {listed}.")
     elif command and normal is None:
         raise InputError(
-            f"{kept.variant} classifies: say by --normal which class is no reason to run the command. One of: {listed}."
+            f"{name} classifies: say by --normal which class is no reason to run the command. One of: {listed}."
         )
 
 
@@ -249,7 +251,7 @@ class _Watch:
     def _drift_watch(self) -> "DriftWatch | None":
         from orchestrator.scoring.drift_watch import DriftWatch
 
-        reference, counts = self._how.kept.reference, self._results.counts
+        reference, counts = self._how.subject.reference, self._results.counts
         return None if reference is None else DriftWatch(reference, counts.total() - counts["failed"])
 
     def _look_for_drift(self, rows: Sequence[Row]) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from orchestrator.artifacts.reference import MOST_KEPT
-from orchestrator.scoring.drift import FALSE_ALARMS, LEAST, STATISTICS, drift_of, picture_statistics, reference_of
+from orchestrator.artifacts.reference import MOST_KEPT, STATISTICS
+from orchestrator.scoring.drift import FALSE_ALARMS, LEAST, drift_of, picture_statistics, reference_of
 
 
 def columns(random: np.random.Generator, count: int, shift: float = 0.0) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from orchestrator import InputError
 from orchestrator.artifacts.models import NOTE
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.using.chosen_model import choose_model
+from trainables.speed import Speed
 
 FIGURES = {
     "a": {0: (0.9, 0.5), 1: (0.8, 0.9)},
@@ -60,3 +61,19 @@ def test_what_is_no_model_is_told(run: Path, tmp_path: Path) -> None:
         choose_model(f"{run}:b", seed=7)
     with pytest.raises(InputError, match="holds no run and no kept model"):
         choose_model(tmp_path)
+
+
+def test_the_winner_keeps_to_the_experiment_s_limits(tmp_path: Path) -> None:
+    slow = Speed(latency_ms=50.0, memory=10, device="a", threads=1)
+    quick = slow.model_copy(update={"latency_ms": 5.0})
+    objective = {"constraints": {"latency_ms": 20}}
+    figures = {"slow": {0: (0.9, 0.9)}, "quick": {0: (0.5, 0.5)}}
+    speeds = {"slow": slow, "quick": quick}
+    run = run_with(tmp_path / "a", figures, "macro_f1", "pca_logistic", objective=objective, speeds=speeds)
+    assert choose_model(run).folder == RunFolder(run).model("quick", 0)
+    both = run_with(
+        tmp_path / "b", figures, "macro_f1", "pca_logistic", objective=objective, speeds=dict.fromkeys(figures, slow)
+    )
+    with pytest.raises(InputError, match="keeps to its limits"):
+        choose_model(both)
+    assert choose_model(f"{both}:slow").folder == RunFolder(both).model("slow", 0)

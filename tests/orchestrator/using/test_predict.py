@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from builders.kept_models import run_with
+from builders.kept_models import keep_tile_model, run_with
 from PIL import Image
 
 from orchestrator import InputError, RunFolder, best_model, load_model, predict
+from orchestrator.artifacts.models import KeptEnsemble, KeptMember, keep_ensemble
 from orchestrator.machine.progress import Reporter
+from orchestrator.scoring.ensembles import own_scale
 from orchestrator.using import predict as module
 from orchestrator.using.loaded_model import LoadedModel
 from trainables.interface import Samples
@@ -261,7 +263,7 @@ def test_wrong_inputs_are_told(series_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"The folder of .* does not exist"):
         predict(series_model, series_model, tmp_path / "no/r.csv", reporter=QUIET)
     with pytest.raises(InputError, match="Parquet is no text"):
-        predict(series_model, series_model, form="parquet", reporter=QUIET)
+        predict(series_model, series_model, parquet=True, reporter=QUIET)
 
 
 def test_the_winner_of_a_run_is_loaded_by_one_call(
@@ -272,3 +274,65 @@ def test_the_winner_of_a_run_is_loaded_by_one_call(
     shutil.copytree(series_model, RunFolder(run).model("strong", 0))
     found = best_model(run).predict(series.paths[:3]).scores
     np.testing.assert_array_equal(found, of_series.predict(series.paths[:3]).scores)
+
+
+def test_without_a_file_the_rows_are_in_what_is_returned(series_model: Path, series_tree: Path) -> None:
+    found = predict(series_model, [series_tree / "wave/000.csv", "nowhere.csv"][:1], reporter=QUIET)
+    (row,) = found.rows
+    assert (row["status"], row["verdict"]) == ("ok", "wave")
+    assert row["probability_wave"] == max(row[f"probability_{name}"] for name in ("step", "trend", "wave"))
+
+
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory: pytest.TempPathFactory, tile_tree: Path) -> Path:
+    """A run with one variant of two seeds, whose models are kept with their validation scores."""
+    figures = {"ae": {0: (0.5, 0.5), 1: (0.6, 0.6)}}
+    run = run_with(tmp_path_factory.mktemp("seeds") / "run", figures, "roc_auc", "conv_autoencoder")
+    for seed in (0, 1):
+        keep_tile_model(RunFolder(run).model("ae", seed), tile_tree, "ae", seed)
+    return run
+
+
+def test_all_seeds_answer_together(two_seeds: Path, tile_tree: Path, tmp_path: Path) -> None:
+    predict(two_seeds, tile_tree / "test", tmp_path / "r.csv", ensemble=True, reporter=QUIET)
+    rows = table(tmp_path / "r.csv")
+    folders = [RunFolder(two_seeds).model("ae", seed) for seed in (0, 1)]
+    scaled, before = [], []
+    for folder in folders:
+        with np.load(folder / "test_scores.npz") as kept:
+            scores, labels = kept["validation_scores"], kept["validation_labels"]
+        center, scale = own_scale(scores, labels)
+        scaled.append((load_model(folder).predict(list(rows["path"])).scores - center) / scale)
+        before.append((scores - center) / scale)
+    np.testing.assert_allclose(rows["score"], np.mean(scaled, axis=0), rtol=1e-6)
+    assert rows["threshold"].iloc[0] == pytest.approx(np.mean(before, axis=0).max())  # max_normal
+    with pytest.raises(InputError, match="whose scores have no maps"):
+        predict(two_seeds, tile_tree / "test", ensemble=True, heat_maps=tmp_path / "maps", reporter=QUIET)
+
+
+def test_a_kept_ensemble_answers_like_its_members_together(two_seeds: Path, tile_tree: Path, tmp_path: Path) -> None:
+    run = RunFolder(two_seeds)
+    kept = [load_model(run.model("ae", seed)).kept for seed in (0, 1)]
+    members = tuple(
+        KeptMember(
+            variant="ae", seed=one.seed, folder=f"../../ae/{one.seed}", weights=one.weights, weight=weight, center=0.1,
+            scale=2.0,
+        )
+        for one, weight in zip(kept, (0.25, 0.75), strict=True)
+    )  # fmt: skip
+    folder = tmp_path / "models/both/0"
+    shutil.copytree(run.models / "ae", tmp_path / "models/ae")
+    ensemble = KeptEnsemble(
+        variant="both", seed=0, task="detection", classes=kept[0].classes, members=members, threshold=0.5, code="1"
+    )
+    keep_ensemble(folder, ensemble)
+    found = predict(folder, tile_tree / "test/hole", reporter=QUIET)
+    paths = [row["path"] for row in found.rows]
+    each = [(load_model(run.model("ae", seed)).predict(paths).scores - 0.1) / 2 for seed in (0, 1)]
+    np.testing.assert_allclose([row["score"] for row in found.rows], 0.25 * each[0] + 0.75 * each[1], rtol=1e-6)
+    assert {row["threshold"] for row in found.rows} == {0.5}
+    with pytest.raises(InputError, match="is an ensemble of several models"):
+        best_model(folder)
+    keep_ensemble(folder, ensemble.model_copy(update={"members": (members[0].model_copy(update={"weights": "x"}),)}))
+    with pytest.raises(InputError, match="another model than the ensemble both was made of"):
+        predict(folder, tile_tree / "test/hole", reporter=QUIET)
