@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.using.live import arrivals as module
 from orchestrator.using.live.arrivals import Arrivals, Stamp
 
 SETTLE = 0.3
@@ -94,15 +95,15 @@ def test_what_lies_there_comes_first_and_the_oldest_of_it(
     assert folder.nothing(arrivals, 2 * SETTLE)
 
 
-def test_a_file_that_grows_is_taken_once_and_whole(folder: Folder, watched: Callable[..., Arrivals]) -> None:
-    arrivals = watched(settle=1.5)
+def test_a_file_that_grows_is_taken_once_and_whole(folder: Folder) -> None:
+    arrivals = folder.watch(settle=2.0, poll=0.1)
     with (folder.root / "slow.csv").open("w", encoding="utf-8") as file:
-        for number in range(6):
+        for number in range(4):
             file.write(f"{number}\n" * 10)
             file.flush()
             assert folder.nothing(arrivals, 0.2)
     assert folder.take(arrivals, 1) == ["slow.csv"]
-    assert folder.sizes == [("slow.csv", 120)]
+    assert folder.sizes == [("slow.csv", 80)]
     assert folder.nothing(arrivals, 0.5)
 
 
@@ -184,13 +185,14 @@ def test_a_file_is_handed_out_again_where_that_is_asked_for(folder: Folder) -> N
 
 
 def test_a_folder_that_goes_away_is_waited_for(
-    folder: Folder, watched: Callable[..., Arrivals], tmp_path: Path
+    folder: Folder, watched: Callable[..., Arrivals], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "PRESENT", 0.1)
     arrivals = watched()
     folder.write("a.csv")
     assert folder.take(arrivals, 1) == ["a.csv"]
     folder.root.rename(tmp_path / "away")
-    assert folder.nothing(arrivals, 2.5)
+    assert folder.nothing(arrivals, 0.5)
     assert not arrivals.idle
     (tmp_path / "away").rename(folder.root)
     folder.write("b.csv")
@@ -216,10 +218,11 @@ def test_another_folder_in_its_place_is_looked_over(folder: Folder, tmp_path: Pa
 def test_network_folders_are_looked_over_and_their_clocks_not_trusted(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.using.live.arrivals.network_type", lambda path: "nfs4")
+    monkeypatch.setattr(module, "network_type", lambda path: "nfs4")
+    monkeypatch.setattr(module, "POLL", 0.2)
     folder.write("old.csv", age=500)
     arrivals = folder.watch(settle=1.0)
-    assert "looked over every 2 s" in folder.said[0]
+    assert "looked over every 0.2 s" in folder.said[0]
     assert "nfs4" in folder.said[0]
     assert folder.nothing(arrivals, 0.3), "it may be written by a machine whose clock is behind"
     assert folder.take(arrivals, 1) == ["old.csv"]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from builders.kept_models import trained
 
 from orchestrator import InputError, load_model, predict, stream
 from orchestrator.machine.progress import Reporter
@@ -21,6 +22,7 @@ from orchestrator.using.live import stream as module
 from orchestrator.using.live.stream import Windows
 from orchestrator.using.live.value_source import Piece
 from orchestrator.using.prepared_pictures import PictureReader
+from trainables.interface import Samples
 
 from .conftest import Heard, until
 
@@ -66,6 +68,19 @@ def test_a_window_is_judged_as_a_file_of_its_values(series_model: Path, tmp_path
     reader = PictureReader(load_model(series_model).kept)
     window = np.array(values[70:130])
     np.testing.assert_array_equal(reader.plot(window), reader.picture(tmp_path / "070.csv"))
+
+
+def test_seeds_judge_together(series: Samples, tmp_path: Path) -> None:
+    how = {"layout": "series", "style": "plain"}
+    for seed in (0, 1):
+        trained(tmp_path / "m" / str(seed), "pca_logistic", series, how, seed=seed, components=3 + seed)
+    source = tmp_path / "a.csv"
+    source.write_text("".join(f"{value}\n" for value in VALUES), encoding="utf-8")
+    (line,) = judged(tmp_path / "m/0", VALUES.tolist(), window=len(VALUES), ensemble=True)
+    (row,) = predict(tmp_path / "m/0", source, ensemble=True, reporter=QUIET).rows
+    np.testing.assert_allclose(line["probability_wave"], row["probability_wave"], rtol=1e-9)
+    (alone,) = judged(tmp_path / "m/0", VALUES.tolist(), window=len(VALUES))
+    assert alone["probability_wave"] != line["probability_wave"]
 
 
 def test_a_window_without_numbers_is_a_line_with_its_reason(series_model: Path) -> None:
