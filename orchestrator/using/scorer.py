@@ -40,11 +40,6 @@ class Scorer:
         self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
         self._groups = _alike(self.models)
 
-    @property
-    def remarks(self) -> list[str]:
-        """What was left out or taken for granted in the series read so far, one sentence each."""
-        return self._groups[0].reader.remarks
-
     def rows(self, paths: Sequence[str]) -> list[Row]:
         """A row each, in the same order. What is wrong with one file costs no other."""
         begun = time.perf_counter()
@@ -70,17 +65,19 @@ class Scorer:
                 ]
             share = (time.perf_counter() - begun) / len(good)
             for row, place in enumerate(good):
-                found[place] = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                answered = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                found[place] = {**answered, "reason": ready[row].note}
         return [found[place] for place in range(len(paths))]
 
     def _prepared(self, path: str) -> "_Prepared | str":
         """A file as each model takes it; or why there is none."""
         try:
             pictures = [group.reader.picture(path) for group in self._groups]
+            note = self._groups[0].reader.note
             depth = [group.reader.depth_beside(path) if group.with_depth else None for group in self._groups]
         except (InputError, MemoryError) as error:
             return _reason(error, path)
-        return _Prepared(pictures, depth)
+        return _Prepared(pictures, depth, note)
 
     def _scored(
         self, ready: "Sequence[_Prepared]", paths: Sequence[str]
@@ -142,6 +139,8 @@ class _Prepared:
 
     pictures: list[NDArray[np.uint8]]
     depth: list[NDArray[np.float32] | None]
+    note: str
+    """What was left out or taken for granted in it."""
 
 
 @dataclass(frozen=True)
