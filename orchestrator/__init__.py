@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from orchestrator.planning.plan import plan
     from orchestrator.running.claim import open_run
     from orchestrator.running.demo import demo
+    from orchestrator.running.refit import refit
+    from orchestrator.running.refit_model import Refitted
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
@@ -44,6 +46,7 @@ _HOMES = {
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
     "Predicted": "orchestrator.using.predict",
+    "Refitted": "orchestrator.running.refit_model",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
     "RunFolder": "orchestrator.artifacts.run_folder",
@@ -70,6 +73,7 @@ _HOMES = {
     "plan": "orchestrator.planning.plan",
     "predict": "orchestrator.using.predict",
     "read_records": "orchestrator.artifacts.records",
+    "refit": "orchestrator.running.refit",
     "render": "orchestrator.data.fill.render_tree",
     "results": "orchestrator.running.results",
     "run": "orchestrator.running.run",
@@ -89,6 +93,7 @@ __all__ = [
     "Inspection",
     "LoadedModel",
     "Predicted",
+    "Refitted",
     "Rendered",
     "Reporter",
     "RunFolder",
@@ -115,6 +120,7 @@ __all__ = [
     "plan",
     "predict",
     "read_records",
+    "refit",
     "render",
     "results",
     "run",

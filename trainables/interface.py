@@ -141,6 +141,9 @@ class Problem:
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
     precision: Precision = Precision()
     """How networks compute."""
+    followed: tuple[float, ...] = ()
+    """Validation losses by epoch, of another training, which a schedule follows instead of its own: where validation
+    samples are trained on, their loss says nothing. Empty, or beyond its end: its own."""
     pulse: Callable[[], object] = field(default=bool, compare=False)
     """To be called now and then by a training that works, or waits, long before an epoch: it does not hang."""
 

@@ -182,7 +182,8 @@ class VaeTransfer:
                 torch.default_generator.manual_seed(self.seed)
                 network = vae(config.architecture, problem.shape, config.latent_dim, config.dropout)
             objective = VaeObjective(config.kl_weight, config.score)
-            return EpochLoop(network, objective, config, replace(problem, epochs=self.config.vae_epochs), self.seed)
+            own = replace(problem, epochs=self.config.vae_epochs, followed=())
+            return EpochLoop(network, objective, config, own, self.seed)
 
         # Without a fingerprint, another data set's stage could be found.
         entry = problem.cache.entry(STAGES, self._key()) if problem.cache is not None and problem.data else None

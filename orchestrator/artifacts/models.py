@@ -57,6 +57,9 @@ class KeptModel(BaseModel):
     """SHA-256 of weights.pt."""
     speed: Speed | None = None
     """How fast it was where it was trained; None: not measured."""
+    refit: dict[str, Any] | None = None
+    """Of a model that was trained once more for use: of which evaluated one, on what, by which rules, and what is no
+    longer known of it (see `orchestrator.running.refit`). None of an evaluated model."""
 
 
 def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, epoch: int) -> str:

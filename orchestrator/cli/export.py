@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Json
+from orchestrator.cli.options import Json, ModelArgument, Seed, Together, Trust
 from trainables.printing import printable_lines
 
 
@@ -20,8 +20,10 @@ class Format(StrEnum):
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A kept model: RUN/models/<variant>/<seed>.")],
+    model: ModelArgument,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to write.")],
+    seed: Seed = None,
+    ensemble: Together = False,
     format: Annotated[
         Format,
         typer.Option(
@@ -40,10 +42,7 @@ def export(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Write the file also where its scores differ, or can't be compared.")
     ] = False,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="path/file.py:NAME", help="Code of your own that the model names. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     as_json: Json = False,
 ) -> None:
     """Write a kept model as one file for production.
@@ -54,6 +53,13 @@ def export(
     from orchestrator.using.export.exporting import export_model
 
     made = export_model(
-        model, out, format=format.value, tolerance=tolerance, unchecked=unchecked, trust=tuple(trust or ())
+        model,
+        out,
+        seed=seed,
+        ensemble=ensemble,
+        format=format.value,
+        tolerance=tolerance,
+        unchecked=unchecked,
+        trust=tuple(trust or ()),
     )
     typer.echo(json.dumps(made.as_dict(), indent=2) if as_json else printable_lines(made.text()))

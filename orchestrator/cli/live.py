@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Quiet
-from orchestrator.cli.using import Device, Ensemble, ModelArgument, Seed, Strategy, Threshold, Trust
+from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Strategy, Threshold, Together, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.printing import printable_lines
 
@@ -76,7 +75,7 @@ def watch(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
-    ensemble: Ensemble = False,
+    ensemble: Together = False,
     device: Device = "auto",
     trust: Trust = None,
     quiet: Quiet = False,
@@ -140,7 +139,7 @@ def stream(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
-    ensemble: Ensemble = False,
+    ensemble: Together = False,
     device: Device = "auto",
     trust: Trust = None,
     quiet: Quiet = False,

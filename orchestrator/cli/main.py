@@ -10,6 +10,7 @@ from orchestrator.cli.data import inspect, render
 from orchestrator.cli.export import export
 from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.live import stream, watch
+from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
@@ -29,7 +30,7 @@ app = typer.Typer(
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
     *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard),
-    *(predict, watch, stream, export, demo),
+    *(predict, watch, stream, refit, export, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")

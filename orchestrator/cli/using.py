@@ -5,36 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import Quiet
+from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Strategy, Threshold, Together, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.printing import printable_lines
 
 if TYPE_CHECKING:
     from orchestrator.using.result_file import Format
-
-ModelArgument = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="A run (its winner is taken), RUN:VARIANT, or the folder of a kept model."),
-]
-Seed = Annotated[
-    int | None, typer.Option(help="The seed whose model is taken; unset: the one that was best on validation.")
-]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
-Trust = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FILE.py:NAME", help="Code of your own that the model was trained with, which is run."),
-]
-Threshold = Annotated[
-    float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
-]
-Strategy = Annotated[
-    str | None,
-    typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
-]
-Ensemble = Annotated[
-    bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
-]
 
 
 def predict(
@@ -50,7 +27,7 @@ def predict(
     seed: Seed = None,
     threshold: Threshold = None,
     strategy: Strategy = None,
-    ensemble: Ensemble = False,
+    ensemble: Together = False,
     heat_maps: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Write heat map, mask and overlay of each file here, at its own size."),

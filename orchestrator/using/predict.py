@@ -46,6 +46,8 @@ class Predicted:
     model: Path
     counts: dict[str, int]
     """Files by verdict; those without a result under `failed`."""
+    noted: int
+    """Files with a result of which something was left out or taken for granted: the column `reason` says what."""
     drift: "Drift | None"
     """None where nothing could be compared: a model that an older version kept, or too few files."""
     out: Path | None
@@ -60,6 +62,7 @@ class Predicted:
             "model": str(self.model),
             "files": sum(self.counts.values()),
             "counts": self.counts,
+            "noted": self.noted,
             "out": None if self.out is None else str(self.out),
             "seconds": round(self.seconds, 3),
             "drift": None if self.drift is None else self.drift.as_dict(),
@@ -71,6 +74,11 @@ class Predicted:
         total = sum(self.counts.values())
         counted = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
         lines = [f"{plural(total, 'file')} in {self.seconds:.1f} s: {counted}."]
+        if self.noted:
+            lines.append(
+                f"Of {plural(self.noted, 'file')} something was left out or taken for granted: the column `reason` "
+                "says what."
+            )
         drift = "" if self.drift is None else self.drift.text()
         return "\n".join([*lines, *([drift] if drift else []), *([f"Results: {self.out}"] if self.out else [])])
 
@@ -146,6 +154,7 @@ def score_files(
     found = Predicted(
         model=order.chosen.folder,
         counts=dict(work.counts),
+        noted=work.noted,
         drift=work.drift(),
         out=order.out,
         remarks=(*order.inputs.remarks, *work.remarks),
@@ -167,6 +176,7 @@ class _Work:
         self.rows: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.remarks: list[str] = []
+        self.noted = 0
         self._columns: list[dict[str, NDArray[np.float64]]] = []
         self._header = True
         paths = order.inputs.paths
@@ -215,9 +225,6 @@ class _Work:
             if took >= LOOK and done > 1 and self._worth_workers((len(waiting) - done) * took / done):
                 self._by_workers(waiting[done:])
                 break
-        for remark in scorer.remarks:
-            self.remarks.append(remark)
-            self.reporter.say(remark)
 
     def _worth_workers(self, seconds: float) -> bool:
         return seconds > WORTH_WORKERS and local_resources().cpus > 1
@@ -273,6 +280,7 @@ class _Work:
         part: list[Row] = []
         for row in rows:
             self.counts[row["verdict"] if row["status"] == "ok" else "failed"] += 1
+            self.noted += row["status"] == "ok" and bool(row["reason"])
             part.append(row)
             if len(part) == BATCHES[-1]:
                 self._columns += [columns] if (columns := drift_columns(part)) else []

@@ -14,7 +14,7 @@ from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError, full_picture, picture_size
 from orchestrator.data.files.picture_layers import refuse_other_aspect, resized_depth
 from orchestrator.data.files.series import Reading
-from orchestrator.data.files.series_remarks import series_remarks
+from orchestrator.data.files.series_remarks import reading_line, series_remarks
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.layouts.depth_folders import DEPTH_FOLDERS
 from orchestrator.data.layouts.table import LAYOUTS
@@ -77,6 +77,12 @@ class PictureReader:
     def remarks(self) -> list[str]:
         """What was left out or taken for granted in the series read so far, one sentence each."""
         return series_remarks(self.readings, self._column, self.gaps)
+
+    @property
+    def note(self) -> str:
+        """What was left out or taken for granted in the series read last; empty: nothing, or it was a picture."""
+        reading = self.drawer.reading
+        return "" if reading is None else reading_line(reading)
 
     def picture(self, path: AnyPath) -> NDArray[np.uint8]:
         """The picture of a file, (H, W, 3). InputError where it can't be used."""

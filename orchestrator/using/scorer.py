@@ -17,9 +17,9 @@ from orchestrator.scoring.ensembles import combined
 from orchestrator.using.loaded_model import LoadedModel, load_model
 from orchestrator.using.prepared_pictures import PictureReader
 from orchestrator.using.rows import Row, failed
-from orchestrator.using.subject import Subject
+from orchestrator.using.subject import Subject, prepared_as
 from trainables.errors import InputError
-from trainables.files import as_utf8, json_sha256
+from trainables.files import as_utf8
 from trainables.interface import Prediction, Task
 
 
@@ -40,11 +40,6 @@ class Scorer:
         self.subject, self.threshold, self.heat_maps = subject, threshold, heat_maps
         self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
         self._groups = _alike(self.models)
-
-    @property
-    def remarks(self) -> list[str]:
-        """What was left out or taken for granted in the series read so far, one sentence each."""
-        return self._groups[0].reader.remarks
 
     def start(self) -> None:
         """Get ready now what else the first files would wait for."""
@@ -87,13 +82,14 @@ class Scorer:
                 ]
             share = (time.perf_counter() - begun) / len(good)
             for row, place in enumerate(good):
-                found[place] = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                answered = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                found[place] = {**answered, "reason": ready[row].note}
         return [found[place] for place in range(len(paths))]
 
     def _of_series(self, values: NDArray[np.float64]) -> "_Prepared | str":
         """The plot of a series as each model takes it; or why there is none."""
         try:
-            return _Prepared([group.reader.plot(values) for group in self._groups], [None] * len(self._groups))
+            return _Prepared([group.reader.plot(values) for group in self._groups], [None] * len(self._groups), "")
         except (InputError, MemoryError) as error:
             return _reason(error, "")
 
@@ -101,10 +97,11 @@ class Scorer:
         """A file as each model takes it; or why there is none."""
         try:
             pictures = [group.reader.picture(path) for group in self._groups]
+            note = self._groups[0].reader.note
             depth = [group.reader.depth_beside(path) if group.with_depth else None for group in self._groups]
         except (InputError, MemoryError) as error:
             return _reason(error, path)
-        return _Prepared(pictures, depth)
+        return _Prepared(pictures, depth, note)
 
     def _scored(
         self, ready: "Sequence[_Prepared]", paths: Sequence[str]
@@ -166,6 +163,8 @@ class _Prepared:
 
     pictures: list[NDArray[np.uint8]]
     depth: list[NDArray[np.float32] | None]
+    note: str
+    """What was left out or taken for granted in it."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +178,9 @@ class _Group:
 
 def _alike(models: Sequence[LoadedModel]) -> list[_Group]:
     """Models by what they take, so that each file is prepared once for all that take it alike."""
-    groups: dict[str, list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for place, one in enumerate(models):
-        groups.setdefault(json_sha256([one.kept.preprocessing, one.kept.shape]), []).append(place)
+        groups.setdefault(prepared_as(one.kept), []).append(place)
     return [
         _Group(PictureReader(models[places[0]].kept), places, any(models[place].needs_depth for place in places))
         for places in groups.values()

@@ -20,6 +20,8 @@ from trainables.printing import printable
 
 SCORES = "test_scores.npz"
 """In a kept model's folder, as `RunFolder.predictions` calls it."""
+HELD_OUT = "validation_scores.npz"
+"""Instead of it, of a model that no test part was shown to (see `orchestrator.running.refit`)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,14 @@ class Subject:
     def family(self) -> str:
         """The family, or the families."""
         return "+".join(dict.fromkeys(one.family for one in self.kept))
+
+
+def prepared_as(kept: KeptModel) -> tuple[object, ...]:
+    """By what two models take the same pictures of one file: how it is read and drawn, and at which size. How values
+    become numbers is each network's own matter."""
+    how = kept.preprocessing
+    read = (how["column"], how.get("gaps", "drop"), how.get("decimal", "auto"), how.get("bits"), how.get("upright"))
+    return how["layout"], how.get("style"), kept.shape, *read
 
 
 def subject_of(chosen: Chosen, together: bool = False) -> Subject:
@@ -91,7 +101,7 @@ def read_kept(folder: Path) -> KeptModel:
 
 def validation_scores(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """A kept model's scores of the validation part and its labels. InputError where they do not lie beside it."""
-    path = folder / SCORES
+    path = next((folder / name for name in (SCORES, HELD_OUT) if (folder / name).is_file()), folder / SCORES)
     try:
         with np.load(path, allow_pickle=False) as kept:
             return kept["validation_scores"].astype(np.float64), kept["validation_labels"].astype(np.int64)

@@ -33,6 +33,7 @@ FUNCTIONS = {
     "metrics": orchestrator.list_metrics,
     "plan": orchestrator.plan,
     "predict": orchestrator.predict,
+    "refit": orchestrator.refit,
     "render": orchestrator.render,
     "report": orchestrator.write_report,
     "schema": orchestrator.schema,
@@ -84,7 +85,8 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 CANNOT_FAIL = {
     "Compared", "CostPlan", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel", "Predicted",
-    "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
+    "Refitted", "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families",
+    "list_metrics", "schema",
 }  # fmt: skip
 
 

@@ -43,6 +43,8 @@ class Job:
     """What torch may use: the CPUs reserved for the trial."""
     memory: int | None = None
     """Bytes of a GPU that torch may reserve; None: all that is free."""
+    exactly: int | None = None
+    """Train so many epochs and keep the last, where nothing is held out to choose one by; None: validation chooses."""
     states: Path | None = None
     """The folder of what broken-off trainings go on from; None: they start again."""
     code: str = ""
@@ -75,7 +77,11 @@ class Job:
     def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
         # Without a choice it is what it was before there was one.
-        chosen = {} if self.problem.precision == Precision() else {"precision": asdict(self.problem.precision)}
+        chosen: dict[str, Any] = {}
+        if self.problem.precision != Precision():
+            chosen["precision"] = asdict(self.problem.precision)
+        if self.exactly is not None:
+            chosen |= {"exactly": self.exactly, "followed": list(self.problem.followed)}
         return {
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),

@@ -3,7 +3,6 @@
 import os
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,10 @@ from orchestrator.data.split.split import Split
 from orchestrator.data.store.lazy_arrays import StoredPictures
 from orchestrator.data.store.store import Store, open_store, read_recipe
 from orchestrator.experiment.of_a_run import experiment_of
+from orchestrator.scoring.ensembles import combined
+from orchestrator.using.subject import SCORES, Subject
 from trainables.errors import InputError
+from trainables.interface import Task
 
 
 class Gone(Exception):
@@ -36,18 +38,23 @@ class KeptTest:
     """The fingerprint of the split."""
 
 
-def open_kept_test(folder: Path, kept: KeptModel) -> KeptTest:
-    """The test part of the model in RUN/models/<variant>/<seed>, after a line in the run's log of readings.
+def open_kept_test(subject: Subject) -> KeptTest:
+    """The test part of the model in RUN/models/<variant>/<seed>, or of several that answer together, after a line in
+    the run's log of readings.
 
     Raises Gone where pictures or scores are not there, or the reading can't be written down.
     """
-    run = run_at(folder.resolve().parents[2])
-    variant, seed = folder.resolve().parent.name, folder.name
+    run = run_at(subject.folders[0].resolve().parents[2])
     try:
-        with np.load(run.predictions(variant, int(seed))) as file:
-            scores, names = file["scores"], [os.fsdecode(name) for name in file["paths"].tolist()]
+        kept = [np.load(folder / SCORES, allow_pickle=False) for folder in subject.folders]
+        names = [os.fsdecode(name) for name in kept[0]["paths"].tolist()]
+        every = [one["scores"] for one in kept]
+        if any(not np.array_equal(one["paths"], kept[0]["paths"]) for one in kept):
+            raise Gone("the models were evaluated on several test parts")
+        task: Task = "classification" if subject.threshold is None else "detection"
+        scores = combined(every, subject.shares, task) if subject.shares else every[0]
         split = Split.load(run.split)
-        store = _store_of(run, split, kept)
+        store = _store_of(run, split, subject.kept[0])
         rows = {path: row for row, path in enumerate(store.paths)}
         chosen = np.array([rows[name] for name in names], dtype=np.int64)
     except KeyError as error:
@@ -56,7 +63,7 @@ def open_kept_test(folder: Path, kept: KeptModel) -> KeptTest:
         raise Gone(str(error).rstrip(".")) from None
     log = ReadingLog(run.test_reads, split.fingerprint, f"{EXPORT} {uuid.uuid4().hex[:12]}")
     try:
-        log.add(kept.variant, kept.seed, kept.weights, now())
+        log.add(subject.name, subject.seed, subject.weights, now())
     except OSError as error:
         raise Gone(f"that the test part is read can't be written to {run.test_reads} ({error.strerror})") from None
     return KeptTest(store.pictures.select(chosen), scores, split.data, split.fingerprint)

@@ -1,5 +1,6 @@
 """What an exported file tells of its model: all that who serves it must know, and where it comes from."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -8,38 +9,41 @@ from orchestrator.artifacts.provenance import code_version, now
 from orchestrator.using.export.comparison import Comparison
 from orchestrator.using.export.whole_graph import Scored
 from orchestrator.using.loaded_model import LoadedModel
+from orchestrator.using.subject import Subject
 
 FORMAT = 1
 LEAST_TOLD = 0.1
 """MB."""
 
 
-def metadata_of(loaded: LoadedModel, scored: Scored, checked: Comparison) -> dict[str, Any]:
+def metadata_of(subject: Subject, models: Sequence[LoadedModel], scored: Scored, checked: Comparison) -> dict[str, Any]:
     """Texts, and values that JSON can hold."""
-    kept = loaded.kept
+    kept = subject.kept[0]
     height, width, _ = kept.shape
     detects = scored.task == "detection"
-    threshold = {"threshold": kept.threshold, "pixel_threshold": kept.pixel_threshold} if detects else {}
+    threshold = {"threshold": subject.threshold, "pixel_threshold": kept.pixel_threshold} if detects else {}
+    members = {"members": [one.model_dump(exclude={"folder"}) for one in subject.shares]} if subject.shares else {}
     return {
         "format": FORMAT,
         "task": scored.task,
-        "classes": list(kept.classes),
+        "classes": list(subject.classes),
         "inputs": _inputs(detects),
         "outputs": _outputs(scored, height, width),
         **threshold,
         "trained_size": [height, width],
         "preprocessing": kept.preprocessing,
         "resize": "in the file: Pillow's bilinear, to the trained size",
-        "family": kept.family,
-        "variant": kept.variant,
-        "seed": kept.seed,
-        "config": kept.config,
-        "epoch": kept.epoch,
+        "family": subject.family,
+        "variant": subject.name,
+        "seed": subject.seed,
+        **members,
+        "config": kept.config if len(models) == 1 else [one.config for one in subject.kept],
+        "epoch": kept.epoch if len(models) == 1 else [one.epoch for one in subject.kept],
         "trained_by": kept.code,
         "exported_by": code_version(),
         "exported": now(),
-        "weights_sha256": kept.weights,
-        "facts": loaded.model.facts(),
+        "weights_sha256": subject.weights,
+        "facts": models[0].model.facts() if len(models) == 1 else [one.model.facts() for one in models],
         "precision": {"trained": kept.precision or "float32", "file": "float32, or float64 as the family has it"},
         "check": checked.as_dict(),
     }

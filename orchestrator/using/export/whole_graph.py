@@ -1,5 +1,6 @@
 """From uint8 pictures of any size to verdicts: resize, the family's module and the threshold, as torch modules."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from orchestrator.scoring.ensembles import Weighted
 from trainables.interface import Task
 
 BITS = 11
@@ -79,6 +81,27 @@ def goes_down_first() -> bool:
     theirs = np.asarray(Image.fromarray(noise).resize((16, 16), Image.Resampling.BILINEAR))
     ours = Resize((16, 16), down_first=True)(torch.from_numpy(noise)[None])[0].numpy()
     return np.array_equal(ours, theirs)
+
+
+class Together(nn.Module):
+    """Models of one trained size that answer together: the weighted mean of what each says, as `combined` has it."""
+
+    def __init__(self, modules: Sequence[nn.Module], shares: Sequence[Weighted], task: Task) -> None:
+        """`modules`: of `Family.module`. Maps are left out: those of several models have no scale in common."""
+        super().__init__()
+        self.modules_of_members = nn.ModuleList(modules)
+        detection = task == "detection"
+        self.weights = [one.weight / (one.scale if detection else 1.0) for one in shares]
+        self.centers = [one.center if detection else 0.0 for one in shares]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        found: list[Any] = [module(pictures) for module in self.modules_of_members]
+        scores = [one[0] if isinstance(one, tuple) else one for one in found]
+        parts = [
+            weight * (one.double() - center)
+            for one, weight, center in zip(scores, self.weights, self.centers, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0)
 
 
 class Scored(nn.Module):

@@ -18,13 +18,14 @@ import yaml
 from PIL import Image
 
 from orchestrator import Experiment, InputError, export_model, load_model, run
-from orchestrator.artifacts.models import KeptModel, keep_model
+from orchestrator.artifacts.models import KeptEnsemble, KeptMember, KeptModel, keep_ensemble, keep_model
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import read_readings
 from orchestrator.data.split.split import Split
 from orchestrator.data.store.store import open_store
 from orchestrator.evaluation.evaluate_cell import write_scores
 from orchestrator.families import FAMILIES, code_of, family_row
+from orchestrator.scoring.ensembles import combined
 from orchestrator.using.export.comparison import relative
 from orchestrator.using.export.exporting import Exported, Format
 from trainables.interface import Problem, Samples
@@ -112,6 +113,39 @@ def exported(keep: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
     return functools.cache(
         lambda name: export_model(keep(name, **CONFIGS[name]), tmp_path_factory.mktemp("onnx") / "model.onnx")
     )
+
+
+def test_an_ensemble_becomes_one_file(keep: Callable[..., Path], tiles: RunFolder, tmp_path: Path) -> None:
+    folders = {name: keep(name, **CONFIGS[name]) for name in ("conv_autoencoder", "vae")}
+    members = tuple(
+        KeptMember(
+            variant=name, seed=0, folder=f"../../{name}/0", weights=load_model(folder).kept.weights, weight=weight,
+            center=center, scale=scale,
+        )
+        for (name, folder), (weight, center, scale) in zip(
+            folders.items(), ((0.25, 1e-3, 1e-4), (0.75, 2e-2, 3e-3)), strict=True
+        )
+    )  # fmt: skip
+    ensemble = KeptEnsemble(
+        variant="both",
+        seed=0,
+        task="detection",
+        classes=("normal", "anomaly"),
+        members=members,
+        threshold=0.3,
+        code="1",
+    )
+    keep_ensemble(tiles.model("both", 0), ensemble)
+    made = export_model(tiles.model("both", 0), tmp_path / "both.onnx")
+    assert made.checked.holds
+    assert made.checked.pictures > 10
+    pictures, small = large()
+    found = onnxruntime.InferenceSession(made.path).run(None, {"pictures": pictures})
+    assert len(found) == 2, "scores and verdicts, no maps"
+    expected = combined([load_model(folder).predict(small).scores for folder in folders.values()], members, "detection")
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4)
+    assert found[1].tolist() == (expected > 0.3).tolist()
+    assert [one["variant"] for one in made.metadata["members"]] == ["conv_autoencoder", "vae"]
 
 
 def large(count: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -277,7 +311,7 @@ def test_depth_and_code_without_a_module_are_refused(
         ({"tolerance": -1.0}, "a number from 0 on"),
         ({"out": "absent/model.onnx"}, "lies in no folder that is there"),
         ({"out": "."}, "is a folder"),
-        ({"model": "absent"}, "holds no kept model"),
+        ({"model": "absent"}, "is no model"),
     ],
 )
 def test_what_can_t_be_is_said_at_once(given: dict[str, Any], words: str, tmp_path: Path) -> None:
