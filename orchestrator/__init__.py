@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.artifacts.cost_plan import CostPlan
+    from orchestrator.artifacts.events import EpochEnded, RecordWritten, RunBegan, RunEnded, StageBegan, StageEnded
     from orchestrator.artifacts.records import TrialRecord, read_records
     from orchestrator.artifacts.run_folder import RunFolder
     from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
@@ -28,25 +29,34 @@ if TYPE_CHECKING:
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
+    from orchestrator.tracking.dashboard import dashboard
+    from orchestrator.tracking.track import track
     from orchestrator.using.loaded_model import LoadedModel, load_model
     from trainables.errors import InputError
 
 _HOMES = {
     "Compared": "orchestrator.comparing.compared",
     "CostPlan": "orchestrator.artifacts.cost_plan",
+    "EpochEnded": "orchestrator.artifacts.events",
     "Experiment": "orchestrator.experiment.experiment",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
+    "RecordWritten": "orchestrator.artifacts.events",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
+    "RunBegan": "orchestrator.artifacts.events",
+    "RunEnded": "orchestrator.artifacts.events",
     "RunFolder": "orchestrator.artifacts.run_folder",
+    "StageBegan": "orchestrator.artifacts.events",
+    "StageEnded": "orchestrator.artifacts.events",
     "Store": "orchestrator.data.store.store",
     "TrialRecord": "orchestrator.artifacts.records",
     "ablate": "orchestrator.running.run",
     "cached": "orchestrator.machine.shared_cache",
     "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
+    "dashboard": "orchestrator.tracking.dashboard",
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
     "evaluate": "orchestrator.running.run",
@@ -64,25 +74,33 @@ _HOMES = {
     "run": "orchestrator.running.run",
     "schema": "orchestrator.experiment.experiment",
     "status": "orchestrator.running.status",
+    "track": "orchestrator.tracking.track",
     "write_report": "orchestrator.running.run",
     "write_starter": "orchestrator.experiment.starter",
 }
 __all__ = [
     "Compared",
     "CostPlan",
+    "EpochEnded",
     "Experiment",
     "InputError",
     "Inspection",
     "LoadedModel",
+    "RecordWritten",
     "Rendered",
     "Reporter",
+    "RunBegan",
+    "RunEnded",
     "RunFolder",
+    "StageBegan",
+    "StageEnded",
     "Store",
     "TrialRecord",
     "ablate",
     "cached",
     "clean_cache",
     "compare_runs",
+    "dashboard",
     "demo",
     "doctor",
     "evaluate",
@@ -100,6 +118,7 @@ __all__ = [
     "run",
     "schema",
     "status",
+    "track",
     "write_report",
     "write_starter",
 ]

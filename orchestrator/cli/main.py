@@ -10,6 +10,7 @@ from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
+from orchestrator.cli.tracking import dashboard, track
 from trainables.errors import InputError
 from trainables.printing import printable_lines
 
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, demo),
+    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, track, dashboard, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
