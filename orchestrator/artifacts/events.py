@@ -1,5 +1,6 @@
 """What happens in a run, as it happens: the events that trackers, and a caller's own `on_event`, hear in the driver."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -34,10 +35,11 @@ class Training:
 
     @property
     def name(self) -> str:
-        """As people call it, and as it can stand in a path: `pca/trial-3`, `split-2/pca/seed-0-1f2e3d4c`."""
+        """As people call it, and as a path, which leads out of no folder whatever a stranger's record calls a variant:
+        `pca/trial-3`, `split-2/pca/seed-0-1f2e3d4c`."""
         several = f"split-{self.split}/" if self.split > 1 else ""
-        cell = f"-{self.cell[:8]}" if self.cell else ""
-        return f"{several}{self.variant}/{self.kind}-{self.number}{cell}"
+        cell = f"-{_as_part(self.cell[:8])}" if self.cell else ""
+        return f"{several}{_as_part(self.variant)}/{self.kind}-{self.number}{cell}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,11 @@ class RunEnded:
 
 Event = RunBegan | StageBegan | StageEnded | EpochEnded | RecordWritten | RunEnded
 Listener = Callable[[Event], object]
+
+
+def _as_part(name: str) -> str:
+    """A name as one part of a path."""
+    return re.sub(r"^\.|[^A-Za-z0-9._~-]", "_", name)
 
 
 class Events:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -26,12 +26,10 @@ def dashboard(run_folder: str | Path, *, port: int = 8080, reporter: Reporter | 
     All studies of all splits stand there, and what a run that works adds to them. They are copies in memory: nothing
     that is done there changes the run. InputError where the folder holds no run or no study, or the port is taken.
     """
-    with serving(RunFolder(Path(run_folder).expanduser().absolute()), port) as address:
-        (reporter or Reporter()).say(f"optuna-dashboard: {address} (only from this machine; Ctrl-C ends it)")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+    reporter = reporter or Reporter()
+    with suppress(KeyboardInterrupt), serving(RunFolder(Path(run_folder).expanduser().absolute()), port) as address:
+        reporter.say(f"optuna-dashboard: {address} (only from this machine; Ctrl-C ends it)")
+        threading.Event().wait()
 
 
 @contextmanager

@@ -59,9 +59,10 @@ class Delivery:
             mark = f"report {file_sha256(page)}"
             if mark not in self._sent:
                 whole = RunFolder(self._folder.whole)
-                standing = [row.variant for row in standings(read_run(whole)) if row.seeds]
-                winner = standing[0] if standing else None
-                self._tracker.files(kept_files(whole, winner, experiment_of(whole).seeds))
+                experiment = experiment_of(whole)
+                names = {variant.name for variant in experiment.families}
+                ranked = [row.variant for row in standings(read_run(whole)) if row.seeds and row.variant in names]
+                self._tracker.files(kept_files(whole, next(iter(ranked), None), experiment.seeds))
                 self._sent.note(mark)
         if self._begun is not None:
             self._begun.close(outcome)

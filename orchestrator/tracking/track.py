@@ -42,7 +42,8 @@ def track(
     total = sum(1 for _ in read_records(folder.records))
     sent_now: dict[str, int] = {}
     for name, destination in destinations(asked).items():
-        reporter.say(f"{name}: what was not sent yet of {folder.root}, which has {total} records …")
+        told = folder.tensorboard if name == "tensorboard" else destination
+        reporter.say(f"{name}: what was not sent yet of {folder.root} ({total} records) goes to {told} …")
         with Sent(folder, name, destination) as sent:
             delivery = Delivery(name, destination, folder, sent)
             try:

@@ -97,10 +97,16 @@ def name_of_run(folder: RunFolder) -> str:
 
 
 def kept_files(folder: RunFolder, winner: str | None, seeds: Sequence[int]) -> dict[str, Path]:
-    """What of a reported run is worth sending: the experiment, the report, and the first model of the winner."""
+    """What of a reported run is worth sending: the experiment, the report, and the first model of the winner.
+
+    Never what a link leads to: whoever wrote the run's folder may have meant a file of who sends it.
+    """
     found = {"experiment.yaml": folder.experiment, "report": folder.report}
-    for seed in seeds if winner is not None else ():
-        model = folder.model(str(winner), seed)
-        if model.is_dir():
-            return {**found, f"models/{winner}/{seed}": model}
-    return found
+    models = [] if winner is None else [(seed, folder.model(winner, seed)) for seed in seeds]
+    for seed, model in [one for one in models if one[1].is_dir()][:1]:
+        found[f"models/{winner}/{seed}"] = model
+    return {
+        name: path
+        for name, path in found.items()
+        if not any(one.is_symlink() for one in (path, *path.parents[: name.count("/")], *path.rglob("*")))
+    }

@@ -1,5 +1,6 @@
 """The trackers that there are, and what an experiment asks of them: checked before any work, in a second."""
 
+import os
 import re
 from dataclasses import dataclass
 from importlib import import_module
@@ -83,6 +84,7 @@ def _check_store(uri: str) -> None:
 
 def _check_key() -> None:
     """wandb would ask for a key on the terminal, in the middle of a run."""
+    os.environ.setdefault("WANDB_SILENT", "true")  # it would say where it has the key from
     import wandb
 
     if wandb.setup().settings.mode in ("offline", "disabled") or wandb.login(prompt=False, verify=False):

@@ -83,10 +83,9 @@ class WandbRuns:
         for name, path in kept.items():
             kind = name.split("/", 1)[0].partition(".")[0]
             artifact = wandb.Artifact(f"{self._group}-{kind}", type=kind.rstrip("s"))
-            if path.is_dir():
-                artifact.add_dir(str(path), name=name)
-            else:
-                artifact.add_file(str(path), name=name)
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:  # of whole folders it prints a line
+                if file.is_file():
+                    artifact.add_file(str(file), name=(Path(name) / file.relative_to(path)).as_posix())
             run.log_artifact(artifact)
         run.finish(exit_code=0)
 
