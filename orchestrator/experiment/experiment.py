@@ -69,6 +69,9 @@ LATER_KEYS: dict[str, str | int | None] = {
     "data.split.number": None,
     "budget.searches": "each",
     "objective.winner": "best",
+    "tracking.tensorboard": False,
+    "tracking.mlflow": None,
+    "tracking.wandb": None,
     **dict.fromkeys(
         (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",
