@@ -201,12 +201,12 @@ def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str) 
 
 
 def report(study: optuna.Study, number: int, epoch: int, value: float) -> None:
-    """Tell a study what the objective is after an epoch of a trial that runs; once told, it is not told again.
+    """Tell a study what the objective is after an epoch of a trial that runs; what it knows it is not told again.
 
     By its storage: Optuna's own `Trial.report` reads the whole trial before, at many times the price.
     """
     trial = study.get_trials(deepcopy=False)[number]
-    if math.isfinite(value) and epoch not in trial.intermediate_values and not trial.state.is_finished():
+    if math.isfinite(value) and trial.intermediate_values.get(epoch) != value and not trial.state.is_finished():
         study._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
 

@@ -107,7 +107,7 @@ def test_epochs_are_intermediate_values_and_a_pruned_trial_keeps_them(tmp_path: 
     number = searcher(study).suggest("id")["number"]
     report(study, number, 1, 0.2)
     report(study, number, 2, math.nan)
-    report(study, number, 1, 0.9)  # of a retry, which tells all once more
+    report(study, number, 1, 0.9)  # of a training that was lost; its record is of another
     tell(study, pruned(number, [0.2, 0.4, 0.3]), "macro_f1")
     tell(study, pruned(number, [0.5]), "macro_f1")
     (trial,) = open_study(journal, "x", "max").trials

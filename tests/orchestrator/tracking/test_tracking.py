@@ -27,7 +27,7 @@ from orchestrator import (
     run,
     track,
 )
-from orchestrator.artifacts.events import Event, Training
+from orchestrator.artifacts.events import Event, Events, Training
 from orchestrator.experiment.of_a_run import differing
 from orchestrator.machine.progress import Reporter
 from orchestrator.tracking import trackers
@@ -267,6 +267,27 @@ def test_what_was_broken_off_goes_on_where_it_was(made: RunFolder, database: str
 def test_a_dead_server_is_told_of_and_the_next_call_sends_it(made: RunFolder) -> None:
     with pytest.raises(InputError, match=r"mlflow is down .* 4 trainings are not sent"):
         track(made, mlflow=DEAD, reporter=QUIET)
+
+
+def test_while_a_run_works_epochs_come_first_and_the_end_brings_the_rest(made: RunFolder, database: str) -> None:
+    said, heard = Told(), Listener()
+    record, pruned, *_ = read_records(made.records)
+    with Sent(made, "mlflow", database) as sent:
+        sender = Sender(Delivery("mlflow", database, made, sent), made, said.say)
+        events = Events([sender, heard])
+        events.epochs(training_of(record), record.history[:5])
+        events.epochs(training_of(pruned), pruned.history[1:])  # the first one was missed
+        events.record(1, record)
+        sender.end("finished")
+        sender.join(60.0, 60.0)
+    assert said.lines == []
+    assert sum(isinstance(event, EpochEnded) for event in heard.events) == len(record.history + pruned.history[1:])
+    found = runs_of(database, made)
+    assert found.pop("(whole run)").info.status == "FINISHED"
+    assert sorted(run.info.status for run in found.values()) == ["FAILED", "FINISHED", "FINISHED", "KILLED"]
+    for one in (record, pruned):
+        steps = {int(row["epoch"]): row["macro_f1"] for row in one.history}
+        assert points(database, found[training_of(one).name], "macro_f1") == pytest.approx(steps)
 
 
 @pytest.fixture
