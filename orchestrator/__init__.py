@@ -26,12 +26,16 @@ if TYPE_CHECKING:
     from orchestrator.planning.plan import plan
     from orchestrator.running.claim import open_run
     from orchestrator.running.demo import demo
+    from orchestrator.running.refit import refit
+    from orchestrator.running.refit_model import Refitted
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
     from orchestrator.tracking.dashboard import dashboard
     from orchestrator.tracking.track import track
+    from orchestrator.using.export.exporting import Exported, export_model
     from orchestrator.using.loaded_model import LoadedModel, load_model
+    from orchestrator.using.predict import Predicted, best_model, predict
     from trainables.errors import InputError
 
 _HOMES = {
@@ -39,10 +43,13 @@ _HOMES = {
     "CostPlan": "orchestrator.artifacts.cost_plan",
     "EpochEnded": "orchestrator.artifacts.events",
     "Experiment": "orchestrator.experiment.experiment",
+    "Exported": "orchestrator.using.export.exporting",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
+    "Predicted": "orchestrator.using.predict",
     "RecordWritten": "orchestrator.artifacts.events",
+    "Refitted": "orchestrator.running.refit_model",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
     "RunBegan": "orchestrator.artifacts.events",
@@ -53,6 +60,7 @@ _HOMES = {
     "Store": "orchestrator.data.store.store",
     "TrialRecord": "orchestrator.artifacts.records",
     "ablate": "orchestrator.running.run",
+    "best_model": "orchestrator.using.predict",
     "cached": "orchestrator.machine.shared_cache",
     "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
@@ -60,6 +68,7 @@ _HOMES = {
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
     "evaluate": "orchestrator.running.run",
+    "export_model": "orchestrator.using.export.exporting",
     "inspect": "orchestrator.data.inspect.inspection",
     "leaderboard": "orchestrator.comparing.compared",
     "list_families": "orchestrator.experiment.lists",
@@ -68,7 +77,9 @@ _HOMES = {
     "open_run": "orchestrator.running.claim",
     "open_store": "orchestrator.data.store.store",
     "plan": "orchestrator.planning.plan",
+    "predict": "orchestrator.using.predict",
     "read_records": "orchestrator.artifacts.records",
+    "refit": "orchestrator.running.refit",
     "render": "orchestrator.data.fill.render_tree",
     "results": "orchestrator.running.results",
     "run": "orchestrator.running.run",
@@ -83,10 +94,13 @@ __all__ = [
     "CostPlan",
     "EpochEnded",
     "Experiment",
+    "Exported",
     "InputError",
     "Inspection",
     "LoadedModel",
+    "Predicted",
     "RecordWritten",
+    "Refitted",
     "Rendered",
     "Reporter",
     "RunBegan",
@@ -97,6 +111,7 @@ __all__ = [
     "Store",
     "TrialRecord",
     "ablate",
+    "best_model",
     "cached",
     "clean_cache",
     "compare_runs",
@@ -104,6 +119,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export_model",
     "inspect",
     "leaderboard",
     "list_families",
@@ -112,7 +128,9 @@ __all__ = [
     "open_run",
     "open_store",
     "plan",
+    "predict",
     "read_records",
+    "refit",
     "render",
     "results",
     "run",

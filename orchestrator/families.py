@@ -16,6 +16,8 @@ from trainables.own_code import absolute_callable, described, installed, is_own,
 
 GROUP = "anomaly_orchestrator.families"
 """The entry points by which an installed package offers families."""
+ENSEMBLE_FAMILY = "ensemble"
+"""What records of ensembles name as their family: it is none, for nothing of it is trained."""
 
 
 @dataclass(frozen=True)

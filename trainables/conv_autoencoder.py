@@ -41,6 +41,7 @@ FAMILY = Family(
     build=ConvAutoencoder,
     check=check,
     stackable=ConvAutoencoder.ready,
+    module=ConvAutoencoder.module,
     # A wider bottleneck always reconstructs better, anomalies too.
     loss_keys=("architecture", "bottleneck"),
 )

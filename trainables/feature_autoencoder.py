@@ -14,12 +14,14 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.depth_scale import depth_of, fit_depth_scale
 from trainables.parts.frozen_features import (
+    NORMALISATION,
     FrozenFeatures,
     align,
     check_features,
     feature_channels,
 )
 from trainables.parts.kept_features import KeptFeatures, check_frozen
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.precision import has_mixed_precision, in_full
 
@@ -70,6 +72,17 @@ class FeatureReconstruction:
         """Distances (B, H, W), resized bilinear from the grid."""
         distances = torch.linalg.vector_norm(in_full(output) - pictures, dim=1, keepdim=True)
         return interpolate(distances, self.size, mode="bilinear", align_corners=False)[:, 0]
+
+
+class _Aligned(nn.Module):
+    """Pictures (B, C, H, W) in [0, 1] -> their aligned features on a grid."""
+
+    def __init__(self, features: FrozenFeatures, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.features, self.grid = features, grid
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return align(self.features(pictures.expand(-1, 3, -1, -1)), self.grid)
 
 
 class FeatureAutoencoder:
@@ -130,6 +143,16 @@ class FeatureAutoencoder:
         """Anomaly scores (N,) and maps (N, H, W): distances between features and their reconstruction."""
         with self.kept.opened_if_cached(samples):
             return self.loop.predict(samples)
+
+    def module(self) -> WholeModel:
+        """`predict` as one module. Raises InputError of a model that reads depth."""
+        if self.config.input == "rgbd":
+            raise InputError(
+                "it reads depth beside the pictures (input: rgbd), and an exported file takes pictures alone. Train a "
+                "variant with input: rgb to export it; `load_model(FOLDER).predict(..., depth=...)` scores with this."
+            )
+        grid = self.config.grid
+        return WholeModel(self.network, self.loop.objective, _Aligned(self.features, (grid, grid)))
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the maps are shown of every family that has them."""
@@ -193,7 +216,9 @@ FAMILY = Family(
     config=FeatureAutoencoderConfig,
     build=FeatureAutoencoder,
     check=check,
+    module=FeatureAutoencoder.module,
     frozen=lambda model, train: model.frozen(train),
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),
     blank=lambda config: config.model_copy(update={"weights": "none"}),
+    normalisation=lambda config: NORMALISATION,
 )

@@ -16,10 +16,13 @@ from trainables.own_code import OwnRow
 
 if TYPE_CHECKING:  # the checks before a run read this module, and torch costs seconds
     import torch
+    from torch import nn
 
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
 """Which way a figure is better."""
+SCALED = "pixels / 255"
+"""How pictures become numbers where a family does no more."""
 UNKNOWN = -1
 """The label of a picture of which nothing else is known: it can be scored, not trained with or graded."""
 
@@ -138,6 +141,9 @@ class Problem:
     """A fingerprint of the training and validation samples: pictures, size and split. Part of every key in `cache`."""
     precision: Precision = Precision()
     """How networks compute."""
+    followed: tuple[float, ...] = ()
+    """Validation losses by epoch, of another training, which a schedule follows instead of its own: where validation
+    samples are trained on, their loss says nothing. Empty, or beyond its end: its own."""
     pulse: Callable[[], object] = field(default=bool, compare=False)
     """To be called now and then by a training that works, or waits, long before an epoch: it does not hang."""
 
@@ -269,6 +275,13 @@ class Family(OwnRow):
     stackable: Callable[[Any, Samples, Samples], AbstractContextManager[Any]] | None = None
     """(untrained model, training part, validation part) -> while the block runs, the EpochLoop that takes the epochs of
     `fit` is ready for them: models that differ by their seeds may train as one stacked network. None: they may not."""
+    normalisation: Callable[[Any], str] = field(default=lambda config: SCALED)
+    """configuration -> how the values of a picture become what the network takes, for those who rebuild it."""
+    module: Callable[[Any], nn.Module] | None = None
+    """(trained model) -> its `predict` as one module in evaluation mode, for export, in float32 or float64 whatever the
+    model computed in: pictures (B, H, W, C) of the trained size, 0 to 255 in any dtype -> class probabilities (B, C);
+    or anomaly scores (B,); or, of a model with maps, scores (B,) and maps (B, H, W). What it computes hangs neither on
+    the value of a picture nor on B. Raises InputError where this configuration can't be one. None: none can."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

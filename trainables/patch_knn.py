@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
-from torch import Tensor
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from trainables.configurations.patch_knn import PatchKnnConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.parts.coreset import greedy_k_centre, nearest
-from trainables.parts.frozen_features import FrozenFeatures, align, check_features
+from trainables.parts.coreset import around, greedy_k_centre, nearest
+from trainables.parts.frozen_features import NORMALISATION, FrozenFeatures, align, check_features
 from trainables.parts.kept_features import KeptFeatures, check_frozen
+from trainables.training.batches import scaled
 from trainables.training.loop import snapshot
 
 MOST_POOLED = 40_000
@@ -28,6 +29,65 @@ READING_BATCH = 8
 """Pictures whose features are fetched at a time: ResNet50's layers 2 and 3 at 224 pixels take 2.4 MB each."""
 
 
+class PatchScores(nn.Module):
+    """What a coreset says of aligned features: how far each patch is from it."""
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, config: PatchKnnConfig, size: tuple[int, int], device: str) -> None:
+        """`size`: (height, width) of the maps."""
+        super().__init__()
+        self.reweighting, self.smoothing, self.size = config.reweighting, config.smoothing, size
+        if self.smoothing:  # a Gaussian is one matrix on each side of a map
+            for name, side in zip(("down", "across"), size, strict=True):
+                matrix = torch.from_numpy(gaussian_filter1d(np.eye(side), self.smoothing, axis=0))
+                self.register_buffer(name, matrix.to(device, torch.float32))
+
+    def forward(self, aligned: Tensor, coreset: Tensor, maps: bool) -> tuple[Tensor, Tensor | None]:
+        """Scores (B,), float64, and maps (B, H, W) where asked for, of features (B, C, h, w) and a coreset (K, C)."""
+        patches = aligned.flatten(2).transpose(1, 2)
+        distances, neighbours = nearest(patches.reshape(-1, len(coreset[0])), coreset)
+        distances, neighbours = distances.view(patches.shape[:2]), neighbours.view(patches.shape[:2])
+        scores = self._scores(patches, coreset, distances, neighbours)
+        if not maps:
+            return scores, None
+        grid = distances.view(-1, 1, *aligned.shape[2:])
+        drawn = interpolate(grid, self.size, mode="bilinear", align_corners=False)[:, 0]
+        if self.smoothing:
+            drawn = self.down @ drawn @ self.across.T
+        return scores, drawn
+
+    def _scores(self, patches: Tensor, coreset: Tensor, distances: Tensor, neighbours: Tensor) -> Tensor:
+        """The largest distance; reweighted (equation 7 of the paper) where the configuration says so."""
+        worst = distances.argmax(dim=1, keepdim=True)
+        score = distances.gather(1, worst).double()
+        if self.reweighting:
+            patch = patches.gather(1, worst[..., None].expand(-1, -1, patches.shape[2]))
+            beside = around(coreset[neighbours.gather(1, worst)[:, 0]], coreset, NEIGHBOURS)
+            far = torch.linalg.vector_norm(coreset[beside] - patch, dim=2).double()
+            # exp(score) / sum(exp(far)), without overflow; the nearest patch is itself among them.
+            share = torch.exp(score - torch.logsumexp(far, dim=1, keepdim=True))
+            score = score * (1 - share.clamp(max=1.0))
+        return score[:, 0]
+
+
+class WholePatchKnn(nn.Module):
+    """Features, coreset and scores: pictures (B, H, W, C), 0 to 255, -> scores (B,) and maps (B, H, W)."""
+
+    coreset: Tensor
+
+    def __init__(self, features: FrozenFeatures, coreset: Tensor, scores: PatchScores) -> None:
+        super().__init__()
+        self.features, self.scores = features, scores
+        self.register_buffer("coreset", coreset)
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
+        aligned = _aligned(self.features(scaled(pictures).expand(-1, 3, -1, -1)))
+        return self.scores.forward(aligned, self.coreset, maps=True)
+
+
 class PatchKnn:
     """Frozen patch features and a coreset of the training part's."""
 
@@ -35,6 +95,7 @@ class PatchKnn:
         self.config, self.problem, self.seed = config, problem, seed
         self.features = FrozenFeatures(config, problem, seed, depth=False, mixed=False)
         self.kept = KeptFeatures(self.features, problem)
+        self.scores = PatchScores(config, (problem.shape[0], problem.shape[1]), problem.device)
         self.patches: Tensor | None = None
         """The coreset (K, C)."""
         self.fitted = False
@@ -91,6 +152,10 @@ class PatchKnn:
         with self.kept.opened_if_cached(samples):
             return self._predict(samples, maps=True)
 
+    def module(self) -> WholePatchKnn:
+        """`predict` as one module, with the coreset as a constant."""
+        return WholePatchKnn(self.features, self._coreset(), self.scores)
+
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the maps are shown of every family that has them."""
         return []
@@ -123,16 +188,13 @@ class PatchKnn:
         return self.patches
 
     def _aligned(self, samples: Samples, rows: NDArray[np.int64]) -> Iterator[Tensor]:
-        """Each picture's patch features (C, h, w), on the grid of its finest stage."""
+        """Patch features (B, C, h, w) of a few pictures at a time."""
         for start in range(0, len(rows), READING_BATCH):
-            stages = self.kept(samples, rows[start : start + READING_BATCH])
-            height, width = (max(stage.shape[axis] for stage in stages) for axis in (2, 3))
-            for picture in zip(*stages, strict=True):
-                yield align([stage[None] for stage in picture], (height, width))[0]
+            yield _aligned(self.kept(samples, rows[start : start + READING_BATCH]))
 
     def _pool(self, train: Samples, generator: np.random.Generator) -> tuple[Tensor, int]:
         """Patches of the training part (P, C), drawn where they are too many to hold; and how many there are."""
-        picture = next(self._aligned(train, np.zeros(1, dtype=np.int64)))
+        picture = next(self._aligned(train, np.zeros(1, dtype=np.int64)))[0]
         first = _as_patches(picture)
         there = len(train) * len(first)
         most = max(MOST_POOLED, self.config.most_patches)
@@ -143,7 +205,8 @@ class PatchKnn:
         pool = torch.empty(len(wanted), first.shape[1], device=first.device)
         drawn = np.flatnonzero(np.diff(edges))
         begun = [picture] if drawn[0] == 0 else []
-        for row, aligned in zip(drawn, chain(begun, self._aligned(train, drawn[len(begun) :])), strict=True):
+        others = chain.from_iterable(self._aligned(train, drawn[len(begun) :]))
+        for row, aligned in zip(drawn, chain(begun, others), strict=True):
             start, stop = edges[row], edges[row + 1]
             patches = _as_patches(aligned)
             pool[start:stop] = patches[torch.from_numpy(wanted[start:stop] - row * len(first)).to(pool.device)]
@@ -154,32 +217,21 @@ class PatchKnn:
         height, width, _ = self.problem.shape
         scores = np.empty(len(samples))
         drawn = np.empty((len(samples), height, width), dtype=np.float32) if maps else None
-        for row, aligned in enumerate(self._aligned(samples, np.arange(len(samples)))):
-            patches = _as_patches(aligned)
-            distances, neighbours = nearest(patches, coreset)
-            scores[row] = self._score(patches, coreset, distances, neighbours)
-            if drawn is not None:
-                grid = distances.view(1, 1, *aligned.shape[1:])
-                whole = interpolate(grid, (height, width), mode="bilinear", align_corners=False)
-                drawn[row] = self._smoothed(whole[0, 0].cpu().numpy())
+        start = 0
+        for aligned in self._aligned(samples, np.arange(len(samples))):
+            rows = slice(start, start + len(aligned))
+            found, heat = self.scores(aligned, coreset, maps)
+            scores[rows] = found.cpu().numpy()
+            if drawn is not None and heat is not None:
+                drawn[rows] = heat.cpu().numpy()
+            start = rows.stop
         return Prediction(scores, drawn)
 
-    def _score(self, patches: Tensor, coreset: Tensor, distances: Tensor, neighbours: Tensor) -> float:
-        """The largest distance; reweighted (equation 7 of the paper) where the configuration says so."""
-        worst = int(distances.argmax())
-        score = float(distances[worst])
-        if not self.config.reweighting:
-            return score
-        others = torch.linalg.vector_norm(coreset - coreset[neighbours[worst]], dim=1)
-        around = others.topk(min(NEIGHBOURS, len(others)), largest=False).indices
-        far = torch.linalg.vector_norm(coreset[around] - patches[worst], dim=1).double()
-        # exp(score) / sum(exp(far)), without overflow; the nearest patch is itself among them.
-        share = float(torch.exp(score - torch.logsumexp(far, dim=0)))
-        return score * (1 - min(share, 1.0))
 
-    def _smoothed(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
-        sigma = self.config.smoothing
-        return distances if sigma == 0 else np.asarray(gaussian_filter(distances, sigma), dtype=np.float32)
+def _aligned(stages: list[Tensor]) -> Tensor:
+    """The stages' maps on the grid of the finest of them: (B, C, h, w)."""
+    height, width = (max(stage.shape[axis] for stage in stages) for axis in (2, 3))
+    return align(stages, (height, width))
 
 
 def _as_patches(aligned: Tensor) -> Tensor:
@@ -198,6 +250,7 @@ FAMILY = Family(
     config=PatchKnnConfig,
     build=PatchKnn,
     check=check,
+    module=PatchKnn.module,
     frozen=lambda model, train: model.kept,
     loss_keys=(
         "backbone",
@@ -212,5 +265,6 @@ FAMILY = Family(
     ),
     single_epoch=True,
     scoring_keys=("reweighting", "smoothing"),
+    normalisation=lambda config: NORMALISATION,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
 )

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from trainables.cache import Arrays
 from trainables.configurations.pca import PcaConfig
@@ -16,7 +17,7 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.parts.principal_components import VERSION, PrincipalComponents, common_width, principal_components
 from trainables.parts.reconstruction import reconstruction_gallery
-from trainables.parts.thumbnails import LUMA, area_weights
+from trainables.parts.thumbnails import area_weights, grey
 
 VALUES_AT_A_TIME = 2**23
 """64 MiB of float64."""
@@ -24,26 +25,37 @@ KIND = "principal_components"
 """What they are called in the cache."""
 
 
-class Preprocessing:
+class Preprocessing(nn.Module):
     """Blur, crop, thumbnail and grey, of which all but grey is one matrix on each side of a picture."""
 
+    down: Tensor
+    across: Tensor
+
     def __init__(self, config: PcaConfig, shape: tuple[int, int, int]) -> None:
+        super().__init__()
         height, width, channels = shape
         self.rows, self.columns = kept_range(height, config.crop), kept_range(width, config.crop)
-        self.down = _side_matrix(height, self.rows, config)
-        self.across = _side_matrix(width, self.columns, config)
         self.plain = config.blur == 0 and config.thumbnail is None
-        self.luma = np.array(LUMA) if config.grey and channels == 3 else None
-        self.shape = (len(self.down), len(self.across), 1 if self.luma is not None else channels)
+        if not self.plain:
+            self.register_buffer("down", torch.from_numpy(_side_matrix(height, self.rows, config)))
+            self.register_buffer("across", torch.from_numpy(_side_matrix(width, self.columns, config)))
+        self.grey = config.grey and channels == 3
+        seen = (len(self.rows), len(self.columns))
+        high, wide = seen if config.thumbnail is None else (config.thumbnail, config.thumbnail)
+        self.shape = (high, wide, 1 if self.grey else channels)
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Pictures (B, H, W, C) -> (B, h, w, c) in [0, 1]."""
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, H, W, C), 0 to 255 -> (B, h, w, c) in [0, 1], float64."""
+        seen = pictures.double()
         if self.plain:
-            seen = pictures[:, self.rows.start : self.rows.stop, self.columns.start : self.columns.stop] / 255.0
-            return seen if self.luma is None else (seen @ self.luma)[..., None]
-        seen = pictures / 255.0 if self.luma is None else (pictures @ self.luma)[..., None] / 255.0
-        moved: NDArray[np.float64] = self.down @ (self.across @ seen.transpose(0, 3, 2, 1)).transpose(0, 1, 3, 2)
-        return moved.transpose(0, 2, 3, 1)
+            seen = seen[:, self.rows.start : self.rows.stop, self.columns.start : self.columns.stop]
+        if self.grey:
+            seen = grey(seen)
+        seen = seen / 255
+        if self.plain:
+            return seen
+        moved = self.down @ (self.across @ seen.permute(0, 3, 2, 1)).transpose(2, 3)
+        return moved.permute(0, 2, 3, 1)
 
 
 def kept_range(side: int, share: float) -> range:
@@ -60,6 +72,39 @@ def _side_matrix(side: int, kept: range, config: PcaConfig) -> NDArray[np.float6
         matrix = gaussian_filter1d(matrix, config.blur, axis=0, mode="nearest")
     matrix = matrix[kept.start : kept.stop]
     return matrix if config.thumbnail is None else area_weights(len(kept), config.thumbnail) @ matrix
+
+
+class PcaScores(nn.Module):
+    """How far pictures are from what mean (D,) and components (K, D) reach: errors are those of what is seen."""
+
+    mean: Tensor
+    components: Tensor
+
+    def __init__(
+        self, preprocessing: Preprocessing, shape: tuple[int, int, int], tensors: Mapping[str, Tensor]
+    ) -> None:
+        """`shape`: (H, W, C) of the pictures."""
+        super().__init__()
+        self.preprocessing = preprocessing
+        rows, columns = preprocessing.rows, preprocessing.columns
+        self.margins = (columns.start, shape[1] - columns.stop, rows.start, shape[0] - rows.stop)
+        self.has_maps = preprocessing.shape[:2] == (len(rows), len(columns))
+        for name, tensor in tensors.items():
+            self.register_buffer(name, tensor)
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Pictures (B, H, W, C), 0 to 255, -> scores (B,) and, where pixels keep their place, maps (B, H, W)."""
+        seen = self.preprocessing(pictures)
+        errors = (seen - self.nearest(seen)).square()
+        scores = errors.flatten(1).mean(dim=1)
+        return (scores, pad(errors.mean(dim=3), self.margins)) if self.has_maps else scores
+
+    def nearest(self, seen: Tensor) -> Tensor:
+        """Preprocessed pictures (B, h, w, c) -> the nearest that mean and components reach."""
+        values = seen.flatten(1)
+        nearest: Tensor = self.mean + (values - self.mean) @ self.components.T @ self.components
+        return nearest.view(seen.shape)
 
 
 class Pca:
@@ -107,9 +152,9 @@ class Pca:
         width = common_width(count, min(len(train) - 1, prod(self.preprocessing.shape)))
 
         def batches() -> Iterator[NDArray[np.float64]]:
-            for _, values in self._batches(train):
+            for _, pictures in self._batches(train):
                 self.problem.pulse()
-                yield values
+                yield self.preprocessing(pictures).flatten(1).numpy()
 
         def make() -> Arrays:
             return principal_components(batches, width)._asdict()
@@ -153,39 +198,34 @@ class Pca:
         """Take back `weights`."""
         self.tensors = {name: tensor.clone() for name, tensor in weights.items()}
 
+    def module(self) -> PcaScores:
+        """`predict` as one module."""
+        assert self.tensors, "predict comes after fit or load_weights"
+        return PcaScores(self.preprocessing, self.problem.shape, self.tensors)
+
     def _score(self, samples: Samples, maps: bool) -> Prediction:
         scores = np.empty(len(samples))
-        height, width, _ = self.problem.shape
-        maps = maps and self.config.thumbnail is None
-        drawn = np.zeros((len(samples), height, width), dtype=np.float32) if maps else None
-        top, left = self.preprocessing.rows.start, self.preprocessing.columns.start
-        high, wide, channels = self.preprocessing.shape
-        for rows, values in self._batches(samples):
-            errors = np.square(values - self._project(values))
-            scores[rows] = errors.mean(axis=1)
-            if drawn is not None:
-                pixels = errors.reshape(-1, high, wide, channels).mean(axis=3)
-                drawn[rows, top : top + high, left : left + wide] = pixels
+        module = self.module()
+        drawn = np.empty((len(samples), *self.problem.shape[:2]), np.float32) if maps and module.has_maps else None
+        for rows, pictures in self._batches(samples):
+            found = module(pictures)
+            if module.has_maps:
+                found, heat = found
+                if drawn is not None:
+                    drawn[rows] = heat.numpy()
+            scores[rows] = found.numpy()
         return Prediction(scores, drawn)
 
-    def _project(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(B, D) -> the nearest point that mean and components reach, (B, D)."""
-        assert self.tensors, "predict comes after fit or load_weights"
-        mean, components = self.tensors["mean"].numpy(), self.tensors["components"].numpy()
-        nearest: NDArray[np.float64] = mean + (values - mean) @ components.T @ components
-        return nearest
-
     def _reconstruct(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        seen = self.preprocessing(pictures)
-        drawn = self._project(seen.reshape(len(seen), -1)).reshape(seen.shape)
-        return seen.astype(np.float32), drawn.astype(np.float32)
+        seen = self.preprocessing(torch.from_numpy(pictures))
+        return seen.float().numpy(), self.module().nearest(seen).float().numpy()
 
-    def _batches(self, samples: Samples) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-        """(rows, preprocessed values (B, D))."""
+    def _batches(self, samples: Samples) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """(rows, pictures (B, H, W, C))."""
         size = max(1, VALUES_AT_A_TIME // prod(self.problem.shape))
         for start in range(0, len(samples), size):
             rows = np.arange(start, min(start + size, len(samples)))
-            yield rows, self.preprocessing(samples.pictures[rows]).reshape(len(rows), -1)
+            yield rows, torch.from_numpy(samples.pictures[rows])
 
 
 def check(config: PcaConfig, problem: Problem) -> list[str]:
@@ -207,6 +247,7 @@ FAMILY = Family(
     config=PcaConfig,
     build=Pca,
     check=check,
+    module=Pca.module,
     # More components always reconstruct better, anomalies too; the others change what is reconstructed.
     loss_keys=("components", "crop", "blur", "thumbnail", "grey"),
     seeded=False,

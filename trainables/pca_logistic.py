@@ -11,12 +11,12 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.configurations.pca_logistic import PcaLogisticConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
-from trainables.parts.thumbnails import LUMA, area_weights
+from trainables.parts.thumbnails import area_weights, grey
 
 READING_BATCH = 256
 MOST_ITERATIONS = 1000
@@ -24,11 +24,57 @@ SMALLEST_SPREAD = 1e-6
 """A component whose standard deviation is smaller, as a share of the first one's, is left out."""
 
 
+class Thumbnails(nn.Module):
+    """Pictures (B, H, W, C), 0 to 255, -> grey thumbnails (B, side²) in [0, 1], float64."""
+
+    down: Tensor
+    across: Tensor
+
+    def __init__(self, side: int, shape: tuple[int, int, int]) -> None:
+        """`shape`: (H, W, C) of the pictures."""
+        super().__init__()
+        self.register_buffer("down", torch.from_numpy(area_weights(shape[0], side)))
+        self.register_buffer("across", torch.from_numpy(area_weights(shape[1], side)))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        seen = pictures.double()
+        seen = grey(seen) if pictures.shape[3] == 3 else seen.mean(dim=3, keepdim=True)
+        return (self.down @ (seen[..., 0] / 255) @ self.across.T).flatten(1)
+
+
+class LogisticScores(nn.Module):
+    """Pictures (B, H, W, C), 0 to 255, -> class probabilities (B, C); 0 for a class that training did not show."""
+
+    pixel_mean: Tensor
+    components: Tensor
+    coefficients: Tensor
+    intercepts: Tensor
+    place: Tensor
+
+    def __init__(self, thumbnails: Thumbnails, classes: int, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.thumbnails = thumbnails
+        for name in ("pixel_mean", "components", "coefficients", "intercepts"):
+            self.register_buffer(name, tensors[name])
+        self.register_buffer("place", torch.eye(classes, dtype=torch.float64)[tensors["classes"]])
+        self.eval()
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.probabilities(self.thumbnails(pictures))
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """The same of thumbnails."""
+        reduced = (pixels - self.pixel_mean) @ self.components.T
+        known = (reduced @ self.coefficients.T + self.intercepts).softmax(dim=1)
+        return known @ self.place  # each at its class among all
+
+
 class PcaLogistic:
     """Thumbnails -> PCA -> components of unit variance -> logistic regression, all kept as tensors."""
 
     def __init__(self, config: PcaLogisticConfig, problem: Problem, seed: int) -> None:
         self.config, self.problem = config, problem
+        self.thumbnails = Thumbnails(config.thumbnail, problem.shape)
         self.tensors: dict[str, Tensor] = {}
         self.fitted = False
         self.iterations = 0
@@ -83,15 +129,20 @@ class PcaLogistic:
         self.fitted = True
         prediction = self.predict(validation)
         losses = {
-            "train_loss": self._loss(self._probabilities(pixels), train),
+            "train_loss": self._loss(self.module().probabilities(torch.from_numpy(pixels)).numpy(), train),
             "validation_loss": self._loss(prediction.scores, validation),
         }
         yield Epoch(losses, prediction, last=True)
 
     def predict(self, samples: Samples) -> Prediction:
         """Class probabilities (N, C); 0 for a class that training did not show."""
+        pixels = torch.from_numpy(self._thumbnails(samples))
+        return Prediction(self.module().probabilities(pixels).numpy())
+
+    def module(self) -> LogisticScores:
+        """`predict` as one module."""
         assert self.tensors, "predict comes after fit or load_weights"
-        return Prediction(self._probabilities(self._thumbnails(samples)))
+        return LogisticScores(self.thumbnails, len(self.problem.classes), self.tensors)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing."""
@@ -114,28 +165,15 @@ class PcaLogistic:
         """Take back `weights`."""
         self.tensors = {name: tensor.clone() for name, tensor in weights.items()}
 
-    def _probabilities(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-        kept = {name: tensor.numpy() for name, tensor in self.tensors.items()}
-        reduced = (pixels - kept["pixel_mean"]) @ kept["components"].T
-        logits = reduced @ kept["coefficients"].T + kept["intercepts"]
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        scores = np.zeros((len(pixels), len(self.problem.classes)))
-        scores[:, kept["classes"]] = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return scores
-
     def _loss(self, scores: NDArray[np.float64], samples: Samples) -> float:
         return float(log_loss(samples.labels, scores, labels=np.arange(len(self.problem.classes))))
 
     def _thumbnails(self, samples: Samples) -> NDArray[np.float64]:
         """Grey thumbnails (N, side²) in [0, 1]."""
-        height, width, channels = self.problem.shape
-        side = self.config.thumbnail
-        down, across = area_weights(height, side), area_weights(width, side)
-        grey = np.array(LUMA if channels == 3 else [1 / channels] * channels) / 255
-        thumbnails = np.empty((len(samples), side * side))
+        thumbnails = np.empty((len(samples), self.config.thumbnail**2))
         for start in range(0, len(samples), READING_BATCH):
             rows = np.arange(start, min(start + READING_BATCH, len(samples)))
-            thumbnails[rows] = (down @ (samples.pictures[rows] @ grey) @ across.T).reshape(len(rows), -1)
+            thumbnails[rows] = self.thumbnails(torch.from_numpy(samples.pictures[rows])).numpy()
         return thumbnails
 
 
@@ -150,6 +188,7 @@ FAMILY = Family(
     gpu=False,
     config=PcaLogisticConfig,
     build=PcaLogistic,
+    module=PcaLogistic.module,
     seeded=False,
     single_epoch=True,
 )

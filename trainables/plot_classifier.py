@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from trainables.configurations.plot_classifier import PlotClassifierConfig
 from trainables.errors import InputError
-from trainables.interface import Epoch, Family, Gallery, Prediction, Problem, Samples
+from trainables.interface import SCALED, Epoch, Family, Gallery, Prediction, Problem, Samples
 from trainables.own_code import is_own
 from trainables.parts.augmentation import Augmentation
 from trainables.parts.backbones import (
@@ -32,11 +32,13 @@ from trainables.parts.pretrained import (
     origin,
     starting_remarks,
 )
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.precision import has_mixed_precision, in_bfloat16, precision_name
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET = f"(pixels / 255 - mean) / std, mean {IMAGENET_MEAN}, std {IMAGENET_STD}"
 
 
 class PlotNetwork(nn.Module):
@@ -192,6 +194,10 @@ class PlotClassifier:
         with self.kept.opened_if_cached(samples) if self.kept else nullcontext():
             return self.loop.predict(samples)
 
+    def module(self) -> WholeModel:
+        """`predict` as one module, the backbone in it whether it is frozen or not."""
+        return WholeModel(self.network, self.objective)
+
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing."""
         return []
@@ -250,6 +256,8 @@ FAMILY = Family(
     build=PlotClassifier,
     check=check,
     stackable=PlotClassifier.ready,
+    module=PlotClassifier.module,
     frozen=lambda model, train: model.kept,
     blank=lambda config: config.model_copy(update={"weights": "none"}),
+    normalisation=lambda config: IMAGENET if config.normalisation == "imagenet" else SCALED,
 )

@@ -50,7 +50,7 @@ def make_samples(
 
 
 class FamilyContract:
-    """Twenty promises of a family. A subclass whose name begins with Test says which family, and is collected."""
+    """The promises of a family. A subclass whose name begins with Test says which family, and is collected."""
 
     family: ClassVar[Family]
     config: ClassVar[Mapping[str, Any]] = {}
@@ -219,6 +219,25 @@ class FamilyContract:
         train, validation = (Samples(_Mapped(np.asarray(p.pictures)), p.labels, p.classes, p.paths) for p in parts)
         mapped, plain = build(), build()
         assert_same_epochs(list(mapped.fit(train, validation)), list(plain.fit(*parts)))
+
+    def test_the_module_predicts_the_same(self, trained: Trained, parts: Parts) -> None:
+        if self.family.module is None:
+            pytest.skip("the family has no module: its models can't be exported")
+        model, expected = trained[0], trained[0].predict(parts[1])
+        module = self.family.module(model)
+        assert not any(part.training for part in module.modules())
+        pictures = torch.from_numpy(parts[1].pictures[np.arange(len(parts[1]))])
+        with torch.no_grad():
+            for given in (pictures, pictures.float()):
+                found = module(given)
+                scores, maps = found if isinstance(found, tuple) else (found, None)
+                np.testing.assert_allclose(scores.double().numpy(), expected.scores, rtol=1e-5, atol=1e-9)
+                assert (maps is None) == (expected.maps is None)
+                if maps is not None and expected.maps is not None:
+                    np.testing.assert_allclose(maps, expected.maps, rtol=1e-4, atol=1e-5 * expected.maps.max())
+            alone = module(pictures[:1])
+        first = alone[0] if isinstance(alone, tuple) else alone
+        np.testing.assert_allclose(first.double().numpy(), expected.scores[:1], rtol=1e-5, atol=1e-9)
 
     def test_facts_are_texts(self, trained: Trained) -> None:
         assert all(type(key) is str and type(value) is str for key, value in trained[0].facts().items())

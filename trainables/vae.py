@@ -117,6 +117,7 @@ FAMILY = Family(
     build=VaeModel,
     check=check,
     stackable=VaeModel.ready,
+    module=VaeModel.module,
     # The score changes no loss, so that a loss can't choose it either.
     loss_keys=("architecture", "kl_weight", "score"),
     scoring_keys=("score",),

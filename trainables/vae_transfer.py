@@ -18,6 +18,7 @@ from trainables.parts.heads import transfer_head
 from trainables.parts.kept_features import KeptFeatures, network_digest
 from trainables.parts.reconstruction import precision_remarks
 from trainables.parts.vae_networks import encoder, vae
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.shared_stage import STAGES, Stage, shared_stage, stage_key
 from trainables.vae import VaeObjective, check_latent
@@ -49,6 +50,18 @@ class TransferNetwork(nn.Module):
         if self.frozen:
             self.encoder.eval()
         return self
+
+
+class _Means(nn.Module):
+    """An encoder of which mu (B, latent) alone is taken."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        mean: Tensor = self.encoder(pictures)[0]
+        return mean
 
 
 class EncoderMeans:
@@ -129,6 +142,11 @@ class VaeTransfer:
         with self.kept.opened_if_cached(samples) if self.kept else nullcontext():
             return self.loop.predict(samples)
 
+    def module(self) -> WholeModel:
+        """`predict` as one module, the encoder in it whether it is frozen or not."""
+        network = nn.Sequential(_Means(self.network.encoder), self.network.head)
+        return WholeModel(network, self.loop.objective)
+
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Nothing: the decoder is not kept."""
         return []
@@ -164,7 +182,8 @@ class VaeTransfer:
                 torch.default_generator.manual_seed(self.seed)
                 network = vae(config.architecture, problem.shape, config.latent_dim, config.dropout)
             objective = VaeObjective(config.kl_weight, config.score)
-            return EpochLoop(network, objective, config, replace(problem, epochs=self.config.vae_epochs), self.seed)
+            own = replace(problem, epochs=self.config.vae_epochs, followed=())
+            return EpochLoop(network, objective, config, own, self.seed)
 
         # Without a fingerprint, another data set's stage could be found.
         entry = problem.cache.entry(STAGES, self._key()) if problem.cache is not None and problem.data else None
@@ -198,4 +217,5 @@ FAMILY = Family(
     config=VaeTransferConfig,
     build=VaeTransfer,
     check=check,
+    module=VaeTransfer.module,
 )

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from orchestrator.artifacts.records import Provenance
+from trainables.speed import processor_name
 
 DISTRIBUTION = "anomaly-orchestrator"
 RECORDED = ("ray", "torch", "torchvision", "optuna", "scikit-learn", "numpy", "pandas", "matplotlib", "pillow")
@@ -55,11 +56,7 @@ def device_name(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return processor_name()
 
 
 def now() -> str:

@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,6 +13,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from trainables.errors import InputError
 from trainables.files import append_line, as_utf8
 from trainables.interface import Mode
+from trainables.speed import NO_LIMITS, Limits, Speed
 
 FORMAT: Final = 1
 """Of the records that this version writes and reads."""
@@ -123,6 +124,9 @@ class TrialRecord(BaseModel):
     seconds_a_picture: float | None = None
     """Evaluation only: wall time of scoring the test part by its number of pictures, maps included, with what the
     machine did beside it."""
+    speed: Speed | None = None
+    """How fast the model is where it was trained. Of trials only where the experiment limits it, after their first
+    epoch. None where it was not measured, as in records of versions that did not."""
     device: Literal["cpu", "cuda"] | None = None
     """What it was trained on; `provenance.device` names it. None in records of versions that did not say it."""
     cpus: float | None = None
@@ -166,12 +170,33 @@ def keep_record(run: RunFolder, record: TrialRecord) -> None:
     append_record(run.records, record)
 
 
-def best_record(records: Iterable[TrialRecord], metric: str, mode: Mode) -> TrialRecord | None:
-    """The one with the best `metric`, of equals the first by number: of completed ones, else of any."""
+def best_record(
+    records: Iterable[TrialRecord], metric: str, mode: Mode, limits: Limits = NO_LIMITS
+) -> TrialRecord | None:
+    """The one with the best `metric`, of equals the first by number: of completed ones, else of any; of those alone
+    that keep the `limits`."""
     sign = 1 if mode == "max" else -1
-    reported = [record for record in records if metric in record.metrics]
+    reported = [record for record in records if metric in record.metrics and limits.kept_by(record.speed)]
     done = [record for record in reported if record.status == "completed"] or reported
     return max(done, key=lambda record: (sign * record.metrics[metric], -record.trial), default=None)
+
+
+def nearest_beyond(records: Sequence[TrialRecord], metric: str, limits: Limits) -> TrialRecord | None:
+    """Where trials have figures and none of them keeps the `limits`: the one that is least beyond them; else None."""
+    reported = [record for record in records if metric in record.metrics]
+    if any(limits.kept_by(record.speed) for record in reported):
+        return None
+    return min(reported, key=lambda record: (limits.distance(record.speed), record.trial), default=None)
+
+
+def beyond_limits(records: Sequence[TrialRecord], metric: str, limits: Limits) -> str:
+    """In that case what the limits are, and what the nearest trial takes, as a clause; else empty."""
+    nearest = nearest_beyond(records, metric, limits)
+    if nearest is None:
+        return ""
+    reported = [record for record in records if metric in record.metrics]
+    count = "its one trial does not keep" if len(reported) == 1 else f"none of {len(reported)} trials keeps"
+    return f"{count} to {limits.told}: the nearest, trial {nearest.trial}, has {limits.broken_by(nearest.speed)}"
 
 
 def read_lines(path: Path) -> Iterator[bytes]:

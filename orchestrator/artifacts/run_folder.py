@@ -5,6 +5,16 @@ from os import PathLike
 from pathlib import Path
 
 
+def run_at(path: str | PathLike[str]) -> "RunFolder":
+    """The folder of a run, or of one of its splits, at a path, which is made absolute: a trial's working folder is
+    elsewhere."""
+    root = Path(path).expanduser().absolute()
+    whole = root.parent.parent
+    if root.parent.name == "splits" and RunFolder(whole).experiment.is_file() and (root / "experiment.yaml").is_file():
+        return RunFolder(root, whole)
+    return RunFolder(root)
+
+
 @dataclass(frozen=True, init=False)
 class RunFolder(PathLike[str]):
     """The paths inside one run's folder, which it may stand for itself. Pure: it neither reads nor writes.

@@ -8,6 +8,8 @@ from typing import Any
 
 from trainables.files import append_after
 
+EXPORT = "export"
+"""What the command of a reading begins with that judged nothing: it held a file's scores against those kept."""
 CHAINED = "previous"
 """The key of a line that holds the hash of what stands before it, back to the last such line or to the beginning."""
 
@@ -54,6 +56,11 @@ class Reading:
     """Empty: of a version that named none."""
     hash: str
     """By which its record names it."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether it was an evaluation, not an export that held its scores against those kept."""
+        return not self.command.startswith(f"{EXPORT} ")
 
 
 @dataclass

@@ -1,16 +1,20 @@
 """The `orchestrate` command: its subcommands, and what its exit code says."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
+from orchestrator.cli.export import export
 from orchestrator.cli.lists import families, metrics
+from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
 from orchestrator.cli.tracking import dashboard, track
+from orchestrator.cli.using import predict
 from trainables.errors import InputError
 from trainables.printing import printable_lines
 
@@ -25,10 +29,48 @@ app = typer.Typer(
 )
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, track, dashboard, demo),
+    *(
+        plan,
+        sweep,
+        ablate,
+        evaluate,
+        report,
+        status,
+        compare,
+        leaderboard,
+        predict,
+        refit,
+        export,
+        track,
+        dashboard,
+        demo,
+    ),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
+
+
+def _print_version(asked: bool) -> None:
+    """One line on what is installed; nothing of it is imported."""
+    if not asked:
+        return
+    from orchestrator.artifacts.provenance import DISTRIBUTION, package_version, package_versions
+
+    found = package_versions()
+    named = {"Python": "python", "torch": "torch", "Ray": "ray"}
+    parts = [f"{name} {found.get(key, 'not installed')}" for name, key in named.items()]
+    typer.echo(", ".join([f"{DISTRIBUTION} {package_version()}", *parts]))
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Say what is installed, and exit."),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:

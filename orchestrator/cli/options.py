@@ -13,3 +13,17 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the file, such as budget.trials=5. Repeatable."),
 ]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")]
+ModelArgument = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="A run (its winner is taken), RUN:VARIANT, or the folder of a kept model."),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="The seed whose model is taken; unset: the one that was best on validation.")
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE.py:NAME", help="Code of your own that the model was trained with, which is run."),
+]
+Together = Annotated[
+    bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
+]

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -13,6 +13,8 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.cli.options import Json, Quiet, RunArgument, Set, Strict
 from orchestrator.machine.progress import Reporter
 from trainables.printing import printable_lines
+
+Result = TypeVar("Result")
 
 
 class Stage(StrEnum):
@@ -46,7 +48,7 @@ def sweep(
     from orchestrator.running.run import run
 
     reporter = Reporter(quiet)
-    folder = _interruptible(
+    folder = interruptible(
         lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter), out
     )
     _print_result(folder, as_json, evaluated=until in (Stage.evaluate, Stage.report))
@@ -105,7 +107,7 @@ def ablate(
     from orchestrator.running.run import ablate as run
 
     reporter = Reporter(quiet)
-    folder = _interruptible(lambda: run(loaded, out, strict=strict, reporter=reporter), out)
+    folder = interruptible(lambda: run(loaded, out, strict=strict, reporter=reporter), out)
     _print_result(folder, as_json, evaluated=True)
 
 
@@ -117,7 +119,7 @@ def evaluate(run_folder: RunArgument, quiet: Quiet = False, as_json: Json = Fals
     from orchestrator.running.run import evaluate as go_on
 
     reporter = Reporter(quiet)
-    folder = _interruptible(lambda: go_on(run_folder, reporter=reporter), run_folder)
+    folder = interruptible(lambda: go_on(run_folder, reporter=reporter), run_folder)
     _print_result(folder, as_json, evaluated=True)
 
 
@@ -163,15 +165,15 @@ def demo(
 ) -> None:
     """Compare two families on made-up series.
 
-    Nine classes of 100 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
+    Nine classes of 160 series; ends with the leaderboard and the report's path. Two to three minutes on two free cores.
     """
     from orchestrator.running.demo import demo as run
 
     reporter = Reporter(quiet)
-    _print_result(_interruptible(lambda: run(out, reporter=reporter), out), as_json)
+    _print_result(interruptible(lambda: run(out, reporter=reporter), out), as_json)
 
 
-def _interruptible(work: Callable[[], RunFolder], out: Path) -> RunFolder:
+def interruptible(work: Callable[[], Result], out: Path) -> Result:
     """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

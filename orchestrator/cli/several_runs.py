@@ -18,7 +18,13 @@ Out = Annotated[
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN_A RUN_B ...", help="Folders of runs; the first is A.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_A RUN_OR_FILE ...",
+            help="Folders of runs; the first is A. After it also CSV, TSV or parquet files of another tool.",
+        ),
+    ],
     match: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=NAME", help="A variant of A and what it is called in the others. Repeatable."),
@@ -35,6 +41,7 @@ def compare(
     """Say what moved between runs, and whether significantly.
 
     Checks first that they were judged on the same split; then what changed, then every metric, paired by seed.
+    A file of another tool holds path and score, or path and a column a class, or metrics.
     """
     from orchestrator.comparing.compared import compare_runs
 
@@ -42,7 +49,10 @@ def compare(
 
 
 def leaderboard(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN ...", help="Folders of runs, such as runs/*.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_FILE ...", help="Folders of runs, such as runs/*, and files of another tool."),
+    ],
     metric: Annotated[str | None, typer.Option(help="Rank by this metric; unset: by the runs' objective.")] = None,
     out: Out = None,
     as_json: Json = False,

@@ -1,21 +1,29 @@
 """Many runs to one leaderboard: a ranking a data set and split, and ranks over the data sets."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from orchestrator.comparing.board_ranks import Ranking, rank_boards
 from orchestrator.comparing.data_sets import BoardRow, DataSet
+from orchestrator.comparing.differences import Cells, estimated
+from orchestrator.comparing.foreign import FAMILY
+from orchestrator.comparing.foreign_reading import DATA_SET
+from orchestrator.comparing.foreign_table import NotOfThisRun, may_be_foreign
 from orchestrator.comparing.plain_values import plain
-from orchestrator.comparing.reading import NamedRun, read_usable
+from orchestrator.comparing.reading import NamedRun, names_of, read_beside, read_usable
 from orchestrator.report.document.formatting import printable, words
 from orchestrator.report.numbers.measured import standings
 from orchestrator.scoring.metric_table import default_metric
 from trainables.errors import InputError
 from trainables.files import json_sha256
 from trainables.interface import Task
+
+Groups = dict[tuple[str, str, Task], list[NamedRun]]
+"""By data, split and task, what was judged on them."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,15 @@ class Board:
 
 
 def read_board(paths: Sequence[Path], metric: str | None = None) -> Board:
-    """Every evaluated variant of every run. `metric`: to rank by; the runs' own objective where it is None.
+    """Every evaluated variant of every run, and the models of other tools' files among them.
+
+    `metric`: to rank by; the runs' own objective where it is None.
 
     InputError where no folder holds figures, records can't be read, or no run knows the metric.
     """
-    runs, notices = read_usable(paths)
-    groups: dict[tuple[str, str, Task], list[NamedRun]] = {}
+    files = [path for path in paths if may_be_foreign(path)]
+    runs, notices = read_usable([path for path in paths if path not in files])
+    groups: Groups = {}
     for run in runs:
         cells = [cell for of_variant in run.data.completed.values() for cell in of_variant]
         judged = {(cell.provenance.data, cell.provenance.split) for cell in cells}
@@ -53,6 +64,10 @@ def read_board(paths: Sequence[Path], metric: str | None = None) -> Board:
         raise InputError(f"No run can be ranked. {' '.join(notices)}")
     metrics = _metrics(kept, metric, notices)
     labels = _labels(groups)
+    for path, name in zip(files, names_of(files), strict=True):
+        for key, foreign in _places_of(path, name, groups, labels, notices).items():
+            groups[key].append(foreign)
+            kept.append(foreign)
     sets = tuple(
         _data_set(labels[key], key, members, metrics[key[2]]) for key, members in sorted(groups.items(), key=_place)
     )
@@ -90,6 +105,7 @@ def row_values(row: BoardRow) -> dict[str, Any]:
         "seeds": row.seeds,
         "seconds": row.seconds,
         "parameters": row.parameters,
+        "foreign": row.foreign,
     }
 
 
@@ -148,9 +164,9 @@ def _metrics(runs: Sequence[NamedRun], asked: str | None, notices: list[str]) ->
     return chosen
 
 
-def _labels(groups: dict[tuple[str, str, Task], list[NamedRun]]) -> dict[tuple[str, str, Task], str]:
+def _labels(groups: Groups) -> dict[tuple[str, str, Task], str]:
     """What each data set is called: its folder's name, with as much as tells it from others of that name."""
-    named = {key: _data_name(members[0]) for key, members in groups.items()}
+    named = {key: members[0].data_name for key, members in groups.items()}
     labels = {}
     for key, name in named.items():
         twins = [other for other, its in named.items() if its == name and other != key]
@@ -164,16 +180,44 @@ def _labels(groups: dict[tuple[str, str, Task], list[NamedRun]]) -> dict[tuple[s
     return labels
 
 
-def _data_name(run: NamedRun) -> str:
-    data = run.data.experiment.get("data")
-    path = str(data.get("path") or "") if isinstance(data, dict) else ""
-    # The run may come from another machine: its path may have either kind of slash.
-    return printable(PureWindowsPath(path).name) or f"data {printable(run.data.distinct('data')[0])[:8]}"
+def _places_of(
+    path: Path, name: str, groups: Groups, labels: dict[tuple[str, str, Task], str], notices: list[str]
+) -> dict[tuple[str, str, Task], NamedRun]:
+    """Where a file of another tool stands: on each split whose test part it covers. InputError where that is on none,
+    or, by the same rows, on several data sets."""
+    found: dict[tuple[str, str, Task], NamedRun] = {}
+    refused: list[NotOfThisRun] = []
+    for key, members in groups.items():
+        runs = [run for run in members if run.foreign is None]
+        if runs[0].data.over_splits:
+            why = f"{name} does not stand on {labels[key]}: figures there are over several splits, and a file's of one."
+            refused.append(NotOfThisRun(why))
+            notices.append(why)
+            continue
+        try:
+            found[key] = read_beside(path, name, *runs, label=labels[key])
+        except NotOfThisRun as error:
+            refused.append(error)
+    if not found:
+        raise (
+            refused[0]
+            if len(refused) == 1
+            else InputError(f"{name} stands on none of the data sets: " + " ".join(f"{error}" for error in refused))
+        )
+    data = [run.foreign for run in found.values() if run.foreign is not None]
+    shared = any(one.rows & other.rows for one, other in itertools.combinations(data, 2))
+    if shared and len({key[0] for key in found}) > 1:
+        raise InputError(
+            f"{name} may be of {words([labels[key] for key in found])}: their pictures have the same paths, or the "
+            f"file names none. Give it a column `{DATA_SET}` with one of these names in each row."
+        )
+    notices += [f"{name} is left out where it lacks test pictures: {error}" for error in refused if error.covered]
+    return found
 
 
 def _place(entry: tuple[tuple[str, str, Task], list[NamedRun]]) -> tuple[str, str, str, str]:
     (data, split, task), members = entry
-    return task, _data_name(members[0]), data, split
+    return task, members[0].data_name, data, split
 
 
 def _data_set(label: str, key: tuple[str, str, Task], members: Sequence[NamedRun], metric: str) -> DataSet:
@@ -191,9 +235,25 @@ def _data_set(label: str, key: tuple[str, str, Task], members: Sequence[NamedRun
             standing.parameters,
         )
         for run in members
+        if run.foreign is None
         for standing in standings(run.data)
         if standing.seeds
     ]
+    rows += [row for run in members for row in _foreign_rows(run, metric)]
     sign = -1 if mode == "max" else 1
     rows.sort(key=lambda row: (row.estimate is None, sign * row.estimate.mean if row.estimate else 0.0))
     return DataSet(label, data, split, task, metric, mode, tuple(rows), members[0].data.caveat)
+
+
+def _foreign_rows(run: NamedRun, metric: str) -> list[BoardRow]:
+    """The models of another tool's file; none of a run."""
+    if run.foreign is None:
+        return []
+    cells = Cells(run)
+    return [
+        BoardRow(
+            run.name, str(run.data.run.root), model, FAMILY, estimated(cells, model, metric), len(cells.records(model)),
+            None, None, "metrics" if run.foreign.is_table else "scores",
+        )
+        for model in run.data.variants
+    ]  # fmt: skip

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orchestrator.comparing.data_sets import DataSet
+from orchestrator.comparing.data_sets import BoardRow, DataSet
+from orchestrator.comparing.foreign import FAMILY
 from orchestrator.report.document.formatting import plural, printable, words
 from orchestrator.scoring.ranks import LEAST, RankTest, rank_test
 
@@ -36,13 +37,22 @@ def rank_boards(sets: Sequence[DataSet]) -> Ranking:
 
     Variants with the same name and family count as one method. A block is a data set: of several splits of the same
     data the one with the most methods stands, and of several runs of a method on one split their mean, so that nothing
-    is chosen by its figure. Only a complete table is ranked; `complete_blocks` says which.
+    is chosen by its figure. Only a complete table is ranked; `complete_blocks` says which. Models of other tools join
+    it where they stand on each of its data sets by scores that were judged here, and change nothing of which these are;
+    metrics of theirs, on pictures that are not known, are never ranked.
     """
     task, metric, mode = sets[0].task, sets[0].metric, sets[0].mode
     remarks: list[str] = []
     blocks = _one_split_each(sets, remarks)
     tables = {one.label: _by_method(one, remarks) for one in blocks}
-    methods, chosen = complete_blocks({name: set(table) for name, table in tables.items()})
+    own = {name: {method for method in table if method[1] != FAMILY} for name, table in tables.items()}
+    methods, chosen = complete_blocks(own)
+    if chosen:
+        joining = set.intersection(*(set(tables[name]) for name in chosen)).difference(methods)
+        methods += sorted(method for method in joining if method[1] == FAMILY)
+    else:
+        methods, chosen = complete_blocks({name: set(table) for name, table in tables.items()})
+    _say_foreign(blocks, methods, remarks)
     if not chosen:
         on = plural(len(tables), "data set")
         reason = (
@@ -89,7 +99,7 @@ def _one_split_each(sets: Sequence[DataSet], remarks: list[str]) -> list[DataSet
         if other is None:
             chosen[one.data] = one
             continue
-        kept = max((other, one), key=lambda each: len({(row.variant, row.family) for row in each.rows}))
+        kept = max((other, one), key=lambda each: len({_method(row) for row in each.rows if not row.foreign}))
         left = one if kept is other else other
         remarks.append(f"{left.label} is not ranked: it is another split of the data of {kept.label}.")
         chosen[one.data] = kept
@@ -100,12 +110,29 @@ def _by_method(one: DataSet, remarks: list[str]) -> dict[Method, float]:
     """The mean figure of each method over the runs that have it."""
     found: dict[Method, list[float]] = {}
     for row in one.rows:
-        if row.estimate is not None:
-            found.setdefault((row.variant, row.family), []).append(row.estimate.mean)
+        if row.estimate is not None and row.source != "metrics":
+            found.setdefault(_method(row), []).append(row.estimate.mean)
     several = [_full_name(method) for method, values in found.items() if len(values) > 1]
     if several:
         remarks.append(f"On {one.label}, of {words(several)} the mean over runs is ranked.")
     return {method: float(np.mean(values)) for method, values in found.items()}
+
+
+def _method(row: BoardRow) -> Method:
+    return row.variant, row.family
+
+
+def _say_foreign(blocks: Sequence[DataSet], methods: Sequence[Method], remarks: list[str]) -> None:
+    """Which models of other tools are ranked, and which can't be."""
+    ranked = [_full_name(method) for method in methods if method[1] == FAMILY]
+    if ranked:
+        remarks.append(
+            f"Ranked though this program did not make them, because their scores were judged on each ranked data set: "
+            f"{words(ranked, 12)}. How their thresholds or hyperparameters were chosen is not known."
+        )
+    tables = dict.fromkeys(_full_name(_method(row)) for one in blocks for row in one.rows if row.source == "metrics")
+    if tables:
+        remarks.append(f"Not ranked, because on which pictures is not known: {words(list(tables), 12)}.")
 
 
 def _names(methods: Sequence[Method]) -> dict[Method, str]:
@@ -118,7 +145,7 @@ def _names(methods: Sequence[Method]) -> dict[Method, str]:
 
 def _full_name(method: Method) -> str:
     variant, family = (printable(part) for part in method)
-    return variant if variant == family else f"{variant} ({family})"
+    return variant if family in (variant, FAMILY) else f"{variant} ({family})"
 
 
 def _widest(tables: Mapping[str, Mapping[Method, float]]) -> str:

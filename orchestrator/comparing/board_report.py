@@ -8,6 +8,7 @@ import pandas as pd
 from orchestrator.comparing.board import Board, row_values
 from orchestrator.comparing.board_ranks import Ranking
 from orchestrator.comparing.data_sets import DataSet
+from orchestrator.comparing.foreign import CAVEAT
 from orchestrator.report.document.document import Block, Charts, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.formatting import (
     count,
@@ -18,6 +19,7 @@ from orchestrator.report.document.formatting import (
     p_value,
     plural,
     printable,
+    sentence,
     words,
 )
 from orchestrator.report.figures.rank_figure import cd_chart
@@ -41,9 +43,9 @@ def board_report(board: Board) -> Report:
     with drawing():
         sections += [_rank_section(one, f"ranks-{place}") for place, one in enumerate(board.rankings)]
     return Report(
-        title=f"Leaderboard of {plural(len(board.runs), 'run')}",
+        title=f"Leaderboard of {_number_of(board)}",
         subtitle=f"On {words([one.label for one in board.sets], 8)}",
-        asked=[f"{run.name}: {printable(run.data.run.root)}." for run in board.runs],
+        asked=list(dict.fromkeys(f"{run.name}: {printable(run.data.run.root)}." for run in board.runs)),
         found=[*(_said(one) for one in board.rankings), *firsts],
         notices=board.notices,
         sections=sections,
@@ -52,8 +54,15 @@ def board_report(board: Board) -> Report:
     )
 
 
+def _number_of(board: Board) -> str:
+    """How many runs there are, and files of other tools beside them."""
+    files = len({run.data.run.root for run in board.runs if run.foreign})
+    runs = plural(sum(run.foreign is None for run in board.runs), "run")
+    return f"{runs} and {plural(files, 'file of another tool', 'files of other tools')}" if files else runs
+
+
 def _first_of(one: DataSet) -> str:
-    known = [row for row in one.rows if row.estimate is not None]
+    known = [row for row in one.rows if row.estimate is not None and row.source != "metrics"]
     if not known:
         return f"{one.label}: no run has {label(one.metric)}."
     row, found = known[0], known[0].estimate
@@ -68,7 +77,7 @@ def _first_of(one: DataSet) -> str:
 
 
 def _data_table(one: DataSet) -> Table:
-    best = next((row for row in one.rows if row.estimate is not None), None)
+    best = next((row for row in one.rows if row.estimate is not None and row.source != "metrics"), None)
     printed = [
         [
             TableCell(row.run),
@@ -87,8 +96,19 @@ def _data_table(one: DataSet) -> Table:
         f"{printable(one.split)[:8]}), best first, with its 95 % interval. Rows are not tested against each "
         f"other here: orchestrate compare does that.{one.caveat}"
     )
+    caption += _foreign_said(one)
     columns = ["Run", "Variant", "Family", label(one.metric), "95 % interval", "Seeds", "Time a seed", "Parameters"]
     return Table("leaderboard", caption, columns, printed, frozenset({3, 5, 6, 7}))
+
+
+def _foreign_said(one: DataSet) -> str:
+    """What the caption says of rows that other tools made, as sentences; empty where there is none."""
+    said = f" {sentence(CAVEAT)}" if any(row.foreign for row in one.rows) else ""
+    tables = [printable(row.variant) for row in one.rows if row.source == "metrics"]
+    if tables:
+        said += f" On which pictures {words(tables)} {'was' if len(tables) == 1 else 'were'} measured is not known: the"
+        said += " other tool brought the figures."
+    return said
 
 
 def _said(ranking: Ranking) -> str:

@@ -1,4 +1,4 @@
-"""Several runs to one answer: what moved between them, or one ranking of all; as text, values, tables and pages."""
+"""Several runs, and files of other tools, to one answer: what moved, or one ranking; as text, values, tables, pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,10 +45,12 @@ def compare_runs(
 ) -> Compared:
     """What moved between runs, each against the first, and whether significantly; paired by seed.
 
-    `runs`: folders of runs, two or more. `match`: NAME=NAME, a variant of the first and what it is called in the
-    others. `metric`: only these, which leaves fewer tests to correct for. `mark`: where the splits differ, give the
-    figures without any test instead of refusing. `out`: a folder that gets page, text, tables and figures. InputError
-    for runs that can't be read or compared, and where `out` can't be written.
+    `runs`: folders of runs, two or more; of those after the first also files of another tool (CSV, TSV, parquet), which
+    hold a model's answers by `path`, or its metrics: each of its models stands against each variant of the first run,
+    marked as foreign, and is tested where it answers for the same test pictures. `match`: NAME=NAME, a variant of the
+    first and what it is called in the others. `metric`: only these, which leaves fewer tests to correct for. `mark`:
+    where the splits differ, give the figures without any test instead of refusing. `out`: a folder that gets page,
+    text, tables and figures. InputError for runs that can't be read or compared, and where `out` can't be written.
     """
     found = read_comparison(_folders(runs), mark=mark, matches=match, metrics=metric)
     read = [found.first, *(one.run for one in found.others)]
@@ -60,8 +62,9 @@ def leaderboard(runs: Paths, *, metric: str | None = None, out: str | Path | Non
     """The variants of many runs, ranked: a table a data set and split.
 
     Where three variants stand on three data sets: average ranks, Friedman's test and Nemenyi's critical difference.
-    `metric`: what is ranked by; unset, the runs' objective. `out` as in `compare_runs`. InputError where no folder is a
-    run with figures; what is none is left out and named.
+    Files of another tool, as in `compare_runs`, stand among the runs that were judged on the pictures they cover,
+    marked as foreign. `metric`: what is ranked by; unset, the runs' objective. `out` as in `compare_runs`. InputError
+    where no folder is a run with figures; what is none is left out and named.
     """
     board = read_board(_folders(runs), metric)
     with labelled(own for run in board.runs for own in run.data.own_metrics):

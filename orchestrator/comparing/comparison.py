@@ -7,6 +7,7 @@ from typing import Any
 
 from orchestrator.comparing.changes import Change, changes
 from orchestrator.comparing.differences import Cells, Move, corrected, moves
+from orchestrator.comparing.foreign import MARK
 from orchestrator.comparing.plain_values import plain
 from orchestrator.comparing.reading import NamedRun, read_all
 from orchestrator.comparing.same_split import SplitCheck, check_split
@@ -55,22 +56,26 @@ def read_comparison(
     renamed = _renamed(runs, matches)
     checks = [check_split(first, run) for run in rest]
     for run, check in zip(rest, checks, strict=True):
-        if not check.same and not mark:
+        if not check.same and not mark and run.foreign is None:
             raise InputError(
                 f"{run.name} was not judged on the split of {first.name}, so their figures can't be compared. "
                 f"{' '.join(check.differences)} {check.counts} Repeat one of the runs on the other's data and split; "
                 "or give --mark for the figures side by side, marked as not comparable and without any test."
             )
     cells = Cells(first)
-    found, pairs_of = [], []
+    found, changed = [], []
     for run, check in zip(rest, checks, strict=True):
-        pairs = _pairs(first, run, renamed)
-        pairs_of.append(pairs)
-        found.append(moves(cells, Cells(run), pairs, metrics, check.same))
+        if run.foreign is None:
+            pairs = _pairs(first, run, renamed)
+            changed.append(tuple(changes(first, run, pairs)))
+            found.append(moves(cells, Cells(run), list(pairs.items()), metrics, check.same))
+        else:
+            changed.append(())  # nothing is known of how its models were made
+            found.append(moves(cells, Cells(run), _against_all(first, run, renamed), metrics, check.same))
     judged, tests = corrected(found)
     others = tuple(
-        Against(run, check, tuple(changes(first, run, pairs)), tuple(moved))
-        for run, check, pairs, moved in zip(rest, checks, pairs_of, judged, strict=True)
+        Against(run, check, its_changes, tuple(moved))
+        for run, check, its_changes, moved in zip(rest, checks, changed, judged, strict=True)
     )
     return RunComparison(first, others, tests, tuple(notice for run in runs for notice in run.notices))
 
@@ -80,6 +85,7 @@ def comparison_json(found: RunComparison) -> dict[str, Any]:
     others = [
         {
             "run": str(one.run.data.run.root),
+            "foreign": one.run.foreign is not None,
             "comparable": one.check.same,
             "split": {
                 "same": one.check.same,
@@ -161,6 +167,7 @@ def _renamed(runs: Sequence[NamedRun], matches: Sequence[str]) -> dict[str, str]
     theirs = {name for run in runs[1:] for name in run.data.variants}
     for match in matches:
         mine, equals, its = match.partition("=")
+        its = its if its in theirs else f"{its}{MARK}" if f"{its}{MARK}" in theirs else its
         known = {"first": ours, "other": theirs}
         for name, side in ((mine, "first"), (its, "other")):
             if not equals or name not in known[side]:
@@ -173,6 +180,14 @@ def _renamed(runs: Sequence[NamedRun], matches: Sequence[str]) -> dict[str, str]
             raise InputError(f"--match {printable(match)}: each variant can be matched once.")
         renamed[mine] = its
     return renamed
+
+
+def _against_all(first: NamedRun, second: NamedRun, renamed: dict[str, str]) -> list[tuple[str, str]]:
+    """Each model of another tool against each variant of the first run: none is the other's counterpart. Where --match
+    names some of the file's, these alone."""
+    ours = [name for name, cells in first.data.completed.items() if cells]
+    asked = [(mine, its) for mine, its in renamed.items() if mine in ours and its in second.data.variants]
+    return asked or [(mine, its) for its in second.data.variants for mine in ours]
 
 
 def _pairs(first: NamedRun, second: NamedRun, renamed: dict[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pandas as pd
 from orchestrator.comparing.changes import Change, Scope
 from orchestrator.comparing.comparison import Against, RunComparison, move_values
 from orchestrator.comparing.differences import Move
+from orchestrator.comparing.foreign import CAVEAT, MARK, ForeignData
 from orchestrator.comparing.reading import NamedRun, letter
 from orchestrator.report.document.document import Block, Fold, Listing, Report, Section, Table, TableCell
 from orchestrator.report.document.formatting import (
@@ -35,14 +36,16 @@ def comparison_report(found: RunComparison) -> Report:
     names = [found.first, *(one.run for one in found.others)]
     sections: list[Section] = []
     tables: list[Table] = []
+    lines = [line for place, one in enumerate(found.others, start=1) for line in _said(found, one, letter(place))]
+    lines += [sentence(CAVEAT)] if any(one.run.foreign for one in found.others) else []
     for place, one in enumerate(found.others, start=1):
         tables.append(_moves_table(found, one, letter(place)))
         sections += _sections(one, letter(place), place, tables[-1])
     return Report(
-        title=f"What moved: {words([f'{letter(place)} against A' for place in range(1, len(names))], 4)}",
+        title=f"{_verb(found)}: {words([f'{letter(place)} against A' for place in range(1, len(names))], 4)}",
         subtitle="; ".join(f"{letter(place)} is {run.name}" for place, run in enumerate(names)),
         asked=[_asked(letter(place), run) for place, run in enumerate(names)],
-        found=[line for place, one in enumerate(found.others, start=1) for line in _said(found, one, letter(place))],
+        found=lines,
         notices=found.notices,
         sections=sections,
         frames=_frames(found),
@@ -50,8 +53,16 @@ def comparison_report(found: RunComparison) -> Report:
     )
 
 
+def _verb(found: RunComparison) -> str:
+    return "How they differ" if all(one.run.foreign for one in found.others) else "What moved"
+
+
 def _asked(name: str, run: NamedRun) -> str:
     cells = sum(len(cells) for cells in run.data.completed.values())
+    if run.foreign is not None:
+        held = "metrics" if run.foreign.is_table else "scores"
+        models = [printable(one) for one in run.data.variants]
+        return f"{name}: {printable(run.data.run.root)}, another tool's file of {held}: {words(models, 8)}."
     return (
         f"{name}: {printable(run.data.run.root)}, {plural(cells, 'evaluated model')}, "
         f"last record of {printable(max(run.data.distinct('finished')))}."
@@ -60,21 +71,27 @@ def _asked(name: str, run: NamedRun) -> str:
 
 def _said(found: RunComparison, one: Against, name: str) -> list[str]:
     """What came out, in sentences; the first is the finding."""
+    if one.run.foreign is not None and not one.check.same:
+        return [f"{name} is a table of metrics: on which pictures is not known, so none is tested."]
     if not one.check.same:
         return [f"{name} and A were judged on other splits: their figures are not comparable, and no test is made."]
     tested = [move for move in one.moves if move.comparison is not None]
     moved = [move for move in tested if move.outcome == "moved significantly"]
     by_metric = [_moved(move) for move in moved if move.metric == found.metric]
+    once = "moved" if one.run.foreign is None else "differs"
+    verb = once if len(moved) == 1 else once.removesuffix("s")
     if moved:
-        lines = [f"{name} against A: {count(len(moved))} of {plural(len(tested), 'figure')} moved significantly."]
-        by_objective = "; ".join(by_metric[:MOST_SAID]) or "nothing moved significantly"
+        lines = [f"{name} against A: {count(len(moved))} of {plural(len(tested), 'figure')} {verb} significantly."]
+        by_objective = "; ".join(by_metric[:MOST_SAID]) or f"nothing {once} significantly"
         lines.append(f"By {label(found.metric)}, the objective: {by_objective}.")
     else:
-        lines = [f"{name} against A: none of {plural(len(tested), 'figure')} moved significantly."]
+        lines = [f"{name} against A: none of {plural(len(tested), 'figure')} {once} significantly."]
     unchanged = sum(move.outcome == "unchanged" for move in tested)
     if unchanged:
         lines.append(f"{sentence(plural(unchanged, 'figure'))} came out the same with every seed.")
     lines.append(_may_be_concluded(found, tested))
+    if one.run.foreign is not None:
+        return lines
     changed = Counter(change.scope for change in one.changes)
     nouns: dict[Scope, tuple[str, str]] = {
         "experiment": ("key of the experiment", "keys of the experiment"),
@@ -91,7 +108,14 @@ def _said(found: RunComparison, one: Against, name: str) -> list[str]:
 
 def _moved(move: Move) -> str:
     difference = move.comparison.difference.mean if move.comparison else None
-    return f"{printable(move.variant)} {number(difference, signed=True)} ({move.explanation})"
+    return f"{_title(move)} {number(difference, signed=True)} ({move.explanation})"
+
+
+def _title(move: Move) -> str:
+    """What stands against what."""
+    if move.other.endswith(MARK) and move.other != move.variant:
+        return printable(f"{move.other} against {move.variant}")
+    return printable(move.variant if move.variant == move.other else f"{move.variant} = {move.other}")
 
 
 def _may_be_concluded(found: RunComparison, tested: Sequence[Move]) -> str:
@@ -110,6 +134,8 @@ def _may_be_concluded(found: RunComparison, tested: Sequence[Move]) -> str:
 
 def _sections(one: Against, name: str, place: int, moved: Table) -> list[Section]:
     beside = f"{name} against A"
+    if one.run.foreign is not None:
+        return _foreign_sections(one, name, place, moved)
     split = (
         "Both were judged on the same split of the same data: the fingerprints in records and split.json agree."
         if one.check.same
@@ -120,6 +146,19 @@ def _sections(one: Against, name: str, place: int, moved: Table) -> list[Section
         Section(f"split-{place}", f"Same split? {beside}", [split], [Listing(lines)] if lines else []),
         Section(f"changes-{place}", f"What changed: {beside}", *_changes(one, name)),
         Section(f"moves-{place}", f"What moved: {beside}", [], [moved]),
+    ]
+
+
+def _foreign_sections(one: Against, name: str, place: int, moved: Table) -> list[Section]:
+    """The same of a file of another tool, of whose making nothing is known."""
+    split = " ".join(one.check.differences) or (
+        f"{name} answers for all {plural(one.check.common or 0, 'test picture')} of A, joined by path, and is judged "
+        "by A's labels with the same metrics."
+    )
+    beside = f"{name} against A"
+    return [
+        Section(f"split-{place}", f"Same test pictures? {beside}", [split], []),
+        Section(f"moves-{place}", f"How they differ: {beside}", [], [moved]),
     ]
 
 
@@ -156,11 +195,13 @@ def _changes_table(title: str, rows: Sequence[Change], name: str, winner: bool) 
 
 
 def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
-    printed = [_row(move, one.check.same, name) for move in one.moves]
+    mark = "" if one.check.same else f"{'pictures not known' if one.run.foreign else 'other split'}: not comparable"
+    printed = [_row(move, mark, name) for move in one.moves]
     paired = [move.comparison.difference for move in one.moves if move.comparison]
     same_pictures = any(difference.with_pictures for difference in paired)
     seeds = {difference.seeds for difference in paired}
     caption = f"Every metric on the test part, mean over seeds, in A and {name}."
+    foreign = one.run.foreign
     if one.check.same:
         over = f" ({plural(min(seeds), 'seed')} in common)" if len(seeds) == 1 else ""
         splits = max((difference.splits for difference in paired), default=0)
@@ -180,17 +221,23 @@ def _moves_table(found: RunComparison, one: Against, name: str) -> Table:
             caption += " of this comparison." if len(found.others) == 1 else " of all runs here."
         else:
             caption += ". No test could be made."
-        if any(_seeds_differ(move) for move in one.moves):
+        if foreign:
+            caption += _repeats_said(foreign, name)
+        elif any(_seeds_differ(move) for move in one.moves):
             caption += " Means are over all seeds of a run and differences over those in common: they need not agree."
         if any(difference.seeds and not difference.with_pictures for difference in paired):
             caption += " Where the scores of the same pictures were not kept in both, the interval covers seeds alone"
             caption += " and no test is made."
+    elif foreign:
+        caption += " On which pictures the table's figures were measured is not known. No difference is formed and no"
+        caption += " test is made."
     else:
         caption += " Other split: not comparable. No difference is formed and no test is made."
     columns = ["Variant", "Metric", "A", name, f"{name} − A", "p (Holm)", "Outcome"]
     if len(seeds) > 1:
         columns.append("Seeds in common")
     printed = [row[: len(columns)] for row in printed]
+    caption += f" {sentence(CAVEAT)}" if foreign else ""
     return Table("moves", caption + found.first.data.caveat, columns, printed, frozenset({2, 3, 5, 7}))
 
 
@@ -200,6 +247,25 @@ def _first_splits(found: RunComparison, one: Against, name: str) -> str:
     return f", on the first split alone, as the other splits of {words(more)} are not in both" if more else ""
 
 
+def _repeats_said(data: ForeignData, name: str) -> str:
+    """How repeats of another tool stand against seeds, as sentences; empty where they pair by number."""
+    seeds = {model: {cell.seed for cell in cells} for model, cells in data.completed.items()}
+    alone = [printable(model) for model, its in seeds.items() if len(its) == 1]
+    said = ""
+    if alone:
+        said = (
+            f" Of {words(alone)} {name} holds one repeat, which stands against every seed of A: what another training "
+            "of it would give is in no interval."
+        )
+    ours = [{cell.seed for cell in cells} for cells in data.beside.completed.values() if cells]
+    others = [model for model, its in seeds.items() if len(its) > 1 and any(len(its & one) < 2 for one in ours)]
+    if others:
+        said += (
+            f" Repeats of {words([printable(model) for model in others])} have other seeds, and pair in their order."
+        )
+    return said
+
+
 def _seeds_differ(move: Move) -> bool:
     """Whether a run's mean is over other seeds than the difference."""
     if move.comparison is None or move.first is None or move.second is None:
@@ -207,14 +273,13 @@ def _seeds_differ(move: Move) -> bool:
     return {move.first.seeds, move.second.seeds} != {move.comparison.difference.seeds}
 
 
-def _row(move: Move, same: bool, name: str) -> list[TableCell]:
+def _row(move: Move, mark: str, name: str) -> list[TableCell]:
     comparison = move.comparison
     difference = None if comparison is None else comparison.difference
-    title = move.variant if move.variant == move.other else f"{move.variant} = {move.other}"
     known = difference is not None and difference.seeds > 0
     tones: dict[str, Any] = {"better": "good", "worse": "bad"}
     return [
-        TableCell(printable(title)),
+        TableCell(_title(move)),
         TableCell(label(move.metric)),
         TableCell(number(move.first.mean if move.first else None)),
         TableCell(number(move.second.mean if move.second else None)),
@@ -225,22 +290,30 @@ def _row(move: Move, same: bool, name: str) -> list[TableCell]:
             else "",
         ),
         TableCell(p_value(comparison.p_corrected) if comparison and comparison.p_corrected is not None else ""),
-        TableCell(outcome_words(move, same, name), tone=tones.get(move.explanation, "quiet")),
+        TableCell(outcome_words(move, mark, name), tone=tones.get(move.explanation, "quiet")),
         TableCell(str(difference.seeds) if difference else ""),
     ]
 
 
-def outcome_words(move: Move, same: bool, name: str) -> str:
-    """The outcome as it is printed; `name`: the second run's letter."""
+def _outcome(move: Move) -> str:
+    """What came out; of another tool's model, which never was A's, nothing moved."""
+    if not move.other.endswith(MARK):
+        return move.outcome
+    words_of = {"moved significantly": "differs significantly", "no significant change": "no significant difference"}
+    return words_of.get(move.outcome, move.outcome)
+
+
+def outcome_words(move: Move, mark: str, name: str) -> str:
+    """The outcome as it is printed; `mark`: why nothing is comparable, empty where it is; `name`: the second run's
+    letter."""
     if move.outcome == "only in the first":
         text = "only in A"
     elif move.outcome == "only in the second":
         text = f"only in {name}"
     else:
-        text = "" if move.outcome == "not comparable" else move.outcome
+        text = "" if move.outcome == "not comparable" else _outcome(move)
         text += f": {move.explanation}" if move.explanation and text else ""
-    marked = "" if same else "other split: not comparable"
-    return "; ".join(part for part in (text, marked) if part)
+    return "; ".join(part for part in (text, mark) if part)
 
 
 def _frames(found: RunComparison) -> dict[str, pd.DataFrame]:

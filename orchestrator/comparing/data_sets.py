@@ -1,6 +1,7 @@
 """What a leaderboard over runs holds of each data set."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from orchestrator.scoring.intervals import Estimate
 from trainables.interface import Mode, Task
@@ -21,6 +22,13 @@ class BoardRow:
     seconds: float | None
     """Mean wall time of a cell."""
     parameters: int | None
+    source: Literal["run", "scores", "metrics"] = "run"
+    """Of another tool: whether its scores were judged here, or it brought its metrics."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether another tool made it."""
+        return self.source != "run"
 
 
 @dataclass(frozen=True)

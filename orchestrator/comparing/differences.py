@@ -1,10 +1,11 @@
 """What moved from one run to another: paired differences by variant and metric, tested together."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord
+from orchestrator.comparing.foreign import ForeignData, aligned
 from orchestrator.comparing.reading import NamedRun
 from orchestrator.report.numbers.measured import Drawn, compared, drawn, evidence
 from orchestrator.report.numbers.over_splits import evidence_over_splits
@@ -50,9 +51,15 @@ class Cells:
 
     def of(self, variant: str) -> Drawn:
         """The cells of one variant, and each metric on draws of the test pictures."""
+        if isinstance(self.run.data, ForeignData):
+            return self.run.data.drawn(variant)
         if variant not in self._drawn:
             self._drawn[variant] = drawn(self.run.data, self.records(variant))
         return self._drawn[variant]
+
+    def beside(self, ours: Drawn, variant: str) -> Drawn:
+        """The same, of a file of another tool under the seeds of what it stands against."""
+        return aligned(self.of(variant), ours) if self.run.foreign else self.of(variant)
 
     def records(self, variant: str) -> Sequence[TrialRecord]:
         return self.run.data.completed.get(variant, [])
@@ -78,28 +85,30 @@ def common_splits(first: RunData, second: RunData) -> list[int]:
 
 
 def moves(
-    first: Cells, second: Cells, pairs: Mapping[str, str], metrics: Sequence[str], comparable: bool
+    first: Cells, second: Cells, pairs: Sequence[tuple[str, str]], metrics: Sequence[str], comparable: bool
 ) -> list[Move]:
     """Every metric of every pair, not corrected yet; then the variants that only one run has.
 
-    `pairs`: variant of the first run -> the same one's name in the second. `metrics`: those to compare; all that either
-    holds where it is empty. Where the runs are not `comparable`, figures stand without differences and tests.
+    `pairs`: a variant of the first run, and what it stands against in the second. `metrics`: those to compare; all that
+    either holds where it is empty, or all that a file of another tool does. Where the runs are not `comparable`,
+    figures stand without differences and tests.
     """
     numbers = common_splits(first.run.data, second.run.data) if comparable else []
     found = []
-    for mine, its in pairs.items():
-        asked = metrics or metrics_of_cells(first.run.data.metric, [*first.records(mine), *second.records(its)])
+    for mine, its in pairs:
+        held = [*([] if second.run.foreign else first.records(mine)), *second.records(its)]
+        asked = metrics or metrics_of_cells(first.run.data.metric, held)
         found += [_move(first, second, mine, its, metric, comparable, numbers) for metric in asked]
     sides: tuple[tuple[Cells, set[str], Outcome], ...] = (
-        (first, set(pairs), "only in the first"),
-        (second, set(pairs.values()), "only in the second"),
+        (first, {mine for mine, _ in pairs}, "only in the first"),
+        (second, {its for _, its in pairs}, "only in the second"),
     )
     for cells, others, outcome in sides:
         for variant in cells.run.data.variants:
             if variant in others or not cells.records(variant):
                 continue
             for metric in metrics or metrics_of_cells(first.run.data.metric, cells.records(variant)):
-                value = _estimate(cells, variant, metric, numbers)
+                value = estimated(cells, variant, metric, numbers)
                 if value is not None:
                     here = outcome == "only in the first"
                     ours, theirs = (value, None) if here else (None, value)
@@ -124,18 +133,20 @@ def corrected(found: Iterable[Iterable[Move]]) -> tuple[list[list[Move]], int]:
 def _move(
     first: Cells, second: Cells, mine: str, its: str, metric: str, comparable: bool, numbers: Collection[int]
 ) -> Move:
-    values = _estimate(first, mine, metric, numbers), _estimate(second, its, metric, numbers)
+    values = estimated(first, mine, metric, numbers), estimated(second, its, metric, numbers)
     if values[0] is None or values[1] is None:
         outcome: Outcome = "only in the second" if values[1] is not None else "only in the first"
         if values == (None, None):
             return Move(mine, its, metric, None, None, "no test", "neither run has it")
         return Move(mine, its, metric, *values, outcome, "")
     if not comparable:
-        return Move(mine, its, metric, *values, "not comparable", "other split")
+        why = "pictures not known" if second.run.foreign else "other split"
+        return Move(mine, its, metric, *values, "not comparable", why)
     mode = first.run.data.mode_of(metric)
     if numbers:
         return _move_over_splits(first, second, mine, its, metric, numbers, values)
-    ours, theirs = first.of(mine), second.of(its)
+    ours = first.of(mine)
+    theirs = second.beside(ours, its)
     comparison = compared(first.run.data, theirs, ours, metric)
     seeds = 0 if comparison is None else comparison.difference.seeds
     if comparison is not None and comparison.p is None and seeds and comparison.difference.mean == 0:
@@ -174,7 +185,8 @@ def _judged(move: Move, comparison: Comparison | None) -> Move:
     return replace(move, comparison=comparison, outcome="moved significantly", explanation=comparison.outcome)
 
 
-def _estimate(cells: Cells, variant: str, metric: str, numbers: Collection[int] = ()) -> Estimate | None:
+def estimated(cells: Cells, variant: str, metric: str, numbers: Collection[int] = ()) -> Estimate | None:
+    """One metric of one variant with its interval; None where no cell has it."""
     if numbers:
         over = cells.over_splits(variant, metric, numbers)
         return None if over is None else estimate_over_splits(over)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.comparing.foreign import ForeignData
 from orchestrator.comparing.reading import NamedRun
 from orchestrator.report.document.formatting import count, plural, printable, words
 
@@ -41,7 +42,13 @@ class SplitCheck:
 
 
 def check_split(first: NamedRun, second: NamedRun) -> SplitCheck:
-    """Compare the fingerprints of data and split that records and split.json of both runs hold."""
+    """Compare the fingerprints of data and split that records and split.json of both runs hold.
+
+    A file of another tool has none: its scores were joined with the first run's test pictures, and of its metrics
+    nobody knows the pictures.
+    """
+    if second.foreign is not None:
+        return _check_foreign(second.name, second.foreign)
     found = []
     for field, noun in (("data", "data"), ("split", "split")):
         ours, theirs = _fingerprints(first, field), _fingerprints(second, field)
@@ -58,6 +65,13 @@ def check_split(first: NamedRun, second: NamedRun) -> SplitCheck:
     also = {path for path, part in others.items() if part == "test"}
     elsewhere = sum(others.get(path) in ("train", "validation") for path in tested)
     return SplitCheck(tuple(found), len(tested), len(also), len(tested & also), elsewhere)
+
+
+def _check_foreign(name: str, data: ForeignData) -> SplitCheck:
+    if data.is_table:
+        return SplitCheck((f"{name} is a table of metrics: on which pictures they were measured is not known.",))
+    tested = len(next(iter(data.kept.values())).labels)
+    return SplitCheck((), tested, tested, tested, 0)
 
 
 def _fingerprints(run: NamedRun, field: str) -> list[str]:

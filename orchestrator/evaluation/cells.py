@@ -62,13 +62,15 @@ class Cell:
 
 
 def winners(experiment: Experiment, records: list[TrialRecord], metric: str, mode: Mode) -> dict[str, TrialRecord]:
-    """The best search trial of each variant on validation, among those that trained to their end.
+    """The best search trial of each variant on validation, among those that trained to their end and keep to
+    `objective.constraints`.
 
     Where none did (a time limit, say), the best of those that reported; a variant with none at all has no winner.
     """
+    limits = experiment.objective.limits
     found = {
         variant.name: best_record(
-            (one for one in records if one.stage == "search" and one.variant == variant.name), metric, mode
+            (one for one in records if one.stage == "search" and one.variant == variant.name), metric, mode, limits
         )
         for variant in experiment.families
     }

@@ -10,12 +10,13 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.artifacts.endings import Status
+from orchestrator.artifacts.endings import Status, first_line
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
-from orchestrator.artifacts.models import KeptModel, keep_model
+from orchestrator.artifacts.models import KeptModel, keep_model, note_speed
 from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
+from orchestrator.artifacts.reference import Reference
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.evaluation.cells import Cell
@@ -25,6 +26,7 @@ from orchestrator.evaluation.trained import Trained, taken_over
 from orchestrator.experiment.placement import Placement
 from orchestrator.scoring.bootstrap import resample_value
 from orchestrator.scoring.detection import grade_detection, per_kind
+from orchestrator.scoring.drift import picture_statistics, reference_of
 from orchestrator.scoring.judge import Judge
 from orchestrator.scoring.judged import Classified, Detected
 from orchestrator.scoring.metric_table import Metric
@@ -32,9 +34,14 @@ from orchestrator.scoring.metrics import check_scores, confusion, grade, per_cla
 from orchestrator.scoring.pixels import histograms
 from trainables.errors import ToldError
 from trainables.files import file_sha256, whole
-from trainables.interface import Prediction, Samples
+from trainables.interface import Prediction, Samples, Task
+from trainables.speed import Speed
+from trainables.training.timing import measure_speed
 from trainables.training.trial import Job
 from trainables.training.usage import gpu_name
+
+MOST_LOOKED_AT, LOOKED_AT_ONCE = 2048, 64
+"""Pictures of validation whose statistics are kept for a comparison with new ones: in all, and read at a time."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,10 @@ def _scored(
     kept = kept.model_copy(
         update={
             "threshold": None if choice is None else choice.value,
+            "strategy": None if choice is None else choice.strategy,
             "pixel_threshold": None if pixels is None else pixels.threshold,
+            "heat_scale": None if pixels is None else scale_of(pixels.low, pixels.threshold),
+            "reference": validation_reference(validation.scores, job.validation, job.family.task),
         }
     )
     digest = keep_model(run.model(cell.variant, cell.seed), trained.weights, kept, epoch=trained.epoch)
@@ -174,16 +184,21 @@ def _scored(
         judged = judged_of(prediction.scores, samples, choice)
         sources = _names(samples.groups or samples.paths)
         write_own_draws(run.draws(cell.variant, cell.seed), judged, sources, grading.judge.own)
+    taken = seconds + time.perf_counter() - started
+    speed, unmeasured = speed_of(cell, job, trained, samples, grading.placement.at_once - 1)
+    if speed is not None:
+        note_speed(run.model(cell.variant, cell.seed), speed)
     return TrialRecord(
         **of_cell(cell, origin.model_copy(update={"finished": now(), "device": gpu or origin.device})),
         **of_placement(grading.placement),
         **found,
-        facts=facts,
+        facts=facts | unmeasured,
         epoch=trained.epoch,
         history=trained.history,
         status="completed",
-        seconds=seconds + time.perf_counter() - started,
+        seconds=taken,
         seconds_a_picture=took / len(samples),
+        speed=speed,
         parameters=model.parameters,
         peak_memory=trained.peak_memory,
         own_memory=trained.own_memory,
@@ -192,6 +207,29 @@ def _scored(
         reading=reading,
         files={path.name: file_sha256(path) for path in run.score_files(cell.variant, cell.seed) if path.exists()},
     )
+
+
+def validation_reference(scores: NDArray[np.float64], samples: Samples, task: Task) -> Reference:
+    """What the pictures of validation and their scores are like; of detection, the normal ones."""
+    rows = np.flatnonzero(samples.labels == 0) if task == "detection" else np.arange(len(samples))
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_LOOKED_AT)).round().astype(np.int64)]
+    parts = np.array_split(rows, max(1, len(rows) // LOOKED_AT_ONCE))
+    statistics = np.concatenate([picture_statistics(samples.pictures[part]) for part in parts])
+    groups = tuple(samples.groups[row] for row in rows) if samples.groups else ()
+    return reference_of(scores[rows], statistics, groups, normal_only=task == "detection")
+
+
+def speed_of(
+    cell: Cell, job: Job, trained: Trained, samples: Samples, beside: int
+) -> tuple[Speed | None, dict[str, str]]:
+    """How fast the kept model scores test pictures, whose scores are kept by now; else why that is not known, as a
+    fact: it is no reason to lose them. `beside`: how many other trainings may run meanwhile."""
+    try:
+        family, config, problem = job.family, cell.setting.config, job.problem
+        weights = trained.weights
+        return measure_speed(family, config, problem, cell.seed, weights, samples, batches=True, beside=beside), {}
+    except Exception as error:  # no memory for a second model, say
+        return None, {"speed": f"not measured ({first_line(str(error))})"}
 
 
 @dataclass(frozen=True)

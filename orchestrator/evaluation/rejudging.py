@@ -40,7 +40,7 @@ def rejudge(
     found = _same(source) if same or strategy is None else _judged(strategy, source, run, own)
     choice = found.get("threshold")
     if choice is not None:
-        kept = kept.model_copy(update={"threshold": choice.value})
+        kept = kept.model_copy(update={"threshold": choice.value, "strategy": choice.strategy})
     read = source.reading if same and copied else ""
     reading = read or log.add(cell.variant, cell.seed, kept.weights, now())
     target = run.model(cell.variant, cell.seed)
@@ -62,6 +62,7 @@ def rejudge(
         trained=renamed and source.trained,
         seconds=source.seconds if renamed else time.perf_counter() - started,
         seconds_a_picture=source.seconds_a_picture,
+        speed=source.speed,
         device=source.device,
         cpus=source.cpus,
         gpus=source.gpus if renamed else 0.0,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from torch import Tensor
@@ -32,16 +33,21 @@ def note_of(state: TrialState | None) -> Path | None:
     return None if state is None else state.path.with_suffix(".epochs")
 
 
-def train(cell: Cell, job: Job) -> Trained | None:
-    """The model of a cell as of its best epoch; None where the run is asked to stop before its end."""
+def train(cell: Cell, job: Job, on_epoch: Callable[[int], object] = bool) -> Trained | None:
+    """The model of a cell as of its best epoch; None where the run is asked to stop before its end.
+
+    `on_epoch` is called with the number of epochs that have ended, before the first and after each.
+    """
     with watched(_mark_of(cell, job), job.epoch_seconds) as alive:
         training = _training(cell, job, alive.set, None)
-        while True:
+        for done in count():
             try:
                 next(training)
+                on_epoch(done)
             except StopIteration as end:
                 trained: Trained | None = end.value
                 return trained
+    raise AssertionError("a training comes to its end")
 
 
 def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | ToldError | None]:

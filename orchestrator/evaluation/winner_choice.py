@@ -22,20 +22,23 @@ def choose(
     """The default configuration's trial, or the best one where its lead is more than chance explains.
 
     `trials`: those of one search, one a number; `scores`: their validation scores by number, of the validation
-    `samples`. Where no test can be made, the default stays, unless it has no figure itself. ValueError where no trial
-    has one.
+    `samples`. Where no test can be made, the default stays, unless it has no figure itself. A trial that is beyond
+    `objective.constraints` counts as one without a figure. ValueError where no trial has one.
     """
-    best = best_record(trials, goal.metric, goal.mode)
+    keeping = [one for one in trials if goal.limits.kept_by(one.speed)]
+    best = best_record(keeping, goal.metric, goal.mode)
     if best is None:
         raise ValueError(f"no trial has {goal.metric}")
     # By number, so that of equal trials the first is the best here as in `best_record`.
-    reported = sorted((one for one in trials if goal.metric in one.metrics), key=lambda one: one.trial)
+    reported = sorted((one for one in keeping if goal.metric in one.metrics), key=lambda one: one.trial)
     default = next((one for one in reported if one.trial == DEFAULT_TRIAL), None)
     # As `best_record` has it: the completed ones, where there are any.
     ranked = [one for one in reported if one.status == best.status or one.status == "completed"]
     if default is None:
-        lead, status = None, next((one.status for one in trials if one.trial == DEFAULT_TRIAL), "not run")
-        why = f"the default has no figure: {status}"
+        lead, first = None, next((one for one in trials if one.trial == DEFAULT_TRIAL), None)
+        why = f"the default has no figure: {'not run' if first is None else first.status}"
+        if first is not None and goal.metric in first.metrics:
+            why = f"the default is beyond objective.constraints: {goal.limits.broken_by(first.speed)}"
     else:
         lead = _lead(default, best, ranked, scores, samples, goal)
         why = lead.why

@@ -18,6 +18,7 @@ from orchestrator.data.picture_size import sides
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.data.split.settings import LARGEST_SEED
 from orchestrator.experiment.ablation_settings import Ablation
+from orchestrator.experiment.ensemble_settings import Ensemble, check_entries
 from orchestrator.experiment.key_types import takes_text
 from orchestrator.experiment.messages import explain
 from orchestrator.experiment.own_parts import beside
@@ -53,13 +54,15 @@ FREE_KEYS = (
     "mirror",
     "data.split.repeats",
 )
-"""What may differ when a run goes on: how much and on what, never what it means. `ablation` and `tracking` may, too."""
+"""What may differ when a run goes on: how much and on what, never what it means. All of `ablation`, `ensembles` and
+`tracking` may, too."""
 PLACE_KEYS = ("data.path", "data.store")
 """Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
 FIRST_TRIAL_SEED = 1_000
 """Far from the seeds that people count up for the final trainings, which may become more as a run goes on."""
-LATER_KEYS: dict[str, str | int | None] = {
+LATER_KEYS: dict[str, str | int | list[str] | None] = {
     "sampler": "tpe",
+    "ensembles": [],
     "data.gaps": "drop",
     "data.decimal": "auto",
     "data.bits": None,
@@ -72,6 +75,8 @@ LATER_KEYS: dict[str, str | int | None] = {
     "tracking.tensorboard": False,
     "tracking.mlflow": None,
     "tracking.wandb": None,
+    "objective.constraints.latency_ms": None,
+    "objective.constraints.memory_mb": None,
     **dict.fromkeys(
         (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",
@@ -104,6 +109,11 @@ class Experiment(Section):
     )
     ablation: Ablation | None = Field(
         default=None, description="What `orchestrate ablate` compares: one configuration, and what is changed of it."
+    )
+    ensembles: tuple[Ensemble, ...] = Field(
+        default=(),
+        description="Models that answer together, judged on the scores that are kept of them; each is a row of the "
+        "leaderboard. Without any: none.",
     )
     heat_maps: StrictBool = Field(
         default=False, description="Write heat map, mask and overlay of every test picture, for families with maps."
@@ -145,12 +155,14 @@ class Experiment(Section):
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"names must differ, and {', '.join(repeated)} stands twice; give each variant a `name`")
-        if self.baseline and self.baseline not in names:
-            raise ValueError(f"baseline is {self.baseline!r}; it must be the name of a variant: {', '.join(names)}")
+        named = [*names, *(one.name for one in self.ensembles)]
+        if self.baseline and self.baseline not in named:
+            raise ValueError(f"baseline is {self.baseline!r}; it must be the name of a variant: {', '.join(named)}")
         if len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
             raise ValueError(
                 f"seeds are {list(self.seeds)}; they must be different whole numbers from 0 to {LARGEST_SEED:,}"
             )
+        check_entries(self.ensembles, names, self.seeds)
         if self.ablation is not None:
             self.ablation.check(tuple(names), self.baseline_name, len(self.seeds))
         return self
@@ -163,7 +175,7 @@ class Experiment(Section):
 
     @property
     def baseline_name(self) -> str:
-        """The variant that all are compared with."""
+        """The variant, or the ensemble, that all are compared with."""
         cheap = [variant.name for variant in self.families if is_cheap(variant.family)]
         return self.baseline or (cheap or [self.families[0].name])[0]
 
@@ -198,7 +210,7 @@ class Experiment(Section):
 
     def _hash(self, left_out: tuple[str, ...]) -> str:
         told = flat(self.model_dump(mode="json"))
-        unsaid = {key for key, value in LATER_KEYS.items() if told[key] == value}
+        unsaid = {key for key, value in LATER_KEYS.items() if told.get(key) == value}
         meant = {key: told[key] for key in told if not is_free(key) and key not in {"seeds", *unsaid, *left_out}}
         return json_sha256({**meant, "seed": self.seeds[0]})[:16]
 
@@ -269,7 +281,7 @@ def schema() -> dict[str, Any]:
 
 def is_free(key: str) -> bool:
     """Whether a key, with its parents joined by dots, may differ when a run goes on."""
-    return key in FREE_KEYS or key.split(".")[0] in ("ablation", "tracking")
+    return key in FREE_KEYS or key.split(".")[0] in ("ablation", "ensembles", "tracking")
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

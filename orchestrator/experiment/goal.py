@@ -22,6 +22,7 @@ from orchestrator.scoring.thresholds import DEFAULT_STRATEGIES, parse_strategy, 
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import installed, is_own
+from trainables.speed import NO_LIMITS, Limits
 
 VALIDATION_LOSS = "validation_loss"
 """Not a metric of scores: what training itself minimises, the one figure that needs no known anomalies."""
@@ -49,6 +50,8 @@ class Goal:
     """Detection: whether validation holds anomalies."""
     own: tuple[Metric, ...] = ()
     """The metrics of one's own among these."""
+    limits: Limits = NO_LIMITS
+    """What a winner may take at most."""
 
     @property
     def thresholded(self) -> bool:
@@ -191,7 +194,12 @@ def goal_of(
             f"{strategies[0]} of normals. No detection metric chooses anything."
         )
     test = given_test or (default_metric(task) if metric == VALIDATION_LOSS else metric)
-    found = Goal(task, normal, metric, "max", test, strategies, anomalies, own)
+    found = Goal(task, normal, metric, "max", test, strategies, anomalies, own, wanted.limits)
+    if found.limits.given and experiment.sampler != "tpe":
+        remarks.append(
+            f"The sampler {experiment.sampler} learns nothing of objective.constraints: it draws as without, and the "
+            "winner is chosen among the trials that keep them."
+        )
     row = found.row(metric)
     found = replace(found, mode=wanted.mode or (metric_mode(metric) if row is None else row.mode))
     if wanted.default_first and (row is None or row.pixel):

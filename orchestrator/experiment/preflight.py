@@ -11,6 +11,7 @@ from orchestrator.data.split.source_names import group_suggestion
 from orchestrator.experiment.ablation_checks import check_ablation
 from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import check_division, check_variants, frame_of
+from orchestrator.experiment.ensemble_checks import check_ensembles, refuse_alike
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal, check_names, check_task, goal_of
 from orchestrator.experiment.placement import Before, check_asked, device_of
@@ -66,7 +67,9 @@ def settle(
     if ablation:
         said += check_ablation(AskedAblation.of(experiment), frame)
     else:
+        said += check_ensembles(experiment, goal)
         said += check_variants(experiment, experiment.families, frame)
+        refuse_alike(experiment)
     early = early_remarks(listing, experiment.data.column, experiment.data.decimal)
     suggested = group_suggestion(listing.files) if experiment.data.split.group is None else []
     of_data = (*listing.remarks, *suggested)

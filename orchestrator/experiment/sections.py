@@ -18,14 +18,13 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.picture_size import Size, checked_size
 from orchestrator.data.plotting.plot_style import STYLES, style_name
 from orchestrator.data.split.settings import SplitSettings
-from orchestrator.experiment.value_types import Cpus, FilePath, Gpus, Minutes, Number, Work
+from orchestrator.experiment.value_types import VARIANT_NAME, Cpus, FilePath, Gpus, Minutes, Number, Positive, Work
 from orchestrator.families import FAMILIES, family_name, variant_name
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
 from trainables.credentials import HOLDS_CREDENTIALS, holds_credentials
 from trainables.interface import Mode
 from trainables.own_code import absolute_callable, is_own
-
-VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+from trainables.speed import Limits
 
 
 class Section(BaseModel):
@@ -136,6 +135,18 @@ class Variant(Section):
         return None if size is None else checked_size(size)
 
 
+class Constraints(Section):
+    """What a model may take where it is to be used. Measured on the worker that trains it."""
+
+    latency_ms: Positive | None = Field(
+        default=None, description="Milliseconds at most for one picture that is scored alone, as it lies in memory."
+    )
+    memory_mb: Positive | None = Field(
+        default=None,
+        description="Megabytes (10⁶ bytes) at most of the model's numbers with what scoring one picture takes beyond.",
+    )
+
+
 class Objective(Section):
     """What the search seeks on the validation part, and what tables rank by on the test part."""
 
@@ -155,6 +166,17 @@ class Objective(Section):
         "(with `fixed`) are the first trial, and are kept unless the best trial's lead on validation is more than "
         "chance explains, as the largest lead of so many trials.",
     )
+
+    constraints: Constraints = Field(
+        default_factory=Constraints,
+        description="What every winner has to keep to. Each trial is measured after its first epoch; tpe draws fewer "
+        "configurations beyond it, and no trial beyond it is chosen.",
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """The same for who measures."""
+        return Limits(latency_ms=self.constraints.latency_ms, memory_mb=self.constraints.memory_mb)
 
     @property
     def default_first(self) -> bool:

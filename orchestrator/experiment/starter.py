@@ -54,7 +54,7 @@ def _exists(file: Path) -> InputError:
 def _tail(detection: bool) -> str:
     """What of the plain starter fits any data: from the resources on."""
     tail = "resources:" + starter_text().partition("\nresources:")[2]
-    classifies, _, rest = tail.partition("# ablation:")
+    classifies, _, rest = tail.partition("# ensembles:")
     if not detection:
         return tail
     return classifies + rest.partition("\n\n")[2]

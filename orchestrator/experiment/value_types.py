@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, FiniteFloat, Strict, StrictInt
 
+VARIANT_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 MOST_WORK = 1_000_000
 """Trials or epochs: more is a slip of the pen."""
 MOST_MINUTES = 5_256_000
@@ -37,6 +38,7 @@ FilePath = Annotated[Path, AfterValidator(_one_line)]
 Number = Annotated[FiniteFloat, Strict()]
 """`true` and texts are none."""
 Work = Annotated[StrictInt, Field(ge=1, le=MOST_WORK)]
+Positive = Annotated[Number, Field(gt=0)]
 Minutes = Annotated[Number, Field(gt=0, le=MOST_MINUTES)]
 Auto = Literal["auto"]
 Cpus = Auto | Annotated[Number, Field(ge=SMALLEST_SHARE, le=MOST_CPUS)]

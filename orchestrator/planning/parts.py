@@ -21,6 +21,8 @@ HOUR = 3600.0
 ENDS = ("low", "likely", "high")
 RECORD_BYTES, REPORT_BYTES, TEST_BYTES = 10_000, 8_000_000, 200
 """On the disk: a record, a report with its figures, and what is kept of a test picture's scores; rules of thumb."""
+ENSEMBLE_SECONDS = 0.3
+"""An ensemble's row: reading scores and checksums of its members, and judging their mean; a rule of thumb."""
 DRAWN_SLOWLY = 16
 """Pictures below which drawing never gets its fast way ready."""
 
@@ -162,6 +164,28 @@ def cell_parts(
                 disk=cost.kept.plus(beside).times(units),
                 source=cost.source,
                 note=cost.note,
+            )
+        )
+    return parts
+
+
+def ensemble_parts(experiment: Experiment, tested: int) -> list[PlannedPart]:
+    """The ensembles, on each split: kept scores are read, and nothing is trained."""
+    splits = len(experiment.data.split.numbers)
+    parts = []
+    for one in experiment.ensembles:
+        units = splits * len(one.seeds(experiment.seeds))
+        seconds = _rule(ENSEMBLE_SECONDS * units)
+        parts.append(
+            PlannedPart(
+                stage="evaluation",
+                variant=one.name,
+                splits=splits,
+                units=units,
+                seconds=seconds,
+                cpu_hours=seconds.times(1 / HOUR),
+                disk=_rule(units * (tested * TEST_BYTES + RECORD_BYTES)),
+                note="an ensemble, judged on kept scores",
             )
         )
     return parts

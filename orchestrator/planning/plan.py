@@ -3,12 +3,12 @@
 from os import PathLike
 
 from orchestrator.artifacts.cost_plan import CostPlan
-from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder, run_at
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.preflight import settle
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
-from orchestrator.running.claim import check_folder, check_is_experiment, open_run, run_at
+from orchestrator.running.claim import check_folder, check_is_experiment, open_run
 from trainables.errors import InputError
 
 SECONDS = 60.0

@@ -18,7 +18,16 @@ from orchestrator.machine.offered import Offered
 from orchestrator.machine.progress import Reporter
 from orchestrator.planning.costs import Asked, VariantCost, by_probes
 from orchestrator.planning.earlier import costs_of_run
-from orchestrator.planning.parts import PACE, Pictures, cell_parts, render_part, report_part, search_parts, start_part
+from orchestrator.planning.parts import (
+    PACE,
+    Pictures,
+    cell_parts,
+    ensemble_parts,
+    render_part,
+    report_part,
+    search_parts,
+    start_part,
+)
 from orchestrator.planning.probing import Probes, probe
 from orchestrator.planning.sizes import Sizes, division
 from orchestrator.planning.wanted import Wanted, of_a_sweep, of_an_ablation
@@ -83,6 +92,7 @@ def reckoned(
             render_part([_pictures(size, count, probes, sizes, cpus) for size, count in missing.items()], pace),
             *search_parts(wanted.searches, experiment, costs, places, pace),
             *cell_parts(wanted.cells, experiment, costs, places, pace, sizes.test),
+            *([] if ablation else ensemble_parts(experiment, sizes.test)),
             report_part(pace, len(asked)),
         ),
         remarks=(*probes.failures, *_remarks(settled.experiment, wanted, costs, probes, cpus)),

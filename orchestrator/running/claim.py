@@ -11,7 +11,7 @@ from pathlib import Path
 from orchestrator.artifacts.heartbeat import STALE, read_beat
 from orchestrator.artifacts.places import keep_place
 from orchestrator.artifacts.records import TrialRecord, read_records
-from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder, run_at
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import Origin, check_run, differing, experiment_of, origin_of, place_of
 from orchestrator.experiment.own_parts import refuse_other_code
@@ -23,16 +23,6 @@ from trainables.files import is_draft, write_whole
 
 def _nobody(said: str) -> None:
     """Who hears what nobody asked for."""
-
-
-def run_at(path: str | PathLike[str]) -> RunFolder:
-    """The folder of a run, or of one of its splits, at a path, which is made absolute: a trial's working folder is
-    elsewhere."""
-    root = Path(path).expanduser().absolute()
-    whole = root.parent.parent
-    if root.parent.name == "splits" and RunFolder(whole).experiment.is_file() and (root / "experiment.yaml").is_file():
-        return RunFolder(root, whole)
-    return RunFolder(root)
 
 
 def open_run(path: str | PathLike[str]) -> RunFolder:

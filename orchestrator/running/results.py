@@ -82,7 +82,7 @@ def _text(folder: RunFolder) -> str:
         parts.append(f"Ablation of {baseline}: {label(metric)} (test)\n{rows.to_string(index=False)}")
     if data is not None and result["leaderboard"]:
         parts.append(leaderboard_text(data, standing))
-        parts += _not_evaluated(folder, result["leaderboard"])
+        parts += _not_evaluated(data, result["leaderboard"])
     elif not result["ablation"]:
         ended = ", ".join(
             f"{stage}: " + ", ".join(f"{count} {status}" for status, count in statuses.items())
@@ -96,12 +96,16 @@ def _text(folder: RunFolder) -> str:
     return "\n\n".join(parts)
 
 
-def _not_evaluated(folder: RunFolder, rows: list[dict[str, Any]]) -> list[str]:
+def _not_evaluated(data: RunData, rows: list[dict[str, Any]]) -> list[str]:
     """What a sweep would still evaluate, and the command; an ablation evaluates no more than its own baseline."""
-    records = list(read_records(folder.records))
+    folder, records = data.run, data.records
     met = {record.variant for record in records if record.stage == "evaluation"}
     searched = {record.variant for record in records if record.stage == "search"}
-    fruitful = {record.variant for record in records if record.stage == "search" and record.metrics}
+    fruitful = {
+        record.variant
+        for record in records
+        if record.stage == "search" and record.metrics and data.limits.kept_by(record.speed)
+    }
     names = [row["variant"] for row in rows if row["variant"] not in met | (searched - fruitful)]
     if not names:
         return []

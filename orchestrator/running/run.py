@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from orchestrator.artifacts.events import Listener, StageBegan, StageEnded, StageName
 from orchestrator.artifacts.heartbeat import Heartbeat
 from orchestrator.artifacts.records import TrialRecord, read_records
-from orchestrator.artifacts.run_folder import RunFolder
+from orchestrator.artifacts.run_folder import RunFolder, run_at
 from orchestrator.artifacts.spent import note_spent, spending
 from orchestrator.experiment.ablation_checks import with_all_sizes
 from orchestrator.experiment.ablation_rows import AskedAblation
@@ -28,7 +28,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
 from orchestrator.running.ablation_progress import told_by_a_sweep
-from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, run_at, storage_told
+from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, storage_told
 from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
 from orchestrator.tracking.trackers import check_tracking

@@ -78,6 +78,10 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         one.name: VariantStatus(one.name, experiment.budget.trials * searched, len(experiment.seeds) * len(parts))
         for one in experiment.families
     }
+    ensembles = {
+        one.name: VariantStatus(one.name, 0, len(one.seeds(experiment.seeds)) * len(parts))
+        for one in experiment.ensembles
+    }
     evaluated: set[tuple[str, int]] = set()
     ended: list[tuple[float, float]] = []
     durations = Durations()
@@ -87,6 +91,8 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
         found = list(read_records(part.records))
         strangers += _strangers(part, experiment.of_split(number), found)
         all_records += [(number, record) for record in found]
+    keeping: dict[tuple[str, int], bool] = {}
+    """Of each search with a figure, whether a trial of it keeps objective.constraints."""
     for number, record in all_records:
         if record.stage in ("evaluation", "ablation") and record.status == "completed":
             evaluated.add((record.cell, record.seed))
@@ -94,11 +100,13 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
             moment = datetime.fromisoformat(record.provenance.finished).timestamp()
             ended.append((moment, record.seconds))
         durations.add(record)
-        variant = variants.get(record.variant)
+        variant = variants.get(record.variant) or ensembles.get(record.variant)
         if variant is not None and record.stage == "search":
             variant.trials[record.status] += 1
-            value = record.metrics.get(metric)
-            if value is not None and record.status == "completed":
+            value, kept = record.metrics.get(metric), goal.limits.kept_by(record.speed)
+            if value is not None:
+                keeping[record.variant, number] = kept or keeping.get((record.variant, number), False)
+            if value is not None and record.status == "completed" and kept:
                 variant.best = value if variant.best is None else better(variant.best, value)
         elif variant is not None and record.status == "completed":
             variant.evaluated.add((number, record.seed))
@@ -110,19 +118,24 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
     ablation = _ablation(list(parts.values()), experiment, evaluated)
     trials: list[Unit] = []
     cells: list[Unit] = []
+    for (name, _), kept in keeping.items():
+        if not kept:  # no winner, so nothing is to be evaluated
+            variants[name].cells -= len(experiment.seeds) * (len(parts) // searched)
     for one in variants.values():
         trials += [(one.name, False)] * (one.wanted - one.searched)
         cells += [(one.name, True)] * (one.cells - len(one.evaluated))
+    # They take no time to speak of.
+    unjudged = any(len(one.evaluated) < one.cells for one in ensembles.values())
     command = "sweep"
     if ablation is not None:
         # Where no other variant was begun, the sweep was not asked for.
         begun = [one.name for one in variants.values() if one.trials or one.evaluated]
         if not set(begun) - {ablation["baseline"]}:
-            trials, cells = [], []
-        command = "sweep" if trials or cells else "ablate"
+            trials, cells, unjudged = [], [], False
+        command = "sweep" if trials or cells or unjudged else "ablate"
         cells += [(ablation["baseline"], True)] * (ablation["of"] - ablation["done"])
     broken = ablation is not None and ablation["fault"] is not None
-    whole = not trials and not cells and not broken and folder.report.is_dir()
+    whole = not trials and not cells and not unjudged and not broken and folder.report.is_dir()
     return {
         "run": str(folder.root),
         "state": "running" if alive else "finished" if whole else "stopped",
@@ -144,6 +157,9 @@ def status_of(folder: RunFolder, experiment: Experiment) -> dict[str, Any]:
                 "seeds": one.cells,
             }
             for one in variants.values()
+        ],
+        "ensembles": [
+            {"name": one.name, "evaluated": len(one.evaluated), "seeds": one.cells} for one in ensembles.values()
         ],
         "at_work": [asdict(one) for one in beat.at_work] if beat is not None and alive else [],
         "ablation": ablation,
@@ -257,6 +273,9 @@ def status_text(status: dict[str, Any]) -> str:
         lines.append(
             f"  {one['name']}: trials {trials} of {one['of']}{best}; evaluated {one['evaluated']}/{one['seeds']}"
         )
+    lines += [
+        f"  {one['name']}, an ensemble: evaluated {one['evaluated']}/{one['seeds']}" for one in status["ensembles"]
+    ]
     if status["ablation"] is not None:
         fault = status["ablation"]["fault"]
         cells = f"{status['ablation']['done']} of {status['ablation']['of']} cells completed"

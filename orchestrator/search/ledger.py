@@ -19,6 +19,7 @@ from orchestrator.artifacts.records import TRAINING, TrialRecord
 from orchestrator.experiment.packing import worker_memory
 from orchestrator.search.searcher import OptunaSearcher, report, tell
 from orchestrator.search.study import Study
+from trainables.speed import Speed
 from trainables.training.reports import EpochReport, Suggestion, TrialReport
 from trainables.training.trial import Job
 
@@ -209,7 +210,7 @@ class Ledger(tune.Callback):
         scores = np.frombuffer(opened.scores, dtype=np.float64) if opened.scores else None
         try:
             record = self._study.on_record(record, opened.asked["strategy"], scores)
-            tell(self.searcher.study, record, self._job.metric)
+            tell(self.searcher.study, record, self._job.metric, self._job.limits)
         except OSError as error:
             # No room, say. Without its record the trial has not ended: a resume runs it again.
             self.unwritable = self.unwritable or error
@@ -242,6 +243,9 @@ class Ledger(tune.Callback):
             reason=reason,
             trained=same_as is None,
             seconds=time.monotonic() - opened.started,
+            speed=None
+            if last is None or last["speed"] is None
+            else Speed(**last["speed"], beside=self.placement.at_once - 1),
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,

@@ -181,6 +181,6 @@ def open_searcher(
         if earlier:
             study.say(f"{variant.name}: the journal of its search did not fit the records; it is made anew from them.")
         found = open_study(study.journal, variant.name, job.mode)
-        rebuild(found, earlier, searcher(found), job.metric)
-    reconcile(found, earlier, job.metric)
+        rebuild(found, earlier, searcher(found), job.metric, job.limits)
+    reconcile(found, earlier, job.metric, job.limits)
     return searcher(found)

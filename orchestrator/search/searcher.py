@@ -16,6 +16,7 @@ from orchestrator.search.default_trial import DEFAULT_TRIAL, AtDefaults, drawn_d
 from orchestrator.search.sampler import Seeded
 from search_spaces.overrides import Suggest, draw_config
 from trainables.interface import FamilyConfig
+from trainables.speed import NO_LIMITS, Limits
 from trainables.training.reports import Suggestion
 
 STATE_OF: dict[Status, TrialState] = {
@@ -176,7 +177,9 @@ def agrees(study: optuna.Study, records: Iterable[TrialRecord]) -> bool:
     )
 
 
-def rebuild(study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str) -> None:
+def rebuild(
+    study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSearcher, metric: str, limits: Limits = NO_LIMITS
+) -> None:
     """Fill an empty study from the records: the same trials under the same numbers, told as they ended.
 
     A number without a record is left running, with what the sampler draws for it: it runs first.
@@ -189,15 +192,15 @@ def rebuild(study: optuna.Study, records: Iterable[TrialRecord], asker: OptunaSe
             study.enqueue_trial({**record.config, **strategy})
         asker.ask()
         if record is not None:
-            tell(study, record, metric)
+            tell(study, record, metric, limits)
 
 
-def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str) -> None:
+def reconcile(study: optuna.Study, records: Iterable[TrialRecord], metric: str, limits: Limits = NO_LIMITS) -> None:
     """After a crash: what has a record is told to the study. What was running without one, runs again first."""
     by_number = {record.trial: record for record in records}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.number in by_number:
-            tell(study, by_number[trial.number], metric)
+            tell(study, by_number[trial.number], metric, limits)
 
 
 def report(study: optuna.Study, number: int, epoch: int, value: float) -> None:
@@ -210,15 +213,20 @@ def report(study: optuna.Study, number: int, epoch: int, value: float) -> None:
         study._storage.set_trial_intermediate_value(trial._trial_id, epoch, value)
 
 
-def tell(study: optuna.Study, record: TrialRecord, metric: str) -> None:
-    """Tell a study how a trial ended, with the epochs it has not heard of: by these TPE ranks those that were pruned.
-
-    A completed one without a finite value counts as failed.
-    """
+def tell(study: optuna.Study, record: TrialRecord, metric: str, limits: Limits = NO_LIMITS) -> None:
+    """Tell a study how a trial ended, and by how much it is beyond each of the `limits`, of which TPE then draws fewer;
+    a completed one without a finite value counts as failed. The epochs it has not heard of come first: by these TPE
+    ranks trials that were pruned."""
     for row in record.history:
         report(study, record.trial, int(row["epoch"]), row.get(metric, math.nan))
     value = record.metrics.get(metric, math.nan)
     state = STATE_OF[record.status]
     if state is TrialState.COMPLETE and not math.isfinite(value):
         state = TrialState.FAIL
+    found = study.get_trials(deepcopy=False)[record.trial] if limits.given else None
+    if found is not None and state is not TrialState.FAIL and not found.state.is_finished():
+        asked = optuna.Trial(study, found._trial_id)
+        for name, excess in limits.excess(record.speed).items():
+            if name not in found.constraints:  # a crash may have come between this and the next line
+                asked.set_constraint(name, excess)
     study.tell(record.trial, values=value if state is TrialState.COMPLETE else None, state=state, skip_if_finished=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
-from orchestrator.artifacts.records import TrialRecord, best_record, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, beyond_limits, read_records
 from orchestrator.evaluation.cells import Cell, setting_of, standing
 from orchestrator.experiment.ablation_rows import (
     AskedAblation,
@@ -41,7 +41,8 @@ def plan(context: Context, prepared: Prepared, asked: AskedAblation) -> list[Row
         found = _winner(context, prepared, "search", variant)
         if found is None:
             if not folder.stop.exists():
-                context.reporter.say(f"{variant.name}: no trial gave a result, so there is nothing to ablate.")
+                why = _without_winner(context, "search", variant.name)
+                context.reporter.say(f"{variant.name}: {why}, so there is nothing to ablate.")
             return []
         base = setting_of(context.experiment, variant, found)
         base = replace(base, trials=_trials(context, "search", variant.name))
@@ -107,7 +108,7 @@ def _tuned(
     for change, one in zip(changes, searches, strict=True):
         best = _winner(context, prepared, "tuning", one.variant)
         if best is None:
-            context.reporter.say(f"{change.name}: no trial of its tuning gave a result.")
+            context.reporter.say(f"{change.name}: {_without_winner(context, 'tuning', one.variant.name)}.")
             found.append((change, None))
             continue
         setting = setting_of(context.experiment, one.variant, best)
@@ -176,10 +177,17 @@ def _fruitless(context: Context, asked: AskedAblation, change: Change) -> Ablate
 
 def _winner(context: Context, prepared: Prepared, stage: str, variant: Variant) -> TrialRecord | None:
     records = _of(context, stage, variant.name)
-    best = best_record(records, context.goal.metric, context.goal.mode)
+    best = best_record(records, context.goal.metric, context.goal.mode, context.goal.limits)
     if best is None or context.folder.stop.exists():
         return best  # nothing comes of it until all trials have run
     return winner_of(context, prepared, variant, records, best)
+
+
+def _without_winner(context: Context, stage: str, variant: str) -> str:
+    """Why a study has none, as a clause."""
+    goal, records = context.goal, _of(context, stage, variant)
+    noun = "no trial of its tuning" if stage == "tuning" else "no trial"
+    return beyond_limits(records, goal.metric, goal.limits) or f"{noun} gave a result"
 
 
 def _trials(context: Context, stage: str, variant: str) -> int:

@@ -78,7 +78,8 @@ class EndedTrials:
 
     def _best_of(self, records: list[TrialRecord]) -> TrialRecord | None:
         goal = self._context.goal
-        return best_record((one for one in records if one.status == "completed"), goal.metric, goal.mode)
+        completed = (one for one in records if one.status == "completed")
+        return best_record(completed, goal.metric, goal.mode, goal.limits)
 
     def _show(self) -> None:
         metric = self._context.goal.metric

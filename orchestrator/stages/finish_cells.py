@@ -18,7 +18,10 @@ from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
 from orchestrator.artifacts.spent import spending
+from orchestrator.data.files.image_files import RESIZE
+from orchestrator.data.fill.drawing import identity_of_colours
 from orchestrator.data.layouts.table import LAYOUTS
+from orchestrator.data.store.store import Recipe
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
     Grading,
@@ -33,6 +36,8 @@ from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge
 from orchestrator.evaluation.train_cell import note_of, state_of
 from orchestrator.experiment.placement import Placement
+from orchestrator.experiment.sections import Data
+from orchestrator.experiment.settings import Setting
 from orchestrator.machine.progress import Line
 from orchestrator.machine.tasks import task
 from orchestrator.stages.context import Context, Prepared
@@ -311,9 +316,7 @@ def start_cells(
 
 def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptModel:
     """What will be kept of a cell's model beside its weights."""
-    data, setting = context.experiment.data, cell.setting
-    recipe = prepared.stores[setting.size].recipe
-    reading = {} if LAYOUTS[data.layout].plots else {"bits": recipe.bits, "upright": recipe.upright}
+    setting = cell.setting
     return KeptModel(
         family=setting.family,
         variant=cell.variant,
@@ -321,10 +324,18 @@ def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptMod
         config=setting.config,
         classes=job.problem.classes,
         shape=job.problem.shape,
-        preprocessing={
-            **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
-            **{"style": data.style, "size": list(setting.size), **reading},
-        },
+        preprocessing=preprocessing_of(context.experiment.data, prepared.stores[setting.size].recipe, job, setting),
         code=code_version(context.own_code),
         precision={} if job.problem.precision == Precision() else asdict(job.problem.precision),
     )
+
+
+def preprocessing_of(data: Data, recipe: Recipe, job: Job, setting: Setting) -> dict[str, Any]:
+    """How a file becomes what the network takes, as `KeptModel.preprocessing` says it."""
+    reading = {} if LAYOUTS[data.layout].plots else {"bits": recipe.bits, "upright": recipe.upright}
+    return {
+        **{"layout": data.layout, "column": data.column, "gaps": data.gaps, "decimal": data.decimal},
+        **{"style": data.style, "size": list(setting.size), **reading},
+        **{"identity": identity_of_colours(recipe), "resize": RESIZE, "channels": "RGB"},
+        "normalisation": job.family.normalisation(job.family.config(**setting.config)),
+    }

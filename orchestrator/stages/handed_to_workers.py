@@ -73,6 +73,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
         own_files=OwnFiles(),
         epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
         stop=context.folder.stop,
+        limits=goal.limits,
     )
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,23 +14,16 @@ from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.models import NOTE, WEIGHTS, KeptModel
-from orchestrator.data.files.content_hashes import Sources
-from orchestrator.data.files.depth_files import decode_depth
-from orchestrator.data.files.image_files import ImageError, picture_size
-from orchestrator.data.files.picture_layers import refuse_other_aspect, resized_depth
-from orchestrator.data.files.series import Reading
-from orchestrator.data.files.series_remarks import series_remarks
-from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
+from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.plotting.plot_style import style_code
 from orchestrator.families import code_of, family_row
+from orchestrator.using.prepared_pictures import AnyPath, PictureReader
 from orchestrator.using.trusted_code import with_trusted_code
 from trainables.errors import InputError
-from trainables.files import file_sha256, read_regular
+from trainables.files import file_sha256
 from trainables.interface import UNKNOWN, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import read_anew
 from trainables.printing import printable
-
-AnyPath = str | PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class LoadedModel:
     ) -> Samples:
         unknown = np.full(len(pictures), UNKNOWN, dtype=np.int64)
         if depth is not None and (depth.shape != pictures.shape[:3] or depth.dtype != np.float32):
-            height, width = self._size
+            height, width = self.kept.shape[:2]
             raise InputError(
                 f"There must be a depth map of {height}x{width}, float32, for each of the {len(pictures)} pictures; "
                 f"got {depth.shape} of {depth.dtype}."
@@ -106,26 +100,11 @@ class LoadedModel:
 
     def _read(self, paths: Sequence[AnyPath]) -> NDArray[np.uint8]:
         """The pictures of files, (N, H, W, 3)."""
-        how = self.kept.preprocessing
-        gaps, decimal = how.get("gaps", "drop"), how.get("decimal", "auto")
-        recipe = recipe_of(
-            *(how["layout"], how["style"], self._size, how["column"]),
-            gaps=gaps,
-            decimal=decimal,
-            bits=how.get("bits"),
-            upright=self._upright,
-        )
-        drawer = Drawer(recipe)
-        readings: dict[str, Reading] = {}
+        reader = PictureReader(self.kept)
         pictures = np.empty((len(paths), *self.kept.shape), dtype=np.uint8)
         for row, path in enumerate(paths):
-            try:
-                pictures[row] = drawer(Sources(read_regular(path)))
-            except (OSError, DrawingError) as error:
-                raise _unusable(path, error) from None
-            if drawer.reading is not None:
-                readings[str(path)] = drawer.reading
-        for remark in series_remarks(readings, how["column"], gaps):
+            pictures[row] = reader.picture(path)
+        for remark in reader.remarks:
             warnings.warn(remark, stacklevel=4)
         return pictures
 
@@ -133,25 +112,22 @@ class LoadedModel:
         """The depth maps of files, (N, H, W), at the size of the pictures, of whose files they are the depth."""
         if len(paths) != len(pictures):
             raise InputError(f"There must be a depth map for each of the {len(pictures)} pictures; got {len(paths)}.")
-        maps = np.empty((len(paths), *self._size), dtype=np.float32)
+        reader = PictureReader(self.kept)
+        maps = np.empty((len(paths), *self.kept.shape[:2]), dtype=np.float32)
         for row, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
-            try:
-                values = decode_depth(read_regular(path), self._upright)
-                refuse_other_aspect(values.shape, picture_size(read_regular(picture), self._upright))
-                maps[row] = resized_depth(values, self._size)
-            except (OSError, ImageError) as error:
-                raise _unusable(path, error) from None
+            maps[row] = reader.depth(path, picture)
         return maps
 
-    @property
-    def _upright(self) -> bool:
-        """Whether the model's pictures were turned as their EXIF says."""
-        return bool(self.kept.preprocessing.get("upright", False))
-
-    @property
-    def _size(self) -> tuple[int, int]:
-        height, width = self.kept.shape[:2]
-        return height, width
+    @cached_property
+    def needs_depth(self) -> bool:
+        """Whether nothing can be scored without depth."""
+        if not LAYOUTS[self.kept.preprocessing["layout"]].depth:
+            return False
+        try:
+            self.model.predict(self._samples(np.zeros((1, *self.kept.shape), np.uint8), ("",), None))
+        except InputError:
+            return True
+        return False
 
 
 def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[str] = ()) -> LoadedModel:
@@ -219,8 +195,3 @@ def _paths(given: Any) -> list[AnyPath]:
                 "give numpy.asarray(picture): uint8 RGB, of the size that the model was trained at."
             )
     return paths
-
-
-def _unusable(path: AnyPath, error: Exception) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-    return InputError(f"{str(path)!r} can't be used: {reason}. Leave it out, or mend it.")

@@ -1,6 +1,6 @@
 """Code of one's own that a kept model names: run only where the caller names it, too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,11 @@ def with_trusted_code(kept: KeptModel, trust: str | Sequence[str], folder: Path)
     `trust` holds it, of a file also where file and NAME are called so. InputError for code that is not trusted, and
     for a file of `trust` that is not there.
     """
-    told = {name: absolute_callable(name) for name in ([trust] if isinstance(trust, str) else trust)}
-    ours = {short(name): name for name in told.values()} | {name: name for name in told.values()}
     style = kept.preprocessing.get("style") or ""
     if not isinstance(style, str):
         raise InputError(f"{folder} holds no kept model: its plot style is no name. Give RUN/models/<variant>/<seed>.")
     theirs = code_named_in(kept.config) | {name for name in (kept.family, style) if is_own(name)}
-    known = {name: ours.get(name) or ours.get(short(name)) for name in theirs}
-    strange = sorted(name for name, own in known.items() if own is None)
-    if strange:
-        names = ", ".join(ascii(name[:300]) for name in strange)
-        raise InputError(
-            f"{folder} names code of one's own, which would be run: {names}. A model's folder may come from anyone. If "
-            f"you trust this code, say so: load_model(..., trust=({names},)), with the paths of your own files."
-        )
-    trusted = {name: own for name, own in known.items() if own is not None}
+    trusted = trusted_names(theirs, trust, folder)
     drawn = {"style": trusted[style]} if style in trusted else {}
     return kept.model_copy(
         update={
@@ -39,6 +29,21 @@ def with_trusted_code(kept: KeptModel, trust: str | Sequence[str], folder: Path)
             "preprocessing": kept.preprocessing | drawn,
         }
     )
+
+
+def trusted_names(theirs: Iterable[str], trust: str | Sequence[str], folder: Path) -> dict[str, str]:
+    """Each name of code of one's own that `folder` holds -> as `trust` has it; InputError as `with_trusted_code`."""
+    told = {name: absolute_callable(name) for name in ([trust] if isinstance(trust, str) else trust)}
+    ours = {short(name): name for name in told.values()} | {name: name for name in told.values()}
+    known = {name: ours.get(name) or ours.get(short(name)) for name in theirs}
+    strange = sorted(name for name, own in known.items() if own is None)
+    if strange:
+        names = ", ".join(ascii(name[:300]) for name in strange)
+        raise InputError(
+            f"{folder} names code of one's own, which would be run: {names}. A model's folder may come from anyone. If "
+            f"you trust this code, say so: load_model(..., trust=({names},)), with the paths of your own files."
+        )
+    return {name: own for name, own in known.items() if own is not None}
 
 
 def _replaced(values: Any, names: Mapping[str, str]) -> Any:

@@ -99,6 +99,7 @@ def what_counts(record: TrialRecord) -> dict[str, Any]:
         exclude={
             "seconds",
             "seconds_a_picture",
+            "speed",
             "peak_memory",
             "own_memory",
             "available_memory",

@@ -148,7 +148,8 @@ class Interleavings(RuleBasedStateMachine):
         report = EpochReport(
             objective=best, epoch=one.epochs, state="", row={"macro_f1": value}, best={"macro_f1": best},
             best_epoch=1 + one.values.index(best), scores=b"", finished=finished, leaving=False, seconds=1.0,
-            peak_memory=1, own_memory=1, available_memory=1, energy=None, gpu="", parameters=1, facts={}, same_as=None,
+            peak_memory=1, own_memory=1, available_memory=1, energy=None, gpu="", parameters=1, facts={},
+            speed=None, same_as=None,
         )  # fmt: skip
         return dict(report)
 

@@ -75,7 +75,7 @@ def test_blur_comes_before_the_crop_and_both_before_grey_or_after(
     if grey:
         expected = (expected @ np.array([0.299, 0.587, 0.114]))[..., None]
     seen = Preprocessing(PcaConfig(crop=crop, blur=1.3, grey=grey), (10, 7, 3))
-    np.testing.assert_allclose(seen(pictures), expected, atol=1e-12)
+    np.testing.assert_allclose(seen(torch.from_numpy(pictures)), expected, atol=1e-12)
     assert seen.shape == expected.shape[1:]
 
 
@@ -85,13 +85,15 @@ def test_a_plain_crop_is_taken_from_the_centre(grey: bool) -> None:
     expected = pictures[:, 2:7, 2:6] / 255
     if grey:
         expected = (expected @ np.array([0.299, 0.587, 0.114]))[..., None]
-    np.testing.assert_allclose(Preprocessing(PcaConfig(crop=0.5, grey=grey), (10, 8, 3))(pictures), expected)
+    np.testing.assert_allclose(
+        Preprocessing(PcaConfig(crop=0.5, grey=grey), (10, 8, 3))(torch.from_numpy(pictures)), expected
+    )
 
 
 def test_thumbnails_are_means_of_blocks() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 16, 3), dtype=np.uint8)
     expected = (pictures / 255).reshape(2, 4, 2, 4, 4, 3).mean(axis=(2, 4))
-    np.testing.assert_allclose(Preprocessing(PcaConfig(thumbnail=4), (8, 16, 3))(pictures), expected)
+    np.testing.assert_allclose(Preprocessing(PcaConfig(thumbnail=4), (8, 16, 3))(torch.from_numpy(pictures)), expected)
 
 
 def test_a_crop_keeps_the_middle() -> None:

@@ -6,8 +6,8 @@ from torch import Tensor
 
 PROJECTED = 64
 """Dimensions in which the greedy choice measures distances (as in arXiv 2106.08265, section 3.2)."""
-BLOCK = 2**24
-"""Distances held at a time: 64 MB."""
+AT_A_TIME = 512
+"""Vectors that others are compared with at a time: 32,768 patches of eight pictures then hold 64 MB of distances."""
 
 
 def greedy_k_centre(vectors: Tensor, size: int, generator: np.random.Generator) -> Tensor:
@@ -38,14 +38,29 @@ def greedy_k_centre(vectors: Tensor, size: int, generator: np.random.Generator) 
 
 def nearest(vectors: Tensor, among: Tensor) -> tuple[Tensor, Tensor]:
     """(distances (N,), rows (N,)): the L2 distance of each vector (N, C) to the nearest of `among` (K, C); which."""
+    centre, centred, squares = _centred(among)
+    moved = vectors - centre
+    smallest, rows = list[Tensor](), list[Tensor]()
+    for begin in range(0, len(among), AT_A_TIME):
+        block = slice(begin, begin + AT_A_TIME)
+        values = squares[block] - 2 * (moved @ centred[block].T)
+        smallest.append(values.amin(dim=1))
+        rows.append(values.argmin(dim=1) + begin)
+    best = torch.stack(smallest).argmin(dim=0, keepdim=True)
+    found = torch.stack(rows).gather(0, best)[0]
+    # Differences first: the sum of squares and products that chose the row loses digits where vectors are close.
+    return torch.linalg.vector_norm(vectors - among[found], dim=1), found
+
+
+def around(vectors: Tensor, among: Tensor, count: int) -> Tensor:
+    """(N, count): the rows of `among` (K, C) that are nearest to each vector (N, C)."""
+    centre, centred, squares = _centred(among)
+    values = squares - 2 * ((vectors - centre) @ centred.T)
+    return values.topk(min(count, len(among)), largest=False).indices
+
+
+def _centred(among: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean of `among`, its vectors from there, and their squared lengths: far from the origin, squares drown."""
     centre = among.mean(dim=0)
     centred = among - centre
-    squares = centred.square().sum(dim=1)
-    rows = torch.cat(
-        [
-            (squares - 2 * ((block - centre) @ centred.T)).argmin(dim=1)
-            for block in torch.split(vectors, max(1, BLOCK // len(among)))
-        ]
-    )
-    # Differences first: the sum of squares and products that chose the row loses digits where vectors are close.
-    return torch.linalg.vector_norm(vectors - among[rows], dim=1), rows
+    return centre, centred, centred.square().sum(dim=1)

@@ -88,7 +88,8 @@ class StageReader:
         self.calls[path] += 1
         if any((stage.path, stage.call) == call for stage in self.stages):
             self.seen[call] = output.clone()  # what comes next may change it in place
-            if len(self.seen) == len({(stage.path, stage.call) for stage in self.stages}):
+            whole = len(self.seen) == len({(stage.path, stage.call) for stage in self.stages})
+            if whole and not torch.compiler.is_exporting():  # a graph is pruned of what comes next without it
                 raise _Enough
 
 

@@ -1,7 +1,6 @@
 """Feature maps of a frozen backbone: what feature_autoencoder and patch_knn stand on."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -32,12 +31,14 @@ from trainables.parts.pretrained import (
     origin,
     starting_remarks,
 )
+from trainables.training.batches import scaled
 from trainables.training.loop import snapshot
-from trainables.training.precision import in_bfloat16, precision_name
+from trainables.training.precision import computing, in_bfloat16, precision_name
 
 MEAN = (0.485, 0.456, 0.406, 0.449)
 STD = (0.229, 0.224, 0.225, 0.226)
 """ImageNet's, red, green and blue; depth is taken as the mean channel."""
+NORMALISATION = f"(pixels / 255 - mean) / std, mean {MEAN[:3]}, std {STD[:3]}"
 MARGIN = 32
 """Pixels of reflection on each side: one place of the coarsest stage."""
 
@@ -100,14 +101,17 @@ class FrozenFeatures(nn.Module):
     @torch.no_grad()
     def features(self, samples: Samples, rows: NDArray[np.int64]) -> list[Tensor]:
         """The projected maps (B, c, h, w) of each stage, float32, on the device."""
-        pictures = torch.from_numpy(samples.pictures[rows]).to(self.device)
-        given = pictures.permute(0, 3, 1, 2).to(torch.float32).div_(255).expand(-1, 3, -1, -1)
+        given = scaled(torch.from_numpy(samples.pictures[rows]).to(self.device)).expand(-1, 3, -1, -1)
         if self.with_depth:
             if self.depth_scale is None:
                 raise RuntimeError("The scale of depth comes from the training part or from weights.")
             depth = scale_depth(depth_of(samples)[rows], self.depth_scale)
             given = torch.cat([given, torch.from_numpy(depth).to(self.device)[:, None]], dim=1)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16) if self.mixed else nullcontext():
+        return self.forward(given, self.mixed)
+
+    def forward(self, given: Tensor, bfloat16: bool = False) -> list[Tensor]:
+        """The same of pictures (B, 3 or 4, H, W) in [0, 1], computed in float32 or in bfloat16."""
+        with computing(self.device, bfloat16):
             whole = reflect((given - self.mean) / self.std, self.margin)
             stages = self.reader(whole.contiguous(memory_format=torch.channels_last))
         return [

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainables.configurations.training import TrainingConfig
 from trainables.errors import InputError
 from trainables.interface import Epoch, Gallery, Prediction, Problem, Samples
+from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import Augment, EpochLoop, Objective, snapshot
 from trainables.training.precision import has_mixed_precision, in_full
 
@@ -82,6 +83,10 @@ class Autoencoder:
     def predict(self, samples: Samples) -> Prediction:
         """Anomaly scores (N,) and the error of each pixel as maps (N, H, W)."""
         return self.loop.predict(samples)
+
+    def module(self) -> WholeModel:
+        """`predict` as one module."""
+        return WholeModel(self.network, self.loop.objective)
 
     def gallery(self, samples: Samples) -> list[Gallery]:
         """Reconstructions of normals and of anomalies."""

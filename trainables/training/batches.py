@@ -152,8 +152,8 @@ def split_rows(tensor: Tensor, batches: Sequence[Rows]) -> tuple[Tensor, ...]:
 
 
 def scaled(block: Tensor) -> Tensor:
-    """uint8 pictures (B, H, W, C) -> float32 (B, C, H, W) in [0, 1], channels last."""
-    return block.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+    """Pictures (B, H, W, C), 0 to 255, -> float32 (B, C, H, W) in [0, 1], channels last, of their own."""
+    return block.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255)
 
 
 def free_room(device: torch.device) -> int:

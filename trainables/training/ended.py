@@ -33,6 +33,8 @@ class Ended:
     trial: int
     parameters: int
     facts: dict[str, str]
+    speed: dict[str, Any] | None = None
+    """Of its model, where that was to be measured."""
 
     def keep(self, state: EndedState) -> None:
         """Write it down, where there is room. What a crash cuts short is trained again."""
@@ -41,6 +43,7 @@ class Ended:
             "trial": self.trial,
             "parameters": self.parameters,
             "facts": self.facts,
+            "speed": self.speed,
         }
         with suppress(OSError):
             state.save({**self.past.content(), "about": json.dumps(about)}, wait=False)

@@ -103,6 +103,7 @@ class EpochLoop:
         self.fetch, self.batches = fetch, Batches(self.device)
         self.task, self.scoring_batch = task, scoring_batch
         self.config, self.epochs, self.seed = config, problem.epochs, seed
+        self.followed = problem.followed
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
@@ -141,7 +142,8 @@ class EpochLoop:
         try:
             while self.epoch < self.epochs:
                 train_loss, losses, prediction = self._epoch(train, validation)
-                self.scheduler.step(losses["validation_loss"])
+                followed = self.followed[self.epoch :]
+                self.scheduler.step(followed[0] if followed else losses["validation_loss"])
                 self.epoch += 1
                 yield Epoch({"train_loss": train_loss, **losses}, prediction, last=self.epoch == self.epochs)
         finally:

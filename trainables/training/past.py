@@ -34,6 +34,8 @@ class Judging(Protocol):
     @property
     def patience(self) -> int | None: ...
     @property
+    def exactly(self) -> int | None: ...
+    @property
     def grade(self) -> Grade: ...
 
 
@@ -141,7 +143,8 @@ class Past:
             )
         value = row[job.metric]
         record = self.metrics[self.bests[-1]][job.metric] if self.bests else None
-        improved = record is None or (value > record if job.mode == "max" else value < record)
+        better = record is None or (value > record if job.mode == "max" else value < record)
+        improved = better or job.exactly is not None
         self.rows.append(row)
         self.losses.append(dict(losses))
         self.bests.append(number if improved else self.bests[-1])
@@ -154,6 +157,8 @@ class Past:
     def finished(self, job: Judging) -> bool:
         """Whether training ends here by itself: the last epoch, or no better one for `patience` epochs."""
         done = len(self.rows)
+        if job.exactly is not None:
+            return self.last or done >= job.exactly
         tired = job.patience is not None and bool(self.bests) and done - self.bests[-1] >= job.patience
         return self.last or tired or done >= job.problem.epochs
 

@@ -55,6 +55,8 @@ class EpochReport(_Report):
     """The name of the GPU that it trains on; empty: none."""
     parameters: int
     facts: dict[str, str]
+    speed: dict[str, Any] | None
+    """Of its model, as `Speed` has it, but for what ran beside it; None: it was not to be measured, or could not be."""
     same_as: tuple[str, int] | None
     """The study and the number of the trial whose training this was; None: its own."""
 

@@ -4,14 +4,20 @@ import math
 import os
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
+from typing import Any
 
 from ray import tune
 
 from trainables.errors import ToldError
+from trainables.interface import Model
 from trainables.training.ended import Ended, EndedState, ended_state, read_ended
 from trainables.training.past import Graded, Past
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
+from trainables.training.timing import measure_speed
 from trainables.training.trial import Job, Stopping, epochs
 from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
@@ -36,15 +42,18 @@ def run_trial(config: Suggestion, job: Job) -> None:
         with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
             memory = PeakMemory(job.problem.device)
             model = job.build(asked, seed, job.pulse(alive.set))
+            # After its first epoch: a scheduler may end the training before its last.
+            speed = cache(partial(_speed, model, job, asked, seed))
 
             def keep(past: Past) -> None:
                 if kept is not None:
-                    Ended(past, config["study"], config["number"], model.parameters, model.facts()).keep(kept)
+                    origin = config["study"], config["number"]
+                    Ended(past, *origin, model.parameters, model.facts(), speed()).keep(kept)
 
             for graded in epochs(model, job, strategy, state, ended=keep, memory=memory):
                 alive.set()
                 leaving = job.stopping()
-                _tell(_epoch(graded, job, name, model.parameters, model.facts(), leaving=leaving))
+                _tell(_epoch(graded, job, name, model.parameters, model.facts(), speed(), leaving=leaving))
                 if leaving:
                     return
     except Stopping:
@@ -62,15 +71,26 @@ def _told_again(config: Suggestion, job: Job, kept: EndedState, name: str) -> bo
     began = time.perf_counter()
     before = read_ended(kept)
     past = None if before is None else before.past.judged_again(job, config["strategy"])
-    if before is None or past is None:
+    if before is None or past is None or (job.limits.given and before.speed is None):
         return False
     own = (before.study, before.trial) == (config["study"], config["number"])  # only its record is missing
     same_as = None if own else (before.study, before.trial)
     if not own:
         past = replace(past, seconds=time.perf_counter() - began, energy=None)
     for graded in past.replayed(job):
-        _tell(_epoch(graded, job, name, before.parameters, before.facts, same_as=same_as))
+        _tell(_epoch(graded, job, name, before.parameters, before.facts, before.speed, same_as=same_as))
     return True
+
+
+def _speed(model: Model, job: Job, config: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+    """How fast a training's model scores validation pictures, where that is limited; None where it can't be told, which
+    is no reason to lose the training."""
+    if not job.limits.given:
+        return None
+    with suppress(Exception):  # no memory for a second model, say
+        measured = measure_speed(job.family, config, job.problem, seed, model.weights(), job.validation, batches=False)
+        return measured.model_dump(exclude={"beside"})
+    return None
 
 
 def _tell(report: TrialReport) -> None:
@@ -83,6 +103,7 @@ def _epoch(
     state: str,
     parameters: int,
     facts: dict[str, str],
+    speed: dict[str, Any] | None,
     *,
     leaving: bool = False,
     same_as: tuple[str, int] | None = None,
@@ -105,5 +126,6 @@ def _epoch(
         gpu=gpu_name(job.problem.device),
         parameters=parameters,
         facts=facts,
+        speed=speed,
         same_as=same_as,
     )

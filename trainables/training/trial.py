@@ -13,6 +13,7 @@ from torch import Tensor
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
+from trainables.speed import NO_LIMITS, Limits
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
 from trainables.training.trial_state import TrialState, state_key
@@ -42,6 +43,8 @@ class Job:
     """What torch may use: the CPUs reserved for the trial."""
     memory: int | None = None
     """Bytes of a GPU that torch may reserve; None: all that is free."""
+    exactly: int | None = None
+    """Train so many epochs and keep the last, where nothing is held out to choose one by; None: validation chooses."""
     states: Path | None = None
     """The folder of what broken-off trainings go on from; None: they start again."""
     code: str = ""
@@ -50,6 +53,8 @@ class Job:
     """A training that gives no epoch for so long hangs; None: no limit."""
     own_files: OwnFiles | None = None
     """The files of the user's own code: a worker that does not see them has them by this."""
+    limits: Limits = NO_LIMITS
+    """What its model may take; where there are any, a search's trainings measure it."""
     stop: Path | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""
 
@@ -72,7 +77,11 @@ class Job:
     def identity(self, config: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """All that decides the epochs of one training, as plain values, and when it ends if each is judged alike."""
         # Without a choice it is what it was before there was one.
-        chosen = {} if self.problem.precision == Precision() else {"precision": asdict(self.problem.precision)}
+        chosen: dict[str, Any] = {}
+        if self.problem.precision != Precision():
+            chosen["precision"] = asdict(self.problem.precision)
+        if self.exactly is not None:
+            chosen |= {"exactly": self.exactly, "followed": list(self.problem.followed)}
         return {
             "family": self.family.name if self.family.own is None else described(self.family.own),
             "config": dict(config),
@@ -150,10 +159,11 @@ def epochs(
             # Without room for it, the training goes on all the same.
             with suppress(OSError):
                 state.save({**past.content(), "model": model.state(), "weights": dict(best_weights or {})})
+        graded = past.graded(len(past.rows), job, memory.read())
+        graded = replace(graded, own_memory=memory.own(), available_memory=memory.available)
         if finished:
             ended(past)
-        graded = past.graded(len(past.rows), job, memory.read())
-        yield replace(graded, own_memory=memory.own(), available_memory=memory.available)
+        yield graded
         if finished:
             return
     if not past.rows:

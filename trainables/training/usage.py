@@ -62,6 +62,15 @@ def _resident() -> dict[str, int]:
         return {"VmHWM": held, "VmRSS": held, "RssAnon": held, "RssFile": 0, "RssShmem": 0}
 
 
+def forget_peak(device: str) -> None:
+    """Let what is the most memory so far be that of now, on Linux and on GPUs."""
+    if on_gpu(device):
+        torch.cuda.reset_peak_memory_stats()
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 class PeakMemory:
     """The most memory since it was made: of this process, or with a GPU what torch allocated on it."""
 
@@ -71,14 +80,11 @@ class PeakMemory:
         self._cuda, self._most = on_gpu(device), 0
         self.available: int
         """Bytes that were free on the machine, or on the GPU, when it was made."""
+        forget_peak(device)  # which belongs to an earlier trial in the same process
         if self._cuda:
-            torch.cuda.reset_peak_memory_stats()
             self._before = {"reserved": int(torch.cuda.memory_reserved())}
             self.available = int(torch.cuda.mem_get_info()[0])
         else:
-            # Linux: forget the peak so far, which belongs to an earlier trial in the same process.
-            with suppress(OSError):
-                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
             self._before = _resident()
             self.available = available_memory()
 

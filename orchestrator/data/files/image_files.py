@@ -32,6 +32,8 @@ FORMATS = tuple(
     )
 )
 """What a picture may be, whatever its name says. Others are never tried: EPS, say, would start another program."""
+RESIZE = "Pillow's BILINEAR: a triangle as wide as the reduction (antialiased), rounded to 8 bits, across, then down"
+"""The filter of `resized_picture`, for those who prepare pictures with other code."""
 MOST_PIXELS = 89_478_485
 """What Pillow warns of; it refuses twice that."""
 MOST_SCANS = 100

@@ -58,6 +58,12 @@ def recipe_of(
     return Recipe(layout, style_name(style), size, column, identity, gaps=gaps, decimal=decimal)
 
 
+def identity_of_colours(recipe: Recipe) -> str:
+    """What the colours of a recipe's pictures depend on, whatever else is kept of them."""
+    told = (recipe.gaps, recipe.decimal, recipe.bits, recipe.upright)
+    return recipe_of(recipe.layout, recipe.style or "", recipe.size, recipe.column, "rgb", *told).identity
+
+
 class Drawer:
     """From a file's bytes to its picture's planes (h, w, planes), by one recipe. One a process, as its renderer."""
 

@@ -76,6 +76,7 @@ def fill_store(
     gaps: Gaps = "drop",
     decimal: DecimalMark = "auto",
     bits: int | None = None,
+    upright: bool | None = None,
     resumed: bool = False,
     sights: bool = False,
     strict: bool = False,
@@ -90,11 +91,11 @@ def fill_store(
     `size` is (height, width), or None for each picture's own. `gaps`: what becomes of a series' rows without a number.
     `decimal`: the decimal mark of series, where they leave it in doubt. `bits` is what pictures of more than 8 bits a
     channel use of them; None: the least that hold the largest value of all, or, if `resumed`, what the store was made
-    with. `sights`: what is seen in each file must be known, by which duplicates are told; what an older release drew,
-    which did not note it, is drawn again. `png` is a folder that gets each picture as a PNG too, named as the files are
-    (`a/b.csv` -> `a/b.png`). Files that give no picture are left out, with the reason, or, if `strict`, are an
-    InputError, as are series with cells that can't be read. At most `workers` (else as many as there are CPUs) draw at
-    a time.
+    with. `upright`: whether turns by EXIF are followed; None: as it goes with depth and masks. `sights`: what is seen
+    in each file must be known, by which duplicates are told; what an older release drew, which did not note it, is
+    drawn again. `png` is a folder that gets each picture as a PNG too, named as the files are (`a/b.csv` -> `a/b.png`).
+    Files that give no picture are left out, with the reason, or, if `strict`, are an InputError, as are series with
+    cells that can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
     workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
@@ -110,7 +111,7 @@ def fill_store(
     looks = look_at(listing)
     facts = look_into(listing, looks, folder)
     used = settled_bits(facts, bits, folder, resumed)
-    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal, used)
+    recipe = recipe_of(layout, style, size, column, planes_of(listing.files), gaps, decimal, used, upright)
     shape = shape_of(recipe, listing)
     remarks: tuple[str, ...]
     with claimed(folder, recipe) as before:

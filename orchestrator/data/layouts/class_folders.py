@@ -75,7 +75,7 @@ def _refuse_too_few(root: Path, layout: Layout, tree: Walk, files: list[ListedFi
             f"its own, such as {'normal' if '' in found else 'train/normal'}/{visible(first)}."
         )
     classes = sorted({file.class_name for file in files}, key=os.fsencode)
-    if len(classes) == 1:
+    if len(classes) == 1 and not layout.partial:
         inside = {folder.split("/")[0] for folder in found if "/" in folder}
         example = f", perhaps {str(root / inside.pop())!r}" if len(inside) == 1 and not supplied else ""
         raise InputError(

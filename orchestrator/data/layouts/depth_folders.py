@@ -12,6 +12,7 @@ from orchestrator.data.layouts.detection_listing import counted, finished, witho
 from orchestrator.data.layouts.left_out import of_other_suffix, refuse_lost_folders
 from orchestrator.data.layouts.listing import (
     PART_FOLDERS,
+    PICTURE_SUFFIXES,
     Layout,
     ListedFile,
     Listing,
@@ -81,6 +82,23 @@ class DepthFolders:
         remarks = [line for why, count in reasons.items() for line in counted("files", why, count)]
         return finished(root, layout, files, skipped, remarks)
 
+    def depth_of(self, picture: Path) -> Path | None:
+        """The depth of a picture anywhere: in the folder beside its own, or beside the picture; None: there is none."""
+        stem = without_suffix(picture.name)
+        places = [(picture.parent.parent / self.depth, stem)] if folded(picture.parent.name) == self.picture else []
+        places += [(picture.parent, f"{stem}_depth")] if self.beside else []
+        for folder, wanted in places:
+            for suffix in PICTURE_SUFFIXES:
+                if (folder / f"{wanted}{suffix}").is_file():
+                    return folder / f"{wanted}{suffix}"
+        return None
+
+    def is_picture(self, path: Path) -> bool:
+        """Whether a file is no depth and no mask, by its folder and its name."""
+        ending = without_suffix(path.name).lower()
+        belongs = folded(path.parent.name) in (self.depth, self.mask)
+        return not belongs and not (self.beside and ending.endswith(("_depth", "_mask")))
+
     def _refuse_lost(self, layout: Layout, tree: Walk) -> None:
         """InputError where a class's folder, or one of pictures, depth or masks, loses all its files for the suffix."""
         inside = {folder: folder.split("/") for folder in tree.others}
@@ -109,6 +127,8 @@ class DepthFolders:
 
 RGBD = DepthFolders("rgb", "depth", "mask", beside=True)
 MVTEC3D = DepthFolders("rgb", "xyz", "gt", beside=False)
+DEPTH_FOLDERS = {"rgbd": RGBD, "mvtec3d": MVTEC3D}
+"""By the layout's name."""
 
 
 def _sorted_out(

@@ -45,7 +45,7 @@ def finished(
             f"Detection trains on normal pictures, and {str(root)!r} holds none in {layout.trains} "
             f"(layout: {layout.name}: {layout.shape}). Put normal pictures there."
         )
-    if all(file.class_name == normal for file in files):
+    if all(file.class_name == normal for file in files) and not layout.partial:
         raise InputError(
             f"All {len(files)} pictures in {str(root)!r} are normal, so no figure can say what a model finds "
             f"(layout: {layout.name}: {layout.shape}). Add anomalies to test."

@@ -51,6 +51,8 @@ class Layout:
     """Whether a file beside the pictures says their classes, which their paths then do not."""
     decoders: tuple[str, ...] = ()
     """Packages beside Pillow that the values of its files depend on."""
+    partial: bool = False
+    """Whether what is listed joins a data set that is known: one class, of detection the normal one, is enough."""
 
 
 class ListedFile(NamedTuple):

@@ -8,6 +8,7 @@ from orchestrator.data.layouts.listing import Layout, ListedFile, Listing, Part,
 from orchestrator.data.layouts.names import folded
 from orchestrator.data.layouts.spill_annotation import TEST, annotation_in, read_annotation
 
+OUTSIDE = "they lie outside the layout's folders"
 FOLDERS: dict[str, tuple[Part, str]] = {"train": ("train", "normal"), "proliv": ("validation", "spill")}
 
 
@@ -32,10 +33,12 @@ def find_spill(root: Path, layout: Layout, tree: Walk) -> Listing:
         else:
             strays += paths
     skipped += [Skipped(path, f"outside {layout.shape}") for path in strays]
+    if layout.partial and not tested:
+        return finished(root, layout, files, skipped, counted("pictures", OUTSIDE, len(strays)))
     annotation = annotation_in(root)
     annotated = read_annotation(root, annotation, tested)
     files += [ListedFile(path, kind, "test") for path, kind in annotated.classes.items()]
-    remarks = [*counted("pictures", "they lie outside the layout's folders", len(strays)), *annotated.remarks]
+    remarks = [*counted("pictures", OUTSIDE, len(strays)), *annotated.remarks]
     return finished(root, layout, files, [*skipped, *annotated.skipped], remarks, (annotation,))
 
 

@@ -85,15 +85,15 @@ else:
     LayoutName = Literal[tuple(LAYOUTS)]
 
 
-def find_files(root: Path, layout: LayoutName) -> Listing:
-    """List the files of a tree that lies as `layout` says. No picture is opened.
+def find_files(root: Path, layout: LayoutName, *, partial: bool = False) -> Listing:
+    """List the files of a tree that lies as `layout` says. No picture is opened. `partial`: as in Layout.
 
     Raises InputError where the root can't be read, where it does not lie so, where all files are of one class, and,
     for the detection layouts, where no normal picture trains. Remarks say what was left out for its suffix or place.
     """
     if layout not in LAYOUTS:
         raise InputError(f"There is no layout {layout!r}. Layouts: {', '.join(LAYOUTS)}.")
-    row = LAYOUTS[layout]
+    row = replace(LAYOUTS[layout], partial=partial)
     tree = walk(checked_root(root, row.shape), row.suffixes)
     if not tree.found:
         raise nothing_found(root, row, tree, LAYOUTS.values())

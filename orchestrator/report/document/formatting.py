@@ -83,6 +83,28 @@ def time_a_picture(seconds: float) -> str:
     )
 
 
+def milliseconds(value: float | None) -> str:
+    """With three digits."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{value:.0f} ms" if value >= 99.95 else f"{value:.3g} ms"
+
+
+def rate(value: float | None) -> str:
+    """So many a second: whole ones from ten on."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return count(round(value)) if value >= 9.95 else f"{value:.2g}"
+
+
+def megabytes(size: float | None) -> str:
+    """Decimal units, as limits are given."""
+    if size is None or not math.isfinite(size):
+        return NONE
+    millions = size / 10**6
+    return f"{millions:,.0f} MB" if millions >= 99.5 else f"{millions:.3g} MB"
+
+
 def byte_size(size: float | None) -> str:
     """Binary units."""
     if size is None or not math.isfinite(size):

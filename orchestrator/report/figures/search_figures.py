@@ -30,17 +30,23 @@ def history_chart(data: RunData, variant: str, key: str) -> Chart | None:
     if not trials:
         return None
     figure, axes = panel()
-    done = [one for one in trials if one.status == "completed" and data.search_metric in one.metrics]
+    completed = [one for one in trials if one.status == "completed" and data.search_metric in one.metrics]
+    done = [one for one in completed if data.limits.kept_by(one.speed)]
+    beyond = [one for one in completed if not data.limits.kept_by(one.speed)]
     pruned = [one for one in trials if one.status == "pruned" and data.search_metric in one.metrics]
-    reported = {one.trial for one in (*done, *pruned)}
+    reported = {one.trial for one in (*completed, *pruned)}
     failed = [one for one in trials if one.trial not in reported]
     best = np.maximum if data.search_mode == "max" else np.minimum
-    for group, style, colour, name in ((pruned, "v", FAINT, "pruned"), (done, "o", BLUE, "completed")):
+    for group, style, colour, name in (
+        (pruned, "v", FAINT, "pruned"),
+        (beyond, "s", FAINT, "beyond the limits"),
+        (done, "o", BLUE, "completed"),
+    ):
         if group:
             kept = [group[row] for row in evenly(len(group), MOST_POINTS)]
             x, y = [one.trial for one in kept], [one.metrics[data.search_metric] for one in kept]
-            hollow = "none" if group is pruned else colour
-            size = 3.6 if len(done) + len(pruned) < 100 else 2.4
+            hollow = colour if group is done else "none"
+            size = 3.6 if len(reported) < 100 else 2.4
             axes.plot(
                 x, y, style, color=colour, markerfacecolor=hollow, markersize=size, markeredgewidth=0.7, label=name
             )
@@ -57,18 +63,20 @@ def history_chart(data: RunData, variant: str, key: str) -> Chart | None:
             transform=axes.get_xaxis_transform(), label="failed", clip_on=False,
         )  # fmt: skip
     if data.search_mode == "min":
-        log_if_wide(axes, "y", [one.metrics[data.search_metric] for one in (*done, *pruned)])
+        log_if_wide(axes, "y", [one.metrics[data.search_metric] for one in (*completed, *pruned)])
     axes.set_xlabel("trial")
     axes.set_ylabel(on_validation(data.search_metric, axis=True))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
-    if not done and not pruned:
+    if not reported:
         axes.set_yticks([])
     legend(axes)
     top = data.best_trial(variant)
     reached = number(top.metrics[data.search_metric]) if top else ""
-    said = f"The best, trial {top.trial}, reached {reached}." if top else "No trial completed."
-    counts = f"{len(done)} completed, {len(pruned)} pruned, {len(failed)} failed or without a figure"
-    thinned = [name for group, name in ((done, "completed"), (pruned, "pruned")) if len(group) > MOST_POINTS]
+    said = f"The best, trial {top.trial}, reached {reached}." if top else _without_best(data, variant)
+    kept_out = f" ({len(beyond)} of them beyond the limits)" if beyond else ""
+    counts = f"{len(completed)} completed{kept_out}, {len(pruned)} pruned, {len(failed)} failed or without a figure"
+    named = ((done, "completed"), (beyond, "beyond the limits"), (pruned, "pruned"))
+    thinned = [name for group, name in named if len(group) > MOST_POINTS]
     sampled = f" Of {' and '.join(thinned)} ones {MOST_POINTS} each are drawn." if thinned else ""
     return chart(
         figure,
@@ -78,6 +86,10 @@ def history_chart(data: RunData, variant: str, key: str) -> Chart | None:
         f"{sentence(on_validation(data.search_metric))} by trial: {counts}. {said}{sampled}",
         f"Search history of {printable(variant)}. {said}",
     )
+
+
+def _without_best(data: RunData, variant: str) -> str:
+    return "No trial is within the limits." if data.without_winner(variant) else "No trial completed."
 
 
 def effect_chart(data: RunData, effect: Effect, key: str) -> Chart:

@@ -62,8 +62,9 @@ def standing_chart(data: RunData, rows: Sequence[Standing], baseline: str | None
     metric = sentence(label(data.metric))
     over = "splits" if data.over_splits else "seeds"
     left_out = len(known) - len(shown)
+    last = ", those beyond the limits last" if any(row.beyond for row in shown) else ""
     said = [
-        f"{metric} on the test part, best first: mean over {over} and its 95 % interval.",
+        f"{metric} on the test part, best first{last}: mean over {over} and its 95 % interval.",
         "Dashed: the baseline, grey." if base is not None else "",
         f"Dotted: chance, {number(chance)}." if near else f"Chance is {number(chance)}." if chance is not None else "",
         f"{MARKS}" if base is not None and len(known) > 1 else "",
@@ -73,7 +74,7 @@ def standing_chart(data: RunData, rows: Sequence[Standing], baseline: str | None
     return chart(
         figure, "standing", ("variants",), f"All variants by {label(data.metric)}",
         " ".join(one for one in said if one) + data.caveat,
-        f"{metric} of each variant, best first: {listed}.",
+        f"{metric} of each variant, best first{last}: {listed}.",
     )  # fmt: skip
 
 

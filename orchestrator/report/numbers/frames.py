@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.endings import ENDED_WELL
-from orchestrator.artifacts.records import TrialRecord
+from orchestrator.artifacts.records import TrialRecord, nearest_beyond
 from orchestrator.report.numbers.measured import Standing, trained
 from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.speeds import COLUMNS, values_of
 
 
 def comparison_frame(data: RunData, rows: list[Standing]) -> pd.DataFrame:
@@ -55,6 +56,7 @@ def cell_frame(data: RunData) -> pd.DataFrame:
                 "energy": record.energy,
                 "peak_memory": record.peak_memory,
                 "own_memory": record.own_memory,
+                **_speed(record),
                 "reason": record.reason,
             }
             for one in data.every_split
@@ -79,6 +81,7 @@ def trial_frame(data: RunData) -> pd.DataFrame:
             "epoch": record.epoch,
             **record.metrics,
             "seconds": record.seconds,
+            **({**_speed(record), "beyond_limits": data.limits.broken_by(record.speed)} if data.limits.given else {}),
             **{f"config.{key}": value for key, value in flat(record.config).items()},
             "reason": record.reason,
         }
@@ -203,9 +206,39 @@ def cost_frame(data: RunData) -> pd.DataFrame:
     return frame
 
 
+def _speed(record: TrialRecord) -> dict[str, Any]:
+    return {name: None if record.speed is None else getattr(record.speed, name) for name in COLUMNS}
+
+
+def speed_frame(rows: Sequence[Standing]) -> pd.DataFrame:
+    """A row a variant whose models were timed: medians over these, their range, and where that was."""
+    return pd.DataFrame(
+        [
+            {
+                "variant": row.variant,
+                **values_of(row.pace),
+                "latency_ms_min": row.pace.fastest_ms,
+                "latency_ms_max": row.pace.slowest_ms,
+                "models": row.pace.models,
+                "threads": " | ".join(map(str, row.pace.threads)),
+                "device": " | ".join(row.pace.devices),
+                "beside": row.pace.beside,
+                "beyond_limits": row.beyond,
+            }
+            for row in rows
+            if row.pace is not None
+        ]
+    )
+
+
+BEYOND = "beyond limits"
+"""The status of a search of which no trial keeps the limits; no record has it."""
+
+
 def failure_frame(data: RunData) -> pd.DataFrame:
-    """A row a record that neither completed nor was pruned, in the order in which they ended."""
-    rows = [
+    """A row a record that neither completed nor was pruned, in the order in which they ended; then one a search of
+    which no trial keeps the limits."""
+    rows: list[dict[str, Any]] = [
         {
             "variant": one.variant,
             **_of_split(data, each),
@@ -219,6 +252,21 @@ def failure_frame(data: RunData) -> pd.DataFrame:
         for each in data.every_split
         for one in each.records
         if one.status not in ENDED_WELL
+    ]
+    rows += [
+        {
+            "variant": variant,
+            **_of_split(data, each),
+            "stage": nearest.stage,
+            "trial": nearest.trial,
+            "seed": nearest.seed,
+            "status": BEYOND,
+            "seconds": nearest.seconds,
+            "reason": each.without_winner(variant),
+        }
+        for each in data.every_split
+        for variant, trials in each.search.items()
+        if (nearest := nearest_beyond(trials, data.search_metric, data.limits)) is not None
     ]
     columns = ["variant", "stage", "trial", "seed", "status", "seconds", "reason"]
     return pd.DataFrame(rows, columns=None if rows else columns)

@@ -13,12 +13,14 @@ from orchestrator.report.document.formatting import (
     duration,
     interval,
     label,
+    milliseconds,
     number,
     on_validation,
     printable,
 )
 from orchestrator.report.numbers.measured import Standing, standings
 from orchestrator.report.numbers.run_data import RunData, read_run
+from orchestrator.report.numbers.speeds import as_numbers, values_of
 
 
 def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
@@ -34,6 +36,7 @@ def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
             for suffix, value in (("", "mean"), ("_low", "low"), ("_high", "high")):
                 values[metric + suffix] = getattr(found, value) if found else math.nan
         values |= {"seconds": row.seconds, "gpu_seconds": row.gpu_seconds, "parameters": row.parameters}
+        values |= values_of(row.pace)
         comparison = row.comparisons.get(data.metric)
         difference = comparison.difference if comparison else None
         values |= {
@@ -44,13 +47,14 @@ def leaderboard_frame(data: RunData, rows: Sequence[Standing]) -> pd.DataFrame:
             "p_holm": comparison.p_corrected if comparison else None,
             "probability_better": comparison.probability if comparison else None,
             "outcome": outcome(data, row),
+            "beyond_limits": row.beyond,
         }
         table.append(values)
     frame = pd.DataFrame(table)
     for column in ("seconds", "gpu_seconds", "p", "p_holm", "probability_better"):
         frame[column] = frame[column].astype("Float64")
     frame["parameters"] = frame["parameters"].astype("Int64")
-    return frame
+    return as_numbers(frame)
 
 
 def outcome(data: RunData, row: Standing) -> str:
@@ -61,8 +65,15 @@ def outcome(data: RunData, row: Standing) -> str:
     if comparison is not None:
         return comparison.explanation
     if not row.seeds:
-        return "not evaluated"
+        return data.without_winner(row.variant) or "not evaluated"
     return "no baseline" if data.baseline is None else "baseline not evaluated"
+
+
+def in_short(data: RunData, row: Standing) -> str:
+    """That a variant is beyond the limits, or has no trial within them; else empty."""
+    if row.beyond:
+        return "beyond the limits"
+    return "" if row.seeds or not data.without_winner(row.variant) else "no trial within the limits"
 
 
 def leaderboard(run: RunFolder) -> pd.DataFrame:
@@ -92,6 +103,7 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
     """The ranking for a terminal: plain text, a line a variant. `rows`: best first."""
     if not any(row.seeds for row in rows):
         return _search_text(data)
+    timed = any(row.pace for row in rows)
     header = [
         "",
         "variant",
@@ -100,19 +112,21 @@ def leaderboard_text(data: RunData, rows: Sequence[Standing]) -> str:
         "Δ to baseline",
         "",
         "time a seed",
+        *(["a picture"] if timed else []),
     ]
     lines = [header]
     for rank, row in enumerate(rows, start=1):
         found, comparison = row.estimates.get(data.metric), row.comparisons.get(data.metric)
         lines.append(
             [
-                str(rank) if found else NONE,
+                NONE if not found or row.beyond else str(rank),
                 printable(row.variant),
                 number(found.mean if found else None),
                 interval(found.low, found.high) if found else "",
                 number(comparison.difference.mean, signed=True) if comparison else "",
-                re.split("[:,]", outcome(data, row))[0],
+                in_short(data, row) or re.split("[:,]", outcome(data, row))[0],
                 duration(row.seconds),
+                *([milliseconds(row.pace.typical.latency_ms if row.pace else None)] if timed else []),
             ]
         )
     return _columns(lines)
@@ -122,6 +136,8 @@ def _search_text(data: RunData) -> str:
     """What there is before anything was evaluated on test."""
     lines = [["variant", "trials", f"best {on_validation(data.search_metric, axis=True)}"]]
     for variant, trials in data.search.items():
+        if variant in data.ensembles:
+            continue
         best = data.best_trial(variant)
         lines.append([printable(variant), str(len(trials)), number(best.metrics[data.search_metric] if best else None)])
     return "Nothing has been evaluated on the test part yet.\n" + _columns(lines)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TypedDict
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from orchestrator.report.numbers.over_splits import evidence_over_splits, tested
 from orchestrator.report.numbers.predictions import VariantScores, read_scores, resample
 from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
 from orchestrator.report.numbers.same_pictures import PicturesTest, compared_on_pictures, holm_corrected
+from orchestrator.report.numbers.speeds import Pace, beyond, pace_of
 from orchestrator.scoring.bootstrap import Draws
 from orchestrator.scoring.comparisons import Comparison, corrected, paired
 from orchestrator.scoring.evidence import Evidence, Scale
@@ -58,6 +60,10 @@ class Standing:
     remark: str = ""
     splits: int = 0
     """How many repeated splits the figures are over; 0: they are of one."""
+    pace: Pace | None = None
+    """How fast its models are; None: that was not measured."""
+    beyond: str = ""
+    """By what its models are beyond `objective.constraints`, as a clause: then it never counts as the winner."""
 
 
 @dataclass(frozen=True)
@@ -133,13 +139,29 @@ def measured(data: RunData) -> Measured:
 
 
 def standings(data: RunData) -> list[Standing]:
-    """Every variant that the run evaluated, best first by the objective; those without a completed cell last."""
+    """Every variant that the run evaluated, as `by_merit` has them."""
+    return by_merit(data, measured(data).evaluated)
+
+
+def by_merit(data: RunData, rows: Sequence[Standing]) -> list[Standing]:
+    """Best first by the objective; then likewise those that are beyond the limits, those without a figure last."""
     sign = -1 if data.mode == "max" else 1
 
-    def place(row: Standing) -> float:
-        return sign * row.estimates[data.metric].mean if data.metric in row.estimates else math.inf
+    def place(row: Standing) -> tuple[bool, bool, float]:
+        found = row.estimates.get(data.metric)
+        return found is None, bool(row.beyond), math.inf if found is None else sign * found.mean
 
-    return sorted(measured(data).evaluated, key=place)
+    return sorted(rows, key=place)
+
+
+class _Paced(TypedDict):
+    pace: Pace | None
+    beyond: str
+
+
+def _paced(data: RunData, cells: Sequence[TrialRecord]) -> _Paced:
+    pace = pace_of(cells)
+    return _Paced(pace=pace, beyond=beyond(pace, data.limits) if cells else "")
 
 
 @dataclass(frozen=True)
@@ -204,12 +226,12 @@ def _measure(data: RunData, lineup: Lineup) -> list[Standing]:
                 {metric: estimate(one) for metric, one in known.items()},
                 {metric: one for metric, one in pairs.items() if one is not None},
                 None,
-                _mean([cell.seconds for cell in trained(cells)]),
-                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
+                *_takes(data, name, cells),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if kept is None else len(kept.labels),
                 None if kept is None else len(np.unique(kept.groups)),
                 ours.reason if cells else "",
+                **_paced(data, cells),
             )
         )
     after = holm_corrected(tests)
@@ -256,11 +278,11 @@ def over_splits(data: RunData, lineup_of: Callable[[RunData], Lineup]) -> list[S
                     if theirs is not None
                 },
                 None,
-                _mean([cell.seconds for cell in trained(cells)]),
-                _mean([cell.seconds * cell.gpus for cell in trained(cells)]),
+                *_takes(data, name, cells),
                 next((cell.parameters for cell in cells if cell.parameters is not None), None),
                 None if labels is None else len(labels),
                 splits=sum(bool(lineup.cells.get(name)) for lineup in every),
+                **_paced(data, cells),
             )
         )
     return rows
@@ -276,6 +298,24 @@ def _of_all(data: RunData, found: Estimate) -> Estimate:
 def trained(cells: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
     """Those that tell what a training takes: what was taken over took next to nothing. All where no other is there."""
     return [cell for cell in cells if cell.trained] or cells
+
+
+def _takes(data: RunData, name: str, cells: Sequence[TrialRecord]) -> tuple[float | None, float | None]:
+    """Mean wall and GPU seconds of a cell; of an ensemble's, those of all that was trained for its members."""
+    whole = data.ensembles.get(name)
+    if whole is None or not cells:
+        own = trained(cells)
+        return _mean([cell.seconds for cell in own]), _mean([cell.seconds * cell.gpus for cell in own])
+    seconds = gpu_seconds = 0.0
+    for variant in whole.get("of") or []:
+        parts = [trained(one.completed[variant]) for one in data.every_split if one.completed.get(variant)]
+        every = [cell for part in parts for cell in part]
+        if not every:
+            return None, None
+        times = len(every) / len(parts) if whole.get("over") == "seeds" else 1.0
+        seconds += times * float(np.mean([cell.seconds for cell in every]))
+        gpu_seconds += times * float(np.mean([cell.seconds * cell.gpus for cell in every]))
+    return seconds, gpu_seconds
 
 
 def _mean(values: list[float]) -> float | None:

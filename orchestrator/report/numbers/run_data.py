@@ -11,24 +11,27 @@ from typing import Any
 from orchestrator.artifacts.ablation_plan import AblatedVariant, AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
-from orchestrator.artifacts.records import TrialRecord, best_record, read_records
+from orchestrator.artifacts.records import TrialRecord, best_record, beyond_limits, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
-from orchestrator.families import FAMILIES
+from orchestrator.families import ENSEMBLE_FAMILY, FAMILIES
 from orchestrator.report.numbers.run_files import (
     ablation_in,
     choices_in,
     cost_plan_in,
+    limits_in,
     mapping,
     own_metrics_in,
     section,
 )
+from orchestrator.report.numbers.standing_cells import of_what_was_last, standing_cells
 from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from trainables.credentials import masked
 from trainables.errors import InputError
 from trainables.interface import Mode, Task
 from trainables.own_code import short
+from trainables.speed import Limits
 
 MARKED = "The experiment's file is not the one that the records name: the report's first lines say what that means."
 """What stands beside every table of a run whose own experiment is not known."""
@@ -112,6 +115,11 @@ class RunData:
         return given if given in ("max", "min") else self._own_mode(self.search_metric)
 
     @cached_property
+    def limits(self) -> Limits:
+        """What a winner may take at most, as far as the experiment says it in a way that is understood."""
+        return limits_in(self.experiment)
+
+    @cached_property
     def metric(self) -> str:
         """What tables rank by on the test part."""
         given = section(self.experiment, "objective").get("test_metric")
@@ -167,11 +175,23 @@ class RunData:
 
     @cached_property
     def variants(self) -> dict[str, str]:
-        """Variant -> family: the experiment's in its order, then any others that records name."""
-        listed = [one for one in self.experiment.get("families") or [] if isinstance(one, dict) and one.get("name")]
-        found = {str(one["name"]): short(str(one.get("family", ""))) for one in listed}
+        """Variant -> family: the experiment's in its order, its ensembles, then any others that records name."""
+        found = {str(one["name"]): short(str(one.get("family", ""))) for one in self._listed("families")}
+        found |= {str(one["name"]): ENSEMBLE_FAMILY for one in self._listed("ensembles")}
         others = [one for one in self.records if one.stage in ("search", "evaluation") and one.variant not in found]
         return found | {record.variant: short(record.family) for record in others}
+
+    def _listed(self, key: str) -> list[dict[str, Any]]:
+        """The entries of a list of the experiment that have names."""
+        entries = self.experiment.get(key)
+        named = entries if isinstance(entries, list) else []
+        return [one for one in named if isinstance(one, dict) and one.get("name")]
+
+    @cached_property
+    def ensembles(self) -> dict[str, dict[str, Any]]:
+        """Ensemble -> what it is of, over what, and how it weighs: as the experiment has it, else its last record."""
+        found = {one.variant: one.config for one in self.records if one.family == ENSEMBLE_FAMILY}
+        return found | {str(one["name"]): one for one in self._listed("ensembles")}
 
     @cached_property
     def baseline(self) -> str | None:
@@ -190,6 +210,10 @@ class RunData:
         if isinstance(asked, list) and asked:
             return [int(seed) for seed in asked]
         return sorted({record.seed for record in self.records if record.stage == "evaluation"})
+
+    def seeds_of(self, variant: str) -> list[int]:
+        """Those of them that a variant is to have: an ensemble over seeds is one model, named for the first."""
+        return self.seeds[:1] if self.ensembles.get(variant, {}).get("over") == "seeds" else self.seeds
 
     @cached_property
     def counted(self) -> tuple[TrialRecord, ...]:
@@ -242,7 +266,7 @@ class RunData:
         cells: dict[str, list[TrialRecord]] = {}
         for variant in self.variants:
             of_variant = [one for one in self.counted if one.stage == "evaluation" and one.variant == variant]
-            cells[variant] = standing_cells(one for one in of_variant if one.trial == of_variant[-1].trial)
+            cells[variant] = standing_cells(of_what_was_last(of_variant))
         return cells
 
     @cached_property
@@ -285,21 +309,17 @@ class RunData:
 
     def best_trial(self, variant: str) -> TrialRecord | None:
         """The trial with the best objective on validation, as the evaluation chooses it."""
-        return best_record(self.search[variant], self.search_metric, self.search_mode)
+        return best_record(self.search[variant], self.search_metric, self.search_mode, self.limits)
+
+    def without_winner(self, variant: str) -> str:
+        """Why the search of a variant has none where its trials have figures, as a clause: all are beyond the limits;
+        else empty."""
+        return beyond_limits(self.search[variant], self.search_metric, self.limits)
 
     def distinct(self, field_name: str, every_split: bool = False) -> list[str]:
         """The distinct values of a provenance field, in the order in which they came."""
         records = self.all_records if every_split else self.records
         return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in records))
-
-
-def standing_cells(records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """One record a seed, by seed: of a cell that was run again, the last completed one, else the last."""
-    chosen: dict[int, TrialRecord] = {}
-    for record in records:
-        if record.status == "completed" or chosen.get(record.seed, record).status != "completed":
-            chosen[record.seed] = record
-    return [chosen[seed] for seed in sorted(chosen)]
 
 
 def metrics_of_cells(first: str, records: Iterable[TrialRecord]) -> list[str]:

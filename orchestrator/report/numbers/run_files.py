@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from orchestrator.artifacts.ablation_plan import AblationPlan
 from orchestrator.artifacts.choices import Choice
 from orchestrator.artifacts.cost_plan import CostPlan
@@ -13,6 +15,7 @@ from orchestrator.experiment.experiment import read_experiment
 from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.own_metrics import read_own
 from trainables.errors import InputError
+from trainables.speed import NO_LIMITS, Limits
 
 
 def section(values: dict[str, Any], name: str) -> dict[str, Any]:
@@ -89,3 +92,11 @@ def mapping(path: Path, remarks: list[str]) -> dict[str, Any]:
         remarks.append(f"{path.name} holds no keys: what it would say is left out.")
         return {}
     return values
+
+
+def limits_in(experiment: dict[str, Any]) -> Limits:
+    """The experiment's objective.constraints; none where they can't be read."""
+    try:
+        return Limits.model_validate(section(section(experiment, "objective"), "constraints"))
+    except ValidationError:
+        return NO_LIMITS

@@ -98,7 +98,7 @@ def _winner(data: RunData, study: str, trials: Mapping[int, TrialRecord]) -> Tri
     """The trial that was chosen, so far as that is known; else the best."""
     choice = data.choices.get(study)
     chosen = None if choice is None else trials.get(choice.chosen)
-    return chosen or best_record(trials.values(), data.search_metric, data.search_mode)
+    return chosen or best_record(trials.values(), data.search_metric, data.search_mode, data.limits)
 
 
 def _selection(

@@ -39,6 +39,8 @@ def audit_section(data: RunData, normals_only: bool | None, folds: int | None = 
             ("Threshold strategy", how_chosen(data, normals_only, folds)),
             ("Threshold", "validation part: the strategy fitted on the cell's own scores"),
         ]
+    if data.ensembles:
+        rows.append(("Ensembles", "put together on the validation part, from kept scores: scales, weights, threshold"))
     if any(one.stage in ("tuning", "ablation") for one in data.records):
         rows.append(("Ablation", "its variants are frozen before they meet the test part, and chose nothing"))
     rows += [
@@ -63,15 +65,16 @@ def _counted(data: RunData) -> str:
     if not every:
         return ""
     cells = Counter((number, one.variant, one.seed) for number, one in every)
-    once = all(number == 1 for number in cells.values())
-    often = "each once" if once else "some of them more than once"
+    judged = Counter((number, one.variant, one.seed) for number, one in every if one.judged)
+    once = all(number == 1 for number in judged.values())
+    often = "each judged once" if once and judged != cells else "each once" if once else "some of them more than once"
     return f"{read_often(data)} It was read by {plural(len(cells), 'frozen cell')} (configuration × seed), {often}."
 
 
 def _repeated(data: RunData, found: Sequence[Reading]) -> list[str]:
     """Cells that read more than once, and evaluated ones without a reading."""
     lines = []
-    cells = Counter((one.variant, one.seed) for one in found)
+    cells = Counter((one.variant, one.seed) for one in found if one.judged)
     weights: dict[tuple[str, int], set[str]] = {}
     for one in found:
         weights.setdefault((one.variant, one.seed), set()).add(one.weights)
@@ -87,6 +90,11 @@ def _repeated(data: RunData, found: Sequence[Reading]) -> list[str]:
                 f"{printable(variant)}, seed {seed}, read the test part {number} times, {how}. The last completed "
                 "evaluation counts."
             )
+    for (variant, seed), number in sorted(Counter((one.variant, one.seed) for one in found if not one.judged).items()):
+        lines.append(
+            f"{printable(variant)}, seed {seed}, read the test part {plural(number, 'more time')} to be exported: the "
+            "file's scores were held against those kept, and nothing was chosen by them."
+        )
     unlogged = [
         f"{printable(variant)} (seed {record.seed})"
         for variant, records in data.completed.items()

@@ -21,9 +21,11 @@ HARDLY = 0.005
 """Hours that are not worth two decimals."""
 
 
-def cost_section(data: RunData, frame: pd.DataFrame, actual: Mapping[Key, Actual] | None) -> Section:
-    """What the records cost; and, where a plan was made, what that said."""
-    blocks: list[Block] = [cost_table(frame)]
+def cost_section(
+    data: RunData, frame: pd.DataFrame, actual: Mapping[Key, Actual] | None, speeds: Table | None = None
+) -> Section:
+    """What the records cost; how fast the models are; and, where a plan was made, what that said."""
+    blocks: list[Block] = [cost_table(frame), *([speeds] if speeds is not None else [])]
     if data.planned is not None and actual is not None:
         blocks.append(planned_table(data.planned, actual))
         more = [f"{stage} {printable(name)}".rstrip() for stage, name in unplanned(data.planned.parts, actual)]

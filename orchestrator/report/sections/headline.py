@@ -9,6 +9,8 @@ from orchestrator.report.numbers.measured import Lineup, Standing
 from orchestrator.report.numbers.plain_counts import Found, PlainCounts, plain_counts
 from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.sections.headline_pictures import headline_tiles
+from orchestrator.report.sections.speed_tables import speed_told
+from orchestrator.report.sections.summary import none_keeps
 from orchestrator.report.sections.verdict import guessed, line, missed, ranking, unbeaten
 
 
@@ -17,6 +19,8 @@ def headline(data: RunData, rows: Sequence[Standing], lineup: Lineup, nothing: s
     ranked = ranking(data, rows)
     if not ranked:
         return Headline(nothing)
+    if ranked[0].beyond:
+        return Headline(none_keeps(data, ranked), standing_chart(data, ranked, lineup.baseline))
     counts = plain_counts(data, lineup.cells[ranked[0].variant])
     tiles, seen = headline_tiles(data, counts.record)
     warned = [*missed(counts), *guessed(data, ranked[0], counts), *unbeaten(data, ranked, lineup.baseline)]
@@ -49,14 +53,20 @@ def _card_lines(data: RunData, best: Standing, counts: PlainCounts) -> list[str]
         lines.append(
             f"The counts are of seed {counts.record.seed}, the median of {counts.seeds} by {label(data.metric)}"
         )
-    else:
+    elif best.variant not in data.ensembles:
         lines.append(f"The counts are of the one seed that was evaluated, {counts.record.seed}")
     if data.over_splits:
         lines.append("The counts and the pictures are of the first split")
     took, where = duration(best.seconds), printable(counts.record.provenance.device)
     each = counts.record.seconds_a_picture
-    told = "Time a picture: not measured" if each is None else f"{time_a_picture(each)} a picture, scored in batches"
-    lines.append(f"{told}; one training with its evaluation took {took} ({where})")
+    if best.pace is not None:
+        told = speed_told(best.pace)
+    elif each is None:
+        told = "Time a picture: not measured"
+    else:
+        told = f"{time_a_picture(each)} a picture, scored in batches"
+    whose = "the trainings of its members" if best.variant in data.ensembles else "one training with its evaluation"
+    lines.append(f"{told}; {whose} took {took} ({where})")
     return lines
 
 

@@ -47,15 +47,18 @@ def _trials(data: RunData) -> str:
     if data.inherits and data.split_number > 1:
         return ""
     # A trial that ran out of time runs again when the run goes on.
-    ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in _sought(data, data.search)]
+    names = [name for name in _sought(data, data.search) if name not in data.ensembles]
+    ended = [sum(one.status not in RUN_AGAIN for one in data.search[name]) for name in names]
     if all(one >= each for one in ended):
         return ""
     return f"{count(sum(min(one, each) for one in ended))} of {count(each * len(ended))} trials have ended"
 
 
-def _models(data: RunData) -> str:
-    """`4 of 15 models are evaluated`; empty where all are."""
-    wanted = len(_sought(data, data.evaluation)) * len(data.seeds)
+def _models(data: RunData, searched: RunData | None = None) -> str:
+    """`4 of 15 models are evaluated`; empty where all are. `searched`: the split whose winners are trained on this one;
+    None: its own."""
+    sought = [name for name in _sought(data, data.evaluation) if not (searched or data).without_winner(name)]
+    wanted = sum(len(data.seeds_of(name)) for name in sought)
     done = sum(record.seed in data.seeds for records in data.completed.values() for record in records)
     failed = sum(
         record.status != "completed" and record.seed in data.seeds
@@ -80,7 +83,9 @@ def _splits(data: RunData) -> str:
     """`2 of 5 splits are whole`; empty where all are, or where there is one, or the first is not."""
     if data.wanted_splits == 1 or _trials(data) or _models(data) or _ablation(data):
         return ""
-    whole = 1 + sum(not (_trials(one) or _models(one) or _behind(data, one)) for one in data.others)
+    whole = 1 + sum(
+        not (_trials(one) or _models(one, data if data.inherits else None) or _behind(data, one)) for one in data.others
+    )
     return f"{count(whole)} of {count(data.wanted_splits)} splits are whole" if whole < data.wanted_splits else ""
 
 

@@ -46,6 +46,7 @@ from orchestrator.report.sections.pairwise_section import TITLE, pairwise_frame,
 from orchestrator.report.sections.progress import missing
 from orchestrator.report.sections.search_sections import hyperparameter_section, importances
 from orchestrator.report.sections.selection_section import selection_section, selection_table
+from orchestrator.report.sections.speed_tables import speed_table
 from orchestrator.report.sections.splits_section import split_frame, splits_section
 from orchestrator.report.sections.summary import ablation_found, asked, found, notices, only_ablation
 from orchestrator.scoring.draws import DRAWS, PIXEL_DRAWS
@@ -84,6 +85,9 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
     }
     if data.over_splits:
         numbers["splits"] = split_frame(data)
+    speeds = speed_table(data, rows)
+    if speeds is not None:
+        numbers["speed"] = frames.speed_frame(rows)
     chosen = selections(data)
     numbers["selection"] = selection_frame(data, chosen)
     numbers["pairwise"] = pairwise_frame(rows, data.baseline, data.task)
@@ -114,7 +118,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
         selection_section(data, chosen, detection.folds if detection else None),
         _search(data),
         hyperparameter_section(data, searched, important, numbers["hyperparameters"]),
-        cost_section(data, numbers["cost"], actual),
+        cost_section(data, numbers["cost"], actual, speeds),
         _failures(data, numbers),
         data_section(data, detection.facts if detection else ()),
         detection.audit if detection else audit_section(data, None),
@@ -152,6 +156,7 @@ def build_report(data: RunData, columns: Sequence[str] = ()) -> Report:
             **({"leaderboard": tables.leaderboard_tables(data, rows, columns)} if evaluated else {}),
             **({"selection": [selection_table(data, chosen)]} if chosen else {}),
             **({"pairwise": [tests]} if tests is not None else {}),
+            **({"speed": [speeds]} if speeds is not None else {}),
             **({"ablation": [ablation.printed(columns)]} if ablation else {}),
         },
         parquets={"ablation": ablation.cells} if ablation else {},
@@ -249,7 +254,7 @@ def _learning(data: RunData) -> Section | None:
             metric_chart(data, variant, cells, f"metric{place}"),
         ]
         charts += found
-        if records and not any(found):
+        if records and not any(found) and variant not in data.ensembles:
             short.append(printable(variant))
     shown = [chart for chart in charts if chart is not None]
     if not shown and not short:
@@ -267,7 +272,8 @@ def _search(data: RunData) -> Section | None:
         chosen = next(iter(data.evaluation[variant]), None) or data.best_trial(variant)
         if chosen is not None and chosen.config:
             facts = [(printable(key), setting(value)) for key, value in frames.flat(chosen.config).items()]
-            folds.append(Fold(f"Configuration of {printable(variant)}, from trial {chosen.trial}", [Facts(facts)]))
+            whence = "an ensemble" if variant in data.ensembles else f"from trial {chosen.trial}"
+            folds.append(Fold(f"Configuration of {printable(variant)}, {whence}", [Facts(facts)]))
     shown = [chart for chart in charts if chart is not None]
     blocks: list[Block] = [*([Charts(shown)] if shown else []), *folds]
     return Section("search", "Search", blocks=blocks) if blocks else None
@@ -279,9 +285,14 @@ def _failures(data: RunData, numbers: dict[str, Any]) -> Section:
     stopped = f"{plural(pruned, 'trial')} {'was' if pruned == 1 else 'were'} pruned, which is no failure."
     if frame.empty:
         return Section("failures", "Failures", [f"None: no run failed. {stopped if pruned else ''}".strip()])
-    kinds = [f"{number_of} {status}" for status, number_of in frame["status"].value_counts().items()]
-    text = f"{plural(len(frame), 'run')} of {count(len(data.all_records))} ended badly: {words(kinds)}."
-    return Section("failures", "Failures", [text, stopped] if pruned else [text], [tables.failure_table(frame)])
+    ended = frame[frame["status"] != frames.BEYOND]
+    kinds = [f"{number_of} {status}" for status, number_of in ended["status"].value_counts().items()]
+    text = (
+        [f"{plural(len(ended), 'run')} of {count(len(data.all_records))} ended badly: {words(kinds)}."] if kinds else []
+    )
+    if without := len(frame) - len(ended):
+        text.append(f"{plural(without, 'search', 'searches')} found no trial within the limits, {data.limits.told}.")
+    return Section("failures", "Failures", [*text, *([stopped] if pruned else [])], [tables.failure_table(frame)])
 
 
 def _provenance(data: RunData, numbers: dict[str, Any]) -> Section:

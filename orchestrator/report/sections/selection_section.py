@@ -31,6 +31,7 @@ def selection_section(data: RunData, found: Sequence[Selection], folds: int | No
         f"Trials {how_seeded(data)}." if data.trial_seeds else "",
         f"They were judged by {on_validation(data.search_metric)}{judged}." if judged else "",
         *budgets(data, found),
+        *_limited(data),
         *_chosen(found),
         *_overtaken(data, found),
     ]
@@ -56,6 +57,27 @@ def _overtaken(data: RunData, found: Sequence[Selection]) -> list[str]:
                 "nothing says was held against it, is better on validation. Going on with the run chooses anew."
             )
     return lines
+
+
+def _limited(data: RunData) -> list[str]:
+    """How many trials were beyond objective.constraints, and that none of them was chosen."""
+    if not data.limits.given:
+        return []
+    counts = [
+        f"{printable(variant)} {count(sum(not data.limits.kept_by(one.speed) for one in known))} of {count(len(known))}"
+        for variant, trials in data.search.items()
+        if (known := [one for one in trials if data.search_metric in one.metrics])
+    ]
+    learnt = "Optuna was told by how much, and draws fewer of their like." if _learns(data) else ""
+    return [
+        f"No trial was chosen that is beyond {data.limits.told} (objective.constraints), as measured after its first "
+        f"epoch on the machine that trained it, beside other trainings. Beyond were: {words(counts, MOST_NAMED)}. "
+        f"{learnt}".strip()
+    ]
+
+
+def _learns(data: RunData) -> bool:
+    return bool(data.experiment.get("sampler", "tpe") == "tpe")
 
 
 def _chosen(found: Sequence[Selection]) -> list[str]:

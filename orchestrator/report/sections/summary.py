@@ -16,7 +16,7 @@ from orchestrator.report.document.formatting import (
     printable,
     words,
 )
-from orchestrator.report.numbers.measured import Standing
+from orchestrator.report.numbers.measured import Standing, by_merit
 from orchestrator.report.numbers.run_data import RunData, superseded
 from orchestrator.report.sections.detection_summary import losing_sentences, threshold_sentence
 from orchestrator.scoring.intervals import Estimate
@@ -30,8 +30,9 @@ def asked(data: RunData) -> list[str]:
     experiment = data.experiment
     source: dict[str, Any] = experiment.get("data") or {}
     budget: dict[str, Any] = experiment.get("budget") or {}
-    names = [printable(name) for name in data.variants]
-    families = sorted({printable(family) for family in data.variants.values() if family})
+    trained = {name: family for name, family in data.variants.items() if name not in data.ensembles}
+    names = [printable(name) for name in trained]
+    families = sorted({printable(family) for family in trained.values() if family})
     where = (f" on {printable(source['path'])}" if source.get("path") else "") + (
         f" (layout {printable(source['layout'])})" if source.get("layout") else ""
     )
@@ -58,9 +59,21 @@ def asked(data: RunData) -> list[str]:
             + (f" ({folds}{often})" if folds else ", divided at random")
             + (", with the winners of the first one's search." if data.inherits else ", each with its own search.")
         )
+    if data.ensembles:
+        told = [f"{printable(name)} ({_ensemble(one)})" for name, one in data.ensembles.items()]
+        lines.append(f"Judged together, by the scores that are kept of each: {words(told)}.")
     if data.baseline is not None:
         lines.append(f"All are compared with the baseline {printable(data.baseline)}.")
     return [*lines, *_ablated(data)]
+
+
+def _ensemble(one: dict[str, Any]) -> str:
+    """What an ensemble's members are, and how they weigh."""
+    of = one.get("of")
+    names = words([printable(name) for name in of]) if isinstance(of, list) else NONE
+    over = "all seeds as one model" if one.get("over") == "seeds" else "seed by seed"
+    weighed = ", weights fitted to validation" if one.get("weights") == "validation" else ""
+    return f"{names}, {over}{weighed}"
 
 
 def only_ablation(data: RunData) -> bool:
@@ -94,9 +107,7 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
         ]
     if not ranked:
         return ["Nothing has been evaluated on the test part, so there is no ranking yet.", *_search_lines(data)]
-    best = ranked[0]
-    level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
-    lines = [first_line(data, data.baseline, level, alone=len(ranked) == 1)]
+    lines = [_winner(data, data.baseline, ranked)]
     lines += _comparison_lines(data, data.baseline, ranked)
     if data.task == "detection":
         lines += [*losing_sentences(data, ranked), *threshold_sentence(data, ranked)]
@@ -117,14 +128,35 @@ def found(data: RunData, rows: Sequence[Standing]) -> list[str]:
 
 def ablation_found(data: RunData, rows: Sequence[Standing], baseline: str | None) -> list[str]:
     """The answer of an ablation, `rows` its variants."""
-    sign = -1 if data.mode == "max" else 1
-    known = [row for row in rows if data.metric in row.estimates]
-    ranked = sorted(known, key=lambda row: sign * row.estimates[data.metric].mean)
+    ranked = by_merit(data, [row for row in rows if data.metric in row.estimates])
     if not ranked:
         return ["Ablation: no variant has a figure on the test part yet."]
-    level = [row for row in ranked if row.estimates[data.metric].mean == ranked[0].estimates[data.metric].mean]
-    lines = [f"Ablation: {first_line(data, baseline, level, alone=len(ranked) == 1)}"]
+    lines = [f"Ablation: {_winner(data, baseline, ranked)}"]
     return lines + _comparison_lines(data, baseline, ranked)
+
+
+def _winner(data: RunData, baseline: str | None, ranked: Sequence[Standing]) -> str:
+    """Who has the best mean, among those that keep the limits; or that none does."""
+    if ranked[0].beyond:
+        return none_keeps(data, ranked)
+    top = ranked[0].estimates[data.metric].mean
+    level = [row for row in ranked if row.estimates[data.metric].mean == top and not row.beyond]
+    return " ".join([first_line(data, baseline, level, alone=len(ranked) == 1), *left_aside(data, ranked)])
+
+
+def left_aside(data: RunData, ranked: Sequence[Standing]) -> list[str]:
+    """What variants beyond the limits do not count for; nothing where there are none."""
+    gone = [f"{printable(row.variant)} ({printable(row.beyond)})" for row in ranked if row.beyond]
+    if not gone:
+        return []
+    verb = "is" if len(gone) == 1 else "are"
+    return [f"Beyond the limits, {data.limits.told}, and so no winner, {verb} {words(gone)}."]
+
+
+def none_keeps(data: RunData, ranked: Sequence[Standing]) -> str:
+    """That there is no winner, where every evaluated variant is beyond the limits."""
+    told = words([f"{printable(row.variant)} ({printable(row.beyond)})" for row in ranked])
+    return f"No evaluated variant keeps to {data.limits.told}, so there is no winner: {told}."
 
 
 def first_line(data: RunData, baseline: str | None, level: Sequence[Standing], alone: bool) -> str:
@@ -141,13 +173,14 @@ def first_line(data: RunData, baseline: str | None, level: Sequence[Standing], a
     if best.variant == baseline or (comparison is not None and comparison.outcome == "better"):
         return f"{first} comes first with a mean {metric} of {reached}."
     highest, above = ("highest", "above") if data.mode == "max" else ("lowest", "below")
+    within = " of those within the limits" if data.limits.given else ""
     if comparison is None:
         doubt = "without a baseline to compare with, no difference is shown"
     elif comparison.outcome == "no test":
         doubt = f"not tested against the baseline {printable(baseline)}"
     else:
         doubt = f"not significantly {above} the baseline {printable(baseline)}"
-    return f"The {highest} mean {metric} is that of {first}, {reached}; {doubt}."
+    return f"The {highest} mean {metric}{within} is that of {first}, {reached}; {doubt}."
 
 
 def _repeats(found: Estimate) -> str:
@@ -244,7 +277,7 @@ def _precisions(data: RunData) -> list[str]:
     """In what networks computed, where that is not float32 for all that is compared."""
     names: dict[str, list[str]] = {}
     plain = "float32 or more"
-    for variant in data.variants:
+    for variant in (name for name in data.variants if name not in data.ensembles):
         found = {one.facts.get("precision", plain) for one in data.records if one.variant == variant}
         for precision in sorted(found):
             names.setdefault(precision, []).append(printable(variant))
@@ -263,8 +296,10 @@ def _coverage(data: RunData) -> list[str]:
     if not any(evaluated.values()):
         return ["This run is partial: the final evaluation has not happened, or none of it completed."]
     for variant, seeds in evaluated.items():
-        missing = [str(seed) for seed in data.seeds if seed not in seeds]
-        if missing:
+        missing = [str(seed) for seed in data.seeds_of(variant) if seed not in seeds]
+        if not seeds and (why := data.without_winner(variant)):
+            lines.append(f"{printable(variant)}: {why}, so there was nothing to evaluate.")
+        elif missing:
             noun = "seed" if len(missing) == 1 else "seeds"
             lines.append(f"{printable(variant)}: no completed evaluation with {noun} {words(missing)}.")
     if data.baseline is not None and not evaluated.get(data.baseline):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from orchestrator.families import ENSEMBLE_FAMILY
 from orchestrator.report.document.document import Table, TableCell
 from orchestrator.report.document.formatting import (
     byte_size,
@@ -22,10 +23,11 @@ from orchestrator.report.document.formatting import (
     watt_hours,
 )
 from orchestrator.report.numbers.conclusions import conclusion, remarks_of, test_parts, what_splits, what_was_tested
-from orchestrator.report.numbers.leaderboard import outcome
+from orchestrator.report.numbers.leaderboard import in_short, outcome
 from orchestrator.report.numbers.measured import Standing, measured
 from orchestrator.report.numbers.readings import read_often
 from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.sections.speed_tables import SPEED_COLUMNS, column_told, speed_cells
 
 MOST_ROWS = 60
 WHAT_P_BETTER = "P(better): the chance that one more training of the variant beats one more of the baseline on"
@@ -49,10 +51,11 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
     metric = data.metric
     bars = _bars(data, rows)
     printed = []
-    families = says_more(rows)
+    families, timed = says_more(rows), any(row.pace for row in rows)
     for rank, row in enumerate(rows, start=1):
         found, comparison = row.estimates.get(metric), row.comparisons.get(metric)
         words = comparison.outcome if comparison else outcome(data, row)
+        first = rank == 1 and bool(found) and not row.beyond
         tone: Any = {"better": "good", "worse": "bad"}.get(comparison.outcome if comparison else "", "quiet")
         difference = comparison.difference if comparison else None
         chance = "" if comparison is None or comparison.probability is None else share(comparison.probability)
@@ -62,15 +65,16 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         span = "" if difference is None else interval(difference.low, difference.high, signed=True)
         printed.append(
             [
-                TableCell(printable(row.variant), tone="strong" if rank == 1 and found else ""),
+                TableCell(printable(row.variant), tone="strong" if first else ""),
                 *([TableCell(printable(row.family))] if families else []),
-                TableCell(number(found.mean if found else None), tone="strong" if rank == 1 and found else ""),
+                TableCell(number(found.mean if found else None), tone="strong" if first else ""),
                 TableCell("", interval(found.low, found.high) if found else "", bar=bars.get(row.variant)),
                 TableCell(change, span),
                 TableCell("" if p is None else p_value(p), chance),
-                TableCell(words, tone=tone),
+                TableCell(short, tone="bad") if (short := in_short(data, row)) else TableCell(words, tone=tone),
                 TableCell(f"{row.splits} × {len(row.seeds)}" if data.over_splits else str(len(row.seeds))),
                 TableCell(duration(row.seconds)),
+                *(speed_cells(row) if timed else []),
             ]
         )
     repeats = "Repeats" if data.over_splits else "Seeds"
@@ -84,10 +88,12 @@ def leaderboard_table(data: RunData, rows: Sequence[Standing]) -> Table:
         "Verdict",
         repeats,
         "Time a seed",
+        *(SPEED_COLUMNS if timed else []),
     ]
-    numeric = frozenset(columns.index(name) for name in (label(metric), "p (Holm)", repeats, "Time a seed"))
+    flush = {label(metric), "p (Holm)", repeats, "Time a seed", *SPEED_COLUMNS}
+    numeric = frozenset(place for place, name in enumerate(columns) if name in flush)
     drawn = "" if data.baseline is None else "Where intervals are drawn, the dashed line is the baseline."
-    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, drawn=drawn)
+    return Table("leaderboard", _leaderboard_caption(data, rows), columns, printed, numeric, stacked=timed, drawn=drawn)
 
 
 def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
@@ -108,6 +114,7 @@ def _leaderboard_caption(data: RunData, rows: Sequence[Standing]) -> str:
         ]
     said += remarks_of([row for row in rows if row.estimates], data.metric)
     said += [read_often(data), what_splits(data), conclusion(rows, data.baseline, data.metric, [data.metric])]
+    said.append(column_told(data, rows))
     return " ".join(one for one in said if one) + data.caveat
 
 
@@ -200,7 +207,8 @@ def cost_table(frame: pd.DataFrame) -> Table:
     )
     if frame["taken_over"].any():
         more = plural(int(frame["taken_over"].sum()), "more record")
-        caption += f" Runs are trainings; {more} took one over, and cost what judging them did."
+        together = " or combine kept scores" if (frame["family"] == ENSEMBLE_FAMILY).any() else ""
+        caption += f" Runs are trainings; {more} took one over{together}, and cost what judging them did."
     if memory == "own_memory":
         caption += (
             " Memory is the most that one training took: beyond what its worker held before, or reserved on a GPU."
@@ -237,7 +245,7 @@ def failure_table(frame: pd.DataFrame) -> Table:
         if len(frame) > MOST_ROWS
         else ""
     )
-    caption = f"Runs that failed, with the last line of the reason.{cut}"
+    caption = f"Runs that failed, and searches without a winner, with the last line of the reason.{cut}"
     return Table(
         "failures", caption, ["Variant", "Stage", "Trial", "Seed", "Status", "Reason"], printed, frozenset({2, 3})
     )

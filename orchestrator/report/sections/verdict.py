@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 from orchestrator.report.document.formatting import count, number, plural, printable, sentence, words
 from orchestrator.report.numbers.chance import chance_of
-from orchestrator.report.numbers.measured import Lineup, Standing, ablated, evaluated, measured, standings
+from orchestrator.report.numbers.measured import Lineup, Standing, ablated, by_merit, evaluated, measured, standings
 from orchestrator.report.numbers.plain_counts import PlainCounts, plain_counts
 from orchestrator.report.numbers.run_data import RunData
-from orchestrator.report.sections.summary import first_line, only_ablation
+from orchestrator.report.sections.summary import first_line, left_aside, none_keeps, only_ablation
 
 
 def ranking(data: RunData, rows: Sequence[Standing]) -> list[Standing]:
-    """Those with a figure, best first."""
-    sign = -1 if data.mode == "max" else 1
-    known = [row for row in rows if data.metric in row.estimates]
-    return sorted(known, key=lambda row: sign * row.estimates[data.metric].mean)
+    """Those with a figure, best first, those beyond the limits last."""
+    return by_merit(data, [row for row in rows if data.metric in row.estimates])
 
 
 def verdict_of_run(data: RunData) -> tuple[str, list[Standing]]:
@@ -29,14 +27,18 @@ def verdict_of_run(data: RunData) -> tuple[str, list[Standing]]:
         ranked = ranking(data, rows)
     if not ranked:
         return "", rows
+    if ranked[0].beyond:
+        return none_keeps(data, ranked), rows
     return line(data, ranked, lined, plain_counts(data, lined.cells[ranked[0].variant])), rows
 
 
 def line(data: RunData, ranked: Sequence[Standing], lineup: Lineup, counts: PlainCounts) -> str:
     """The one line to be read where only one is: who has the best figure, whether that is shown, and in counts."""
     best = ranked[0]
-    level = [row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean]
-    said = [first_line(data, lineup.baseline, level, alone=len(ranked) == 1)]
+    level = [
+        row for row in ranked if row.estimates[data.metric].mean == best.estimates[data.metric].mean and not row.beyond
+    ]
+    said = [first_line(data, lineup.baseline, level, alone=len(ranked) == 1), *left_aside(data, ranked)]
     told = _counted(counts)
     if told:
         model = "its one model" if counts.seeds == 1 else f"the median of its {counts.seeds} models"
@@ -118,7 +120,7 @@ def unbeaten(data: RunData, ranked: Sequence[Standing], baseline: str | None) ->
     """Against the baseline."""
     best = ranked[0]
     if best.variant == baseline:
-        others = [printable(row.variant) for row in ranked[1:]]
+        others = [printable(row.variant) for row in ranked[1:] if not row.beyond]
         verb = "has" if len(others) == 1 else "have"
         return [f"No variant beats this baseline: {words(others)} {verb} no better mean."] if others else []
     comparison = best.comparisons.get(data.metric)

@@ -1,7 +1,11 @@
 """The commands: their forms, exit codes, and what they print."""
 
 import json
+import platform
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,18 @@ def test_help_names_every_command(orchestrate: Orchestrate) -> None:
     ):
         assert command in ended.out
         assert orchestrate(command, "--help").code == 0
+
+
+def test_version_says_what_is_installed_and_imports_none_of_it() -> None:
+    asked = "import sys; from orchestrator.cli.main import main; sys.argv[1:] = ['--version']; main()"
+    loaded = "finally: print(sorted({'ray', 'torch'} & set(sys.modules)))"
+    code = "import sys\ntry:\n    " + asked + "\n" + loaded
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said, modules = ended.stdout.splitlines()
+    assert modules == "[]"
+    assert said.startswith(f"anomaly-orchestrator {version('anomaly-orchestrator')}")
+    assert said.endswith(f", Python {platform.python_version()}, torch {version('torch')}, Ray {version('ray')}")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["sweep"], ["render", "x"], ["sweep", "a", "--out", "b", "--x"]])

@@ -175,7 +175,7 @@ def test_the_command_prints_writes_and_gives_json(make_run: MakeRun, orchestrate
     assert set(told) == {"data_sets", "ranks", "notices", "report"}
     assert set(told["data_sets"][0]) == {"label", "data", "split", "task", "metric", "mode", "rows"}
     assert set(told["data_sets"][0]["rows"][0]) == {
-        "run", "variant", "family", "mean", "low", "high", "seeds", "seconds", "parameters",
+        "run", "variant", "family", "mean", "low", "high", "seeds", "seconds", "parameters", "foreign",
     }  # fmt: skip
     test = told["ranks"][0]["test"]
     assert test["friedman"]["f"] is None  # infinite: every data set has the same order

@@ -359,7 +359,7 @@ def test_json_keeps_its_keys_and_holds_no_nan(make_run: MakeRun) -> None:
     json.dumps(told, allow_nan=False)
     assert set(told) == {"first", "task", "objective", "tests", "correction", "notices", "others"}
     (one,) = told["others"]
-    assert set(one) == {"run", "comparable", "split", "changes", "moves"}
+    assert set(one) == {"run", "foreign", "comparable", "split", "changes", "moves"}
     assert set(one["moves"][0]) == {
         "variant", "variant_second", "metric", "first", "first_low", "first_high", "first_seeds", "second",
         "second_low", "second_high", "second_seeds", "difference", "difference_low", "difference_high", "paired_seeds",

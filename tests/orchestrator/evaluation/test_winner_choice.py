@@ -1,5 +1,6 @@
 """The default configuration is kept unless the best trial leads it by more than chance, and what is said of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from orchestrator.scoring.metric_table import Metric
 from orchestrator.scoring.metrics import grade
 from trainables.errors import InputError
 from trainables.interface import Prediction, Samples
+from trainables.speed import Limits, Speed
 
 ROC = Goal("detection", "normal", "roc_auc", "max", "roc_auc", ("youden",), True)
 LABELS = np.repeat([0, 1], [120, 60])
@@ -158,3 +160,27 @@ def test_a_choice_is_read_as_it_was_written_and_a_broken_one_is_told(tmp_path: P
     path.write_text("{}")
     with pytest.raises(InputError, match=r"does not say which trial was chosen.*Remove it"):
         Choice.load(path)
+
+
+def paced(trials: list[Any], *latencies: float) -> list[TrialRecord]:
+    """The trials, each with what it takes."""
+    return [
+        one.model_copy(update={"speed": Speed(latency_ms=latency, memory=1, device="it", threads=1)})
+        for one, latency in zip(trials, latencies, strict=True)
+    ]
+
+
+def test_what_is_beyond_the_limits_is_neither_the_best_nor_the_default() -> None:
+    limited = replace(ROC, limits=Limits(latency_ms=20))
+    trials, scores = search(2.0)
+    assert choose(paced(trials, 1, 1, 1, 1, 1), scores, samples(), limited) == choose(trials, scores, samples(), ROC)
+    without_best = choose(paced(trials, 1, 1, 1, 1, 30), scores, samples(), limited)
+    assert without_best.best != 4
+    assert without_best.compared == 3
+    without_default = choose(paced(trials, 30, 1, 1, 1, 1), scores, samples(), limited)
+    assert (without_default.chosen, without_default.p) == (4, None)
+    assert without_default.why == (
+        "the default is beyond objective.constraints: latency 30 ms, 50 % beyond the 20 ms allowed"
+    )
+    with pytest.raises(ValueError, match="no trial has roc_auc"):
+        choose(paced(trials, 30, 30, 30, 30, 30), scores, samples(), limited)

@@ -1,5 +1,6 @@
 """The experiment file: what it takes, what it refuses, and with which words."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +334,28 @@ def test_other_errors_do_not_repeat_credentials_either(tmp_path: Path, override:
     with pytest.raises(InputError) as caught:
         Experiment.load(path, (override,))
     assert "HIDDEN" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"latency": 20}, "Unknown key 'latency' in objective.constraints. Did you mean 'latency_ms'? Known keys: "
+         "latency_ms, memory_mb."),
+        ({"latency_ms": 0}, "objective.constraints.latency_ms: must be above 0 (got 0)"),
+        ({"memory_mb": -1.5}, "objective.constraints.memory_mb: must be above 0 (got -1.5)"),
+        ({"latency_ms": True}, "objective.constraints.latency_ms: must be a number (got True)"),
+        ({"latency_ms": "20 ms"}, "objective.constraints.latency_ms: must be a number, and this is text"),
+    ],
+)  # fmt: skip
+def test_limits_that_are_none_are_explained(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=re.escape(told)):
+        Experiment.from_mapping(changed(objective={"constraints": given}))
+
+
+def test_limits_change_what_an_experiment_means_and_their_absence_does_not() -> None:
+    plain, same, other = (
+        Experiment.from_mapping(changed(objective=objective))
+        for objective in ({}, {"constraints": {}}, {"constraints": {"latency_ms": 20}})
+    )
+    assert plain.fingerprint == same.fingerprint != other.fingerprint
+    assert Experiment.from_mapping(yaml.safe_load(other.to_yaml())).objective.limits.latency_ms == 20

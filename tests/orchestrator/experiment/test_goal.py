@@ -54,6 +54,19 @@ def test_with_normals_only_it_goes_by_the_loss_and_a_percentile_and_says_so() ->
     assert any("normal pictures only" in remark for remark in remarks)
 
 
+def test_limits_are_part_of_what_is_sought_and_random_draws_say_that_they_learn_nothing_of_them() -> None:
+    limited = {"objective": {"constraints": {"latency_ms": 20}}}
+    assert not goal(WITH_ANOMALIES).limits.given
+    assert goal(WITH_ANOMALIES, **limited).limits.told == "latency at most 20 ms"
+    said = [
+        goal_of(given := experiment(**limited, sampler=sampler), WITH_ANOMALIES, *check_names(given))[1]
+        for sampler in ("tpe", "random")
+    ]
+    assert [any("learns nothing of objective.constraints" in one for one in remarks) for remarks in said] == [
+        False, True,
+    ]  # fmt: skip
+
+
 def test_a_detection_metric_needs_known_anomalies() -> None:
     with pytest.raises(InputError, match="anomalies_to_validation"):
         goal(NORMALS_ONLY, objective={"metric": "roc_auc"})

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from orchestrator import load_model, write_report
+from orchestrator.artifacts.models import ENSEMBLE, KeptEnsemble
 from orchestrator.artifacts.records import TrialRecord, append_record, best_record, read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import Readings, read_readings
@@ -66,6 +67,7 @@ def test_from_pictures_to_the_report(tile_tree: Path, tmp_path: Path, orchestrat
     assert "This test part was read 3 times, by 1 command." in page  # PCA by its one model
     assert not list(folder.states.glob("*"))
     _resuming_does_nothing_again(orchestrate, tmp_path / "e.yaml", folder)
+    _an_ensemble_is_added(orchestrate, tmp_path / "e.yaml", folder)
 
 
 def _check_search(trials: list[TrialRecord], folder: RunFolder) -> None:
@@ -113,6 +115,36 @@ def _resuming_does_nothing_again(orchestrate: Callable[..., Any], file: Path, fo
     found = json.loads(status.out)
     assert (found["state"], found["records"]) == ("finished", before.count(b"\n"))
     assert [one["evaluated"] for one in found["variants"]] == [2, 2]
+
+
+def _an_ensemble_is_added(orchestrate: Callable[..., Any], file: Path, folder: RunFolder) -> None:
+    before = list(read_records(folder.records))
+    names = ("pca", "conv_autoencoder")
+    entry = f"ensembles=[{{name: both, of: [{', '.join(names)}], weights: validation}}]"
+    ended = orchestrate("sweep", file, "--out", folder.root, "--resume", "--until", "evaluate", "--set", entry)
+    assert ended.code == 0, ended.err
+    first, second = list(read_records(folder.records))[len(before) :]
+    assert [(one.variant, one.seed, one.status) for one in (first, second)] == [
+        ("both", 0, "completed"),
+        ("both", 1, "completed"),
+    ]
+    kept = KeptEnsemble.model_validate_json((folder.model("both", 0) / ENSEMBLE).read_bytes())
+    mean = np.zeros(len(np.load(folder.predictions("both", 0))["scores"]))
+    for name, member in zip(names, kept.members, strict=True):
+        scores = np.load(folder.predictions(name, 0))
+        normal = scores["validation_scores"][scores["validation_labels"] == 0]
+        assert member.center == np.median(normal)
+        assert member.scale == pytest.approx(1.4826 * np.median(np.abs(normal - np.median(normal))))
+        mean += member.weight * (scores["scores"] - member.center) / member.scale
+    assert sum(one.weight for one in kept.members) == pytest.approx(1)
+    np.testing.assert_allclose(np.load(folder.predictions("both", 0))["scores"], mean, rtol=1e-9, atol=1e-12)
+    assert first.threshold is not None
+    assert kept.threshold == first.threshold.value
+    assert not {"pro_auc", "pixel_roc_auc"} & first.metrics.keys()
+    assert first.per_kind.keys() == {"crack", "hole"}
+    assert first.facts["ensemble shares"].startswith("selected by roc_auc on validation: pca ")
+    page = write_report(folder, figures=False).read_text(encoding="utf-8")
+    assert "Judged together, by the scores that are kept of each: both" in page
 
 
 def test_with_normals_only_nothing_is_chosen_by_a_detection_metric(

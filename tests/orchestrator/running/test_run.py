@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from orchestrator import Experiment, InputError, RunFolder, load_model, read_records, run, write_report
+from orchestrator import Experiment, InputError, RunFolder, load_model, predict, read_records, run, write_report
 from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.heartbeat import Beat, Heartbeat, read_beat
 from orchestrator.artifacts.records import TrialRecord
@@ -145,6 +145,22 @@ def test_kept_models_give_the_recorded_scores_without_training(finished: RunFold
         np.testing.assert_allclose(loaded.predict(samples).scores, kept["scores"], rtol=1e-5)
         assert loaded.kept.classes == ("step", "trend", "wave")
         assert loaded.kept.shape == (*size, 3)
+
+
+def test_predict_gives_the_recorded_test_scores_from_the_files_themselves(
+    finished: RunFolder, series_tree: Path, tmp_path: Path
+) -> None:
+    for name in ("cnn", "pca_logistic"):
+        kept = np.load(finished.predictions(name, 1))
+        paths = [series_tree / path.decode() for path in kept["paths"]]
+        found = predict(f"{finished.root}:{name}", paths, tmp_path / f"{name}.csv", seed=1, reporter=QUIET)
+        rows = pd.read_csv(tmp_path / f"{name}.csv")
+        np.testing.assert_allclose(rows.filter(like="probability_").to_numpy(), kept["scores"], rtol=1e-5)
+        assert found.model == finished.model(name, 1)
+    note = json.loads((finished.model("cnn", 1) / "model.json").read_text(encoding="utf-8"))
+    assert {"identity", "resize", "channels", "normalisation"} <= note["preprocessing"].keys()
+    assert note["reference"]["of"] == "all"
+    assert note["speed"]["latency_ms"] > 0
 
 
 def test_the_report_and_its_tables_lie_where_they_are_promised(finished: RunFolder) -> None:

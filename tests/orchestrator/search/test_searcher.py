@@ -21,6 +21,7 @@ from search_spaces.pca_logistic import suggest
 from trainables.interface import Mode
 from trainables.patch_knn import FAMILY as PATCH_KNN
 from trainables.pca_logistic import FAMILY
+from trainables.speed import Limits, Speed
 
 
 def ended(number: int, status: Status, value: float | None) -> TrialRecord:
@@ -354,3 +355,47 @@ def test_a_default_outside_what_is_searched_is_tried_all_the_same(tmp_path: Path
     assert default["thumbnail"] not in space["thumbnail"]
     assert study.trials[0].params == {THRESHOLD: "youden"}
     assert asker.suggest("b")["config"]["components"] >= 200
+
+
+def constrained(study: optuna.Study, count: int, limits: Limits) -> tuple[list[float], list[TrialRecord]]:
+    """What is drawn for C where the larger ones are better, and slow from 1 on."""
+    asker, drawn, records = searcher(study), [], []
+    for _ in range(count):
+        suggested = asker.suggest("id")
+        drawn.append(suggested["config"]["C"])
+        speed = Speed(latency_ms=10 * drawn[-1], memory=1, device="it", threads=1)
+        record = ended(suggested["number"], "completed", drawn[-1])
+        records.append(record.model_copy(update={"config": suggested["config"], "speed": speed}))
+        tell(study, records[-1], "macro_f1", limits)
+    return drawn, records
+
+
+def test_tpe_draws_less_of_what_is_beyond_the_limits_and_goes_on_as_undisturbed(tmp_path: Path) -> None:
+    limits = Limits(latency_ms=10)
+    whole, records = constrained(open_study(tmp_path / "a" / "x.journal", "x", "max"), 40, limits)
+    free, _ = constrained(open_study(tmp_path / "b" / "x.journal", "x", "max"), 40, Limits())
+    assert whole[:10] == free[:10], "these are drawn before anything is learnt"
+    slow, slow_without = (sum(one > 1 for one in drawn[10:]) for drawn in (whole, free))
+    assert slow < slow_without / 2
+    first = open_study(tmp_path / "c" / "x.journal", "x", "max")
+    rebuild(first, records[:20], searcher(first), "macro_f1", limits)
+    assert [one.constraints for one in first.trials] == [limits.excess(one.speed) for one in records[:20]]
+    rest, _ = constrained(open_study(tmp_path / "c" / "x.journal", "x", "max"), 20, limits)
+    assert rest == whole[20:]
+
+
+def test_limits_told_before_a_crash_are_not_told_again(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    number, limits = searcher(study).suggest("id")["number"], Limits(memory_mb=1.0)
+    optuna.Trial(study, study.trials[number]._trial_id).set_constraint("memory_mb", 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reconcile(study, [ended(number, "completed", 0.5)], "macro_f1", limits)
+    assert study.trials[number].constraints == {"memory_mb": 1.0}, "what was not measured is beyond"
+    assert study.trials[number].state is TrialState.COMPLETE
+
+
+def test_without_limits_a_study_hears_of_none(tmp_path: Path) -> None:
+    study = open_study(tmp_path / "x.journal", "x", "max")
+    constrained(study, 2, Limits())
+    assert [one.system_attrs for one in study.trials] == [{}, {}]

@@ -6,58 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders.kept_models import SIDE, trained
 from numpy.typing import NDArray
 from PIL import Image
 
 from orchestrator import InputError, load_model
-from orchestrator.artifacts.models import KeptModel, keep_model
-from orchestrator.data.files.content_hashes import Sources
-from orchestrator.data.fill.drawing import Drawer, recipe_of
-from orchestrator.families import family_row
 from orchestrator.using.loaded_model import LoadedModel
-from trainables.interface import UNKNOWN, Problem, Samples
-
-SIDE = 32
-
-
-def trained(folder: Path, family: str, samples: Samples, preprocessing: dict[str, Any], **config: Any) -> LoadedModel:
-    """A model trained for one epoch, kept, and loaded."""
-    shape = (SIDE, SIDE, 3)
-    row = family_row(family).family
-    problem = Problem(samples.classes, shape, 1, depth=samples.depth is not None)
-    model = row.build(row.config(**config), problem, 0)
-    for _ in model.fit(samples, samples):
-        pass
-    kept = KeptModel(
-        family=family,
-        variant=family,
-        seed=0,
-        config=config,
-        classes=samples.classes,
-        shape=shape,
-        preprocessing={"column": None, "style": "seed", "size": [SIDE, SIDE], **preprocessing},
-        code="1",
-    )
-    keep_model(folder, model.weights(), kept, 1)
-    return load_model(folder)
-
-
-@pytest.fixture(scope="module")
-def series(series_tree: Path) -> Samples:
-    """The tree's plots, in the style `plain`."""
-    paths = sorted(series_tree.rglob("*.csv"))
-    drawer = Drawer(recipe_of("series", "plain", (SIDE, SIDE), None))
-    pictures = np.stack([drawer(Sources(path.read_bytes())) for path in paths])
-    classes = ("step", "trend", "wave")
-    labels = np.array([classes.index(path.parent.name) for path in paths])
-    return Samples(pictures, labels, classes, tuple(map(str, paths)))
-
-
-@pytest.fixture(scope="module")
-def of_series(tmp_path_factory: pytest.TempPathFactory, series: Samples) -> LoadedModel:
-    """A classifier of plots."""
-    folder = tmp_path_factory.mktemp("kept")
-    return trained(folder, "pca_logistic", series, {"layout": "series", "style": "plain"}, components=4)
+from trainables.interface import UNKNOWN, Samples
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,12 @@ class SquaredError:
         return (output - pictures).square().flatten(1).mean(dim=1)
 
 
-def loop(epochs: int = 3, network: nn.Module | None = None, **keys: Any) -> EpochLoop:
+def loop(epochs: int = 3, network: nn.Module | None = None, followed: tuple[float, ...] = (), **keys: Any) -> EpochLoop:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = network or nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1))
-    return EpochLoop(network, SquaredError(), TrainingConfig(**keys), Problem(("a", "b"), (8, 8, 3), epochs), seed=0)
+    problem = Problem(("a", "b"), (8, 8, 3), epochs, followed=followed)
+    return EpochLoop(network, SquaredError(), TrainingConfig(**keys), problem, seed=0)
 
 
 def noise(count: int, seed: int = 0) -> Samples:
@@ -84,20 +85,30 @@ def test_training_lowers_the_loss() -> None:
     assert losses[-1] < 0.5 * losses[0]
 
 
+class Still(nn.Module):
+    """Gives black pictures whatever its weight is, so that the loss stands still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return pictures * self.weight * 0
+
+
 def test_a_plateau_lowers_the_learning_rate() -> None:
-    class Still(nn.Module):
-        """Gives black pictures whatever its weight is, so that the loss stands still."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(1))
-
-        def forward(self, pictures: Tensor) -> Tensor:
-            return pictures * self.weight * 0
-
     training = loop(epochs=5, network=Still(), learning_rate=0.1, plateau_patience=1, plateau_factor=0.1)
     rates = [training.optimizer.param_groups[0]["lr"] for _ in training.fit(noise(8), noise(4))]
     np.testing.assert_allclose(rates, [0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_the_learning_rate_may_follow_another_training_s_losses_for_its_epochs() -> None:
+    falling, rising = ((3.0, 2.0, 1.0), [0.1] * 5), ((0.0, 1.0, 2.0), [0.1, 0.1, 0.01, 0.01, 0.001])
+    for followed, rates in (falling, rising):
+        keys = {"network": Still(), "learning_rate": 0.1, "plateau_patience": 1, "plateau_factor": 0.1}
+        training = loop(epochs=5, followed=followed, **keys)
+        had = [training.optimizer.param_groups[0]["lr"] for _ in training.fit(noise(8), noise(4))]
+        np.testing.assert_allclose(had, rates)
 
 
 def test_a_loss_that_is_no_number_ends_training_and_names_the_place() -> None:

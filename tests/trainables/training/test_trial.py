@@ -1,6 +1,7 @@
 """A training that is broken off and goes on: graded as if it had never stopped."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,23 @@ def test_patience_counts_over_the_break(job: Job, make_samples: Any, tmp_path: P
     train(tired, 1)
     assert [told(one) for one in train(tired)] == [told(one) for one in whole]
     assert whole[-1].finished
+
+
+@pytest.mark.parametrize("stop", [None, 1])
+def test_where_nothing_is_held_out_it_takes_its_epochs_and_keeps_the_last(job: Job, stop: int | None) -> None:
+    patient = replace(job, patience=1, mode="max")  # by which the first epoch would be the best
+    fixed, kept = replace(patient, exactly=3), Weights()
+    if stop is not None:
+        train(fixed, stop)
+    graded = train(fixed, None, kept)
+    assert [one.finished for one in graded] == [False, False, True]
+    assert (graded[-1].best_epoch, graded[-1].improved) == (3, True)
+    assert len(graded[-1].scores) == len(job.validation)
+    model = job.build(CONFIG, 0)
+    for _ in zip(model.fit(job.train, job.validation), range(3), strict=False):
+        last = model.weights()
+    assert all(torch.equal(kept[name], last[name]) for name in last)
+    assert patient.identity(CONFIG, 0) != fixed.identity(CONFIG, 0)
 
 
 def test_asked_to_stop_it_saves_after_its_epoch(job: Job) -> None:

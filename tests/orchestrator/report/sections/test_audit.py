@@ -45,6 +45,23 @@ def test_what_chose_what(make_run: MakeRun) -> None:
     assert found["Near-duplicates across parts"] == "not looked for by the release that made this split"
 
 
+def test_an_export_is_a_reading_that_judged_nothing(make_run: MakeRun) -> None:
+    run = make_run(search=1)
+    with (run.root / "test_reads.jsonl").open("w") as log:
+        for command in ("sweep 1", "export 2", "export 3"):
+            for variant, seed in (("pca_logistic", 0), ("resnet18", 1))[: 2 if command == "sweep 1" else 1]:
+                told = {"variant": variant, "seed": seed, "weights": "w", "read": "now", "command": command}
+                log.write(json.dumps(told) + "\n")
+    assert facts(run)["Test part"] == (
+        "This test part was read 4 times, by 3 commands. It was read by 2 frozen cells (configuration × seed), each "
+        "judged once."
+    )
+    section = audit_section(read_run(run), None)
+    said = [str(line) for block in section.blocks if isinstance(block, Listing) for line in block.items]
+    assert any("pca_logistic, seed 0, read the test part 2 more times to be exported" in line for line in said)
+    assert not any("started again" in line for line in said)
+
+
 def with_split(run: RunFolder, **more: object) -> RunFolder:
     """A run whose split knows more."""
     run.split.write_text(json.dumps({**json.loads(run.split.read_text()), **more}), encoding="utf-8")

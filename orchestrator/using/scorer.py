@@ -1,0 +1,184 @@
+"""Files -> rows: what a model says of each, or why it says nothing."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from orchestrator.artifacts.heat_maps import write_heat_maps
+from orchestrator.artifacts.reference import STATISTICS
+from orchestrator.scoring.drift import picture_statistics, score_statistic
+from orchestrator.scoring.ensembles import combined
+from orchestrator.using.loaded_model import LoadedModel, load_model
+from orchestrator.using.prepared_pictures import PictureReader
+from orchestrator.using.rows import Row, failed
+from orchestrator.using.subject import Subject, prepared_as
+from trainables.errors import InputError
+from trainables.files import as_utf8
+from trainables.interface import Prediction, Task
+
+
+class Scorer:
+    """Scores files by what answers: one model, or several together. One a process."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        threshold: float | None,
+        heat_maps: Path | None = None,
+        *,
+        device: str = "cpu",
+        trust: Sequence[str] = (),
+    ) -> None:
+        """Loads the models. `threshold`: of detection. `heat_maps`: where those of each file are written, by one model
+        that has maps and whose scale is kept."""
+        self.subject, self.threshold, self.heat_maps = subject, threshold, heat_maps
+        self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
+        self._groups = _alike(self.models)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was left out or taken for granted in the series read so far, one sentence each."""
+        return self._groups[0].reader.remarks
+
+    def rows(self, paths: Sequence[str]) -> list[Row]:
+        """A row each, in the same order. What is wrong with one file costs no other."""
+        begun = time.perf_counter()
+        prepared: list[_Prepared | str] = []
+        took: list[float] = []
+        for path in paths:
+            prepared.append(self._prepared(path))
+            now = time.perf_counter()
+            took.append(now - begun)
+            begun = now
+        good = [place for place, one in enumerate(prepared) if not isinstance(one, str)]
+        found = {
+            place: failed(paths[place], one, took[place]) for place, one in enumerate(prepared) if isinstance(one, str)
+        }
+        if good:
+            ready = [one for one in prepared if not isinstance(one, str)]
+            try:
+                scores, statistics = self._scored(ready, [paths[place] for place in good])
+            except (InputError, OSError, MemoryError) as error:
+                return [
+                    found.get(place) or failed(path, _reason(error, path), took[place])
+                    for place, path in enumerate(paths)
+                ]
+            share = (time.perf_counter() - begun) / len(good)
+            for row, place in enumerate(good):
+                found[place] = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+        return [found[place] for place in range(len(paths))]
+
+    def _prepared(self, path: str) -> "_Prepared | str":
+        """A file as each model takes it; or why there is none."""
+        try:
+            pictures = [group.reader.picture(path) for group in self._groups]
+            depth = [group.reader.depth_beside(path) if group.with_depth else None for group in self._groups]
+        except (InputError, MemoryError) as error:
+            return _reason(error, path)
+        return _Prepared(pictures, depth)
+
+    def _scored(
+        self, ready: "Sequence[_Prepared]", paths: Sequence[str]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """The scores (N,) or (N, C), and the pictures' statistics (N, 4)."""
+        every: list[NDArray[np.float64]] = [np.empty(0)] * len(self.models)
+        statistics = np.empty((len(ready), len(STATISTICS)), np.float32)
+        for number, group in enumerate(self._groups):
+            pictures = np.stack([one.pictures[number] for one in ready])
+            maps = [one.depth[number] for one in ready]
+            depth = np.stack([one for one in maps if one is not None]) if group.with_depth else None
+            for place in group.models:
+                prediction = self.models[place].predict(pictures, depth=depth)
+                every[place] = prediction.scores
+                if self.heat_maps is not None:
+                    self._write_maps(self.heat_maps, paths, pictures, prediction)
+            if number == 0:
+                statistics = picture_statistics(pictures)
+        shares = self.subject.shares
+        task: Task = "classification" if self.threshold is None else "detection"
+        return combined(every, shares, task) if shares else every[0], statistics
+
+    def _row(self, path: str, scores: NDArray[np.float64], seconds: float, statistics: NDArray[np.float32]) -> Row:
+        classes, detection = self.subject.classes, np.ndim(scores) == 0
+        if detection:
+            place = int(self.threshold is not None and bool(scores > self.threshold))
+        else:
+            place = int(scores.argmax())
+        return Row(
+            path=as_utf8(path),
+            status="ok",
+            verdict=classes[place],
+            score=float(scores) if detection else None,
+            probabilities=[] if detection else [float(one) for one in scores],
+            seconds=seconds,
+            reason="",
+            statistics=[float(one) for one in statistics],
+        )
+
+    def _write_maps(
+        self, folder: Path, paths: Sequence[str], pictures: NDArray[np.uint8], prediction: Prediction
+    ) -> None:
+        """Heat map, mask and overlay of each picture, at its own size."""
+        kept = self.subject.kept[0]
+        scale, line, maps = kept.heat_scale, kept.pixel_threshold, prediction.maps
+        assert scale is not None
+        assert line is not None
+        assert maps is not None
+        for path, picture, anomaly_map in zip(paths, pictures, maps, strict=True):
+            whole = self._groups[0].reader.original(path, picture)
+            height, width = whole.shape[:2]
+            resized = Image.fromarray(anomaly_map).resize((width, height), Image.Resampling.BILINEAR)
+            write_heat_maps(folder, path, whole, np.asarray(resized), scale, line)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One file, as each group of models takes it."""
+
+    pictures: list[NDArray[np.uint8]]
+    depth: list[NDArray[np.float32] | None]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Models that take the same pictures."""
+
+    reader: PictureReader
+    models: list[int]
+    with_depth: bool
+
+
+def _alike(models: Sequence[LoadedModel]) -> list[_Group]:
+    """Models by what they take, so that each file is prepared once for all that take it alike."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for place, one in enumerate(models):
+        groups.setdefault(prepared_as(one.kept), []).append(place)
+    return [
+        _Group(PictureReader(models[places[0]].kept), places, any(models[place].needs_depth for place in places))
+        for places in groups.values()
+    ]
+
+
+def drift_columns(rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
+    """What is compared with validation, of rows with a result: (N,) by statistic."""
+    good = [row for row in rows if row["status"] == "ok"]
+    if not good:
+        return {}
+    statistics = np.array([row["statistics"] for row in good])
+    scores = np.array([row["probabilities"] if row["score"] is None else row["score"] for row in good])
+    name, values = score_statistic(scores)
+    return {name: values, **dict(zip(STATISTICS, statistics.T, strict=True))}
+
+
+def _reason(error: Exception, path: str) -> str:
+    """What is wrong, without the path, which stands in the row anyway."""
+    if isinstance(error, MemoryError):
+        return "too large for this machine's memory"
+    text = str(error)
+    before = f"{path!r} can't be used: "
+    return text.removeprefix(before).removesuffix(". Leave it out, or mend it.").rstrip(".")
