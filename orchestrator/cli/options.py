@@ -27,3 +27,4 @@ Trust = Annotated[
 Together = Annotated[
     bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
 ]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import Json, Quiet, RunArgument, Strict
+from orchestrator.cli.options import Device, Json, Quiet, RunArgument, Strict, Trust
 from orchestrator.cli.runs import interruptible
-from orchestrator.cli.using import Device, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.printing import printable_lines
 

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import ModelArgument, Quiet, Seed, Together, Trust
+from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Together, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.printing import printable_lines
 
 if TYPE_CHECKING:
     from orchestrator.using.result_file import Format
-
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
 
 
 def predict(
