@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from orchestrator.artifacts.events import EpochEnded, Event, Outcome, RecordWritten, Training
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.experiment.of_a_run import experiment_of
 from orchestrator.tracking.sent import Sent, known_as
 from orchestrator.tracking.tracker import Tracker, ended_at, kept_files
 from orchestrator.tracking.trackers import open_tracker
+from orchestrator.using.chosen_model import choose_model
+from trainables.errors import InputError
 from trainables.files import file_sha256
 
 
@@ -53,16 +55,13 @@ class Delivery:
         """Send the files of a run that has its report, unless they are there as they are now, and how the run ended."""
         page = self._folder.whole / "report" / "index.html"
         if outcome == "finished" and page.exists():
-            from orchestrator.report.numbers.measured import standings
-            from orchestrator.report.numbers.run_data import read_run
-
             mark = f"report {file_sha256(page)}"
             if mark not in self._sent:
                 whole = RunFolder(self._folder.whole)
-                experiment = experiment_of(whole)
-                names = {variant.name for variant in experiment.families}
-                ranked = [row.variant for row in standings(read_run(whole)) if row.seeds and row.variant in names]
-                self._tracker.files(kept_files(whole, next(iter(ranked), None), experiment.seeds))
+                model = None
+                with suppress(InputError):  # none is evaluated, or none keeps to the limits
+                    model = choose_model(whole.root).folder
+                self._tracker.files(kept_files(whole, model))
                 self._sent.note(mark)
         if self._begun is not None:
             self._begun.close(outcome)

@@ -3,7 +3,7 @@
 import math
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -96,15 +96,15 @@ def name_of_run(folder: RunFolder) -> str:
     return name
 
 
-def kept_files(folder: RunFolder, winner: str | None, seeds: Sequence[int]) -> dict[str, Path]:
-    """What of a reported run is worth sending: the experiment, the report, and the first model of the winner.
+def kept_files(folder: RunFolder, model: Path | None) -> dict[str, Path]:
+    """What of a reported run is worth sending: the experiment, the report, and the winner's model.
 
-    Never what a link leads to: whoever wrote the run's folder may have meant a file of who sends it.
+    Never what lies elsewhere, or what a link leads to: whoever wrote the run's folder may have meant a file of who
+    sends it.
     """
     found = {"experiment.yaml": folder.experiment, "report": folder.report}
-    models = [] if winner is None else [(seed, folder.model(winner, seed)) for seed in seeds]
-    for seed, model in [one for one in models if one[1].is_dir()][:1]:
-        found[f"models/{winner}/{seed}"] = model
+    if model is not None and ".." not in model.parts and model.is_relative_to(folder.models):
+        found[model.relative_to(folder.root).as_posix()] = model
     return {
         name: path
         for name, path in found.items()

@@ -335,16 +335,18 @@ def test_wandb_writes_its_runs_without_a_network(made: RunFolder) -> None:
 def test_names_in_a_strangers_records_lead_out_of_no_folder_and_links_are_not_sent(
     made: RunFolder, tmp_path: Path
 ) -> None:
-    outside = tmp_path / "trial-0"
+    outside, model = tmp_path / "trial-0", made.model("resnet18", 0)
     outside.mkdir()
     assert Training(1, "search", "../..", "trial", 0).name == "_._../trial-0"
     assert Training(1, "search", "..", "trial", 0).name == "_./trial-0"
-    assert set(kept_files(made, "resnet18", [5, 0])) == {"experiment.yaml", "report", "models/resnet18/0"}
+    assert set(kept_files(made, model)) == {"experiment.yaml", "report", "models/resnet18/0"}
+    assert set(kept_files(made, made.models / ".." / ".." / "trial-0")) == {"experiment.yaml", "report"}
+    assert set(kept_files(made, outside)) == {"experiment.yaml", "report"}
     (made.report / "figures").symlink_to(outside)
-    assert set(kept_files(made, "resnet18", [5, 0])) == {"experiment.yaml", "models/resnet18/0"}
+    assert set(kept_files(made, model)) == {"experiment.yaml", "models/resnet18/0"}
     shutil.move(made.models / "resnet18", outside / "resnet18")
     (made.models / "resnet18").symlink_to(outside / "resnet18")
-    assert set(kept_files(made, "resnet18", [5, 0])) == {"experiment.yaml"}
+    assert set(kept_files(made, model)) == {"experiment.yaml"}
 
 
 def test_repeated_splits_are_sent_under_their_numbers(made: RunFolder) -> None:
