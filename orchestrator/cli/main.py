@@ -13,6 +13,7 @@ from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
+from orchestrator.cli.tracking import dashboard, track
 from orchestrator.cli.using import predict
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -28,7 +29,22 @@ app = typer.Typer(
 )
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
-    *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard, predict, refit, export, demo),
+    *(
+        plan,
+        sweep,
+        ablate,
+        evaluate,
+        report,
+        status,
+        compare,
+        leaderboard,
+        predict,
+        refit,
+        export,
+        track,
+        dashboard,
+        demo,
+    ),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")
