@@ -36,7 +36,16 @@ STATUS: dict[Status, str] = {"completed": "FINISHED", "pruned": "KILLED"}
 OUTCOME: dict[Outcome, str] = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 MARK, WHOLE = "orchestrator.training", "(whole run)"
 """The tag by which a run is found again; and its value of the parent."""
-OF_THE_END = ("best_epoch", "seconds", "parameters", "peak_memory", "energy")
+OF_THE_END = (
+    "best_epoch",
+    "seconds",
+    "parameters",
+    "peak_memory",
+    "energy",
+    "latency_ms",
+    "memory_mb",
+    "pictures_per_second",
+)
 """Metrics that no epoch has."""
 PAGE = 1_000
 MOST_TEXT = 500

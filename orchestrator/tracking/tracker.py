@@ -53,6 +53,10 @@ def figures(record: TrialRecord) -> dict[str, float]:
     found: dict[str, float | None] = {f"{part}/{name}": value for name, value in record.metrics.items()}
     found |= {"best_epoch": record.epoch, "seconds": record.seconds, "parameters": record.parameters}
     found |= {"peak_memory": record.peak_memory, "energy": record.energy}
+    if record.speed is not None:
+        speed = record.speed
+        found |= {"latency_ms": speed.latency_ms, "memory_mb": speed.memory_mb}
+        found |= {"pictures_per_second": speed.pictures_per_second}
     return {name: float(value) for name, value in found.items() if value is not None and math.isfinite(value)}
 
 
