@@ -116,6 +116,8 @@ class Journal:
         try:
             if path.exists() and self._read(head):
                 return
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} is not as it was written ({type(error).__name__}). Remove it: its files are then scored again."
