@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.artifacts.cost_plan import CostPlan
+    from orchestrator.artifacts.events import EpochEnded, RecordWritten, RunBegan, RunEnded, StageBegan, StageEnded
     from orchestrator.artifacts.records import TrialRecord, read_records
     from orchestrator.artifacts.run_folder import RunFolder
     from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
+    from orchestrator.tracking.dashboard import dashboard
+    from orchestrator.tracking.track import track
     from orchestrator.using.export.exporting import Exported, export_model
     from orchestrator.using.live.stream import Streamed, stream
     from orchestrator.using.live.watch import Watched, watch
@@ -40,16 +43,22 @@ if TYPE_CHECKING:
 _HOMES = {
     "Compared": "orchestrator.comparing.compared",
     "CostPlan": "orchestrator.artifacts.cost_plan",
-    "Exported": "orchestrator.using.export.exporting",
+    "EpochEnded": "orchestrator.artifacts.events",
     "Experiment": "orchestrator.experiment.experiment",
+    "Exported": "orchestrator.using.export.exporting",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
     "Predicted": "orchestrator.using.predict",
+    "RecordWritten": "orchestrator.artifacts.events",
     "Refitted": "orchestrator.running.refit_model",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
+    "RunBegan": "orchestrator.artifacts.events",
+    "RunEnded": "orchestrator.artifacts.events",
     "RunFolder": "orchestrator.artifacts.run_folder",
+    "StageBegan": "orchestrator.artifacts.events",
+    "StageEnded": "orchestrator.artifacts.events",
     "Store": "orchestrator.data.store.store",
     "Streamed": "orchestrator.using.live.stream",
     "TrialRecord": "orchestrator.artifacts.records",
@@ -59,6 +68,7 @@ _HOMES = {
     "cached": "orchestrator.machine.shared_cache",
     "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
+    "dashboard": "orchestrator.tracking.dashboard",
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
     "evaluate": "orchestrator.running.run",
@@ -80,6 +90,7 @@ _HOMES = {
     "schema": "orchestrator.experiment.experiment",
     "status": "orchestrator.running.status",
     "stream": "orchestrator.using.live.stream",
+    "track": "orchestrator.tracking.track",
     "watch": "orchestrator.using.live.watch",
     "write_report": "orchestrator.running.run",
     "write_starter": "orchestrator.experiment.starter",
@@ -87,16 +98,22 @@ _HOMES = {
 __all__ = [
     "Compared",
     "CostPlan",
+    "EpochEnded",
     "Experiment",
     "Exported",
     "InputError",
     "Inspection",
     "LoadedModel",
     "Predicted",
+    "RecordWritten",
     "Refitted",
     "Rendered",
     "Reporter",
+    "RunBegan",
+    "RunEnded",
     "RunFolder",
+    "StageBegan",
+    "StageEnded",
     "Store",
     "Streamed",
     "TrialRecord",
@@ -106,6 +123,7 @@ __all__ = [
     "cached",
     "clean_cache",
     "compare_runs",
+    "dashboard",
     "demo",
     "doctor",
     "evaluate",
@@ -127,6 +145,7 @@ __all__ = [
     "schema",
     "status",
     "stream",
+    "track",
     "watch",
     "write_report",
     "write_starter",

@@ -14,6 +14,7 @@ from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
+from orchestrator.cli.tracking import dashboard, track
 from orchestrator.cli.using import predict
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -30,7 +31,7 @@ app = typer.Typer(
 for command in (
     *(init, schema, doctor, families, metrics, inspect, render),
     *(plan, sweep, ablate, evaluate, report, status, compare, leaderboard),
-    *(predict, watch, stream, refit, export, demo),
+    *(predict, watch, stream, refit, export, track, dashboard, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")

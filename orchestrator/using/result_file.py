@@ -115,8 +115,15 @@ class Journal:
         self._places = np.zeros(len(paths), dtype=np.int32)
         self.stamps: dict[str, str] = {}
         head = {"format": 1, **identity}
-        if path.exists() and self._read(head):
-            return
+        try:
+            if path.exists() and self._read(head):
+                return
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is not as it was written ({type(error).__name__}). Remove it: its files are then scored again."
+            ) from None
         append_line(path, json.dumps(head))
 
     def _read(self, head: dict[str, Any]) -> bool:

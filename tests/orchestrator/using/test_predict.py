@@ -153,6 +153,9 @@ def test_another_model_s_rows_are_not_gone_on_with(
     module.Journal(tmp_path / "r.csv.unfinished", {"weights": "of another"}, [])
     with pytest.raises(InputError, match="rows of another model"):
         predict(series_model, series_tree, out, reporter=QUIET)
+    (tmp_path / "r.csv.unfinished").write_text("spoiled\n", encoding="utf-8")
+    with pytest.raises(InputError, match="not as it was written"):
+        predict(series_model, series_tree, out, reporter=QUIET)
     out.write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="is there already"):
         predict(tile_model, tile_tree / "test", out, reporter=QUIET)
