@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.artifacts.cost_plan import CostPlan
+    from orchestrator.artifacts.events import EpochEnded, RecordWritten, RunBegan, RunEnded, StageBegan, StageEnded
     from orchestrator.artifacts.records import TrialRecord, read_records
     from orchestrator.artifacts.run_folder import RunFolder
     from orchestrator.comparing.compared import Compared, compare_runs, leaderboard
@@ -30,7 +31,11 @@ if TYPE_CHECKING:
     from orchestrator.running.results import results
     from orchestrator.running.run import ablate, evaluate, run, write_report
     from orchestrator.running.status import status
+    from orchestrator.tracking.dashboard import dashboard
+    from orchestrator.tracking.track import track
     from orchestrator.using.export.exporting import Exported, export_model
+    from orchestrator.using.live.stream import Streamed, stream
+    from orchestrator.using.live.watch import Watched, watch
     from orchestrator.using.loaded_model import LoadedModel, load_model
     from orchestrator.using.predict import Predicted, best_model, predict
     from trainables.errors import InputError
@@ -38,23 +43,32 @@ if TYPE_CHECKING:
 _HOMES = {
     "Compared": "orchestrator.comparing.compared",
     "CostPlan": "orchestrator.artifacts.cost_plan",
-    "Exported": "orchestrator.using.export.exporting",
+    "EpochEnded": "orchestrator.artifacts.events",
     "Experiment": "orchestrator.experiment.experiment",
+    "Exported": "orchestrator.using.export.exporting",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
     "LoadedModel": "orchestrator.using.loaded_model",
     "Predicted": "orchestrator.using.predict",
+    "RecordWritten": "orchestrator.artifacts.events",
     "Refitted": "orchestrator.running.refit_model",
     "Rendered": "orchestrator.data.fill.render_tree",
     "Reporter": "orchestrator.machine.progress",
+    "RunBegan": "orchestrator.artifacts.events",
+    "RunEnded": "orchestrator.artifacts.events",
     "RunFolder": "orchestrator.artifacts.run_folder",
+    "StageBegan": "orchestrator.artifacts.events",
+    "StageEnded": "orchestrator.artifacts.events",
     "Store": "orchestrator.data.store.store",
+    "Streamed": "orchestrator.using.live.stream",
     "TrialRecord": "orchestrator.artifacts.records",
+    "Watched": "orchestrator.using.live.watch",
     "ablate": "orchestrator.running.run",
     "best_model": "orchestrator.using.predict",
     "cached": "orchestrator.machine.shared_cache",
     "clean_cache": "orchestrator.machine.shared_cache",
     "compare_runs": "orchestrator.comparing.compared",
+    "dashboard": "orchestrator.tracking.dashboard",
     "demo": "orchestrator.running.demo",
     "doctor": "orchestrator.machine.doctor",
     "evaluate": "orchestrator.running.run",
@@ -75,29 +89,41 @@ _HOMES = {
     "run": "orchestrator.running.run",
     "schema": "orchestrator.experiment.experiment",
     "status": "orchestrator.running.status",
+    "stream": "orchestrator.using.live.stream",
+    "track": "orchestrator.tracking.track",
+    "watch": "orchestrator.using.live.watch",
     "write_report": "orchestrator.running.run",
     "write_starter": "orchestrator.experiment.starter",
 }
 __all__ = [
     "Compared",
     "CostPlan",
+    "EpochEnded",
     "Experiment",
     "Exported",
     "InputError",
     "Inspection",
     "LoadedModel",
     "Predicted",
+    "RecordWritten",
     "Refitted",
     "Rendered",
     "Reporter",
+    "RunBegan",
+    "RunEnded",
     "RunFolder",
+    "StageBegan",
+    "StageEnded",
     "Store",
+    "Streamed",
     "TrialRecord",
+    "Watched",
     "ablate",
     "best_model",
     "cached",
     "clean_cache",
     "compare_runs",
+    "dashboard",
     "demo",
     "doctor",
     "evaluate",
@@ -118,6 +144,9 @@ __all__ = [
     "run",
     "schema",
     "status",
+    "stream",
+    "track",
+    "watch",
     "write_report",
     "write_starter",
 ]

@@ -11,7 +11,8 @@ SECRET_KEY = re.compile(r"(?i)key|secret|token|passw|pwd|credential|signature|au
 MASK = "***"
 HOLDS_CREDENTIALS = (
     "the URI holds a key, password or token, which would stand in the run's files for all to read; take it out and let "
-    "the environment hold it (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, …)"
+    "the environment hold it (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, "
+    "MLFLOW_TRACKING_TOKEN, …)"
 )
 
 

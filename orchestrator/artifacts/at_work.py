@@ -59,16 +59,16 @@ class EpochNote:
         self._path = path
         self._written = 0.0
 
-    def write(self, epoch: int, seconds: float, best: float) -> None:
-        """`seconds` that all its epochs took, with those of earlier processes."""
+    def write(self, history: Sequence[dict[str, float]], seconds: float, best: float) -> None:
+        """Note the rows of its epochs so far; `seconds` that they took, with those of earlier processes."""
         if self._path is None or time.monotonic() - self._written < EVERY:
             return
         self._written = time.monotonic()
+        epoch = len(history)
+        noted = {"epoch": epoch, "each": seconds / epoch, "best": best, "history": history}
         with suppress(OSError):
             self._path.parent.mkdir(exist_ok=True)
-            write_whole(
-                self._path, json.dumps({"epoch": epoch, "each": seconds / epoch, "best": best}), wait=False, shared=True
-            )
+            write_whole(self._path, json.dumps(noted), wait=False, shared=True)
 
     def remove(self) -> None:
         """The training has ended."""
@@ -86,3 +86,14 @@ def noted(training: AtWork, path: Path | None) -> AtWork:
         return replace(training, epoch=int(read["epoch"]), each=float(read["each"]), best=float(read["best"]))
     except (OSError, ValueError, TypeError, KeyError):
         return training
+
+
+def noted_history(path: Path | None) -> list[dict[str, float]]:
+    """The rows of a training's epochs so far, as its worker has noted them; none where it has not."""
+    if path is None:
+        return []
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        return [{str(name): float(value) for name, value in row.items()} for row in read["history"]]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []

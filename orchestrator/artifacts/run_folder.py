@@ -121,6 +121,16 @@ class RunFolder(PathLike[str]):
         return self.whole / "spent.jsonl"
 
     @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's files, a folder a trial or seed, where they were asked for."""
+        return self.whole / "tensorboard"
+
+    @property
+    def tracking(self) -> Path:
+        """What trackers were sent, a file each, where there are any."""
+        return self.whole / "tracking"
+
+    @property
     def near_duplicates(self) -> Path:
         """Pairs of near-duplicates in different parts: a folder of picture strips and `gallery.json`."""
         return self.root / "near_duplicates"

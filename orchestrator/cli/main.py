@@ -9,10 +9,12 @@ from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
 from orchestrator.cli.export import export
 from orchestrator.cli.lists import families, metrics
+from orchestrator.cli.live import stream, watch
 from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep
 from orchestrator.cli.several_runs import compare, leaderboard
 from orchestrator.cli.start import doctor, init, schema
+from orchestrator.cli.tracking import dashboard, track
 from orchestrator.cli.using import predict
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -30,7 +32,7 @@ app = typer.Typer(
 # In the order of use, which is that of --help.
 for command in (
     *(init, inspect, plan, sweep, status, evaluate, report, ablate, compare, leaderboard),
-    *(predict, export, refit, render, families, metrics, schema, doctor, demo),
+    *(predict, watch, stream, export, refit, track, dashboard, render, families, metrics, schema, doctor, demo),
 ):
     app.command()(command)
 app.add_typer(cache, name="cache")

@@ -28,3 +28,10 @@ Together = Annotated[
     bool, typer.Option("--ensemble", help="All seeds of the variant answer together, with equal shares.")
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the model computes.")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
+]

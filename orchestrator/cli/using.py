@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Together, Trust
+from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Strategy, Threshold, Together, Trust
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -25,13 +25,8 @@ def predict(
         typer.Option(metavar="FILE", help="Write the results here: .csv, .jsonl or .parquet. Unset: standard output."),
     ] = None,
     seed: Seed = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Detection: scores above it are anomalies; unset: as validation chose.")
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(metavar="STRATEGY", help="Detection: a threshold strategy, fitted to the kept validation scores."),
-    ] = None,
+    threshold: Threshold = None,
+    strategy: Strategy = None,
     ensemble: Together = False,
     heat_maps: Annotated[
         Path | None,

@@ -126,7 +126,7 @@ def _training(
             alive()
             history.append({"epoch": float(graded.epoch), **graded.row})
             last = graded
-            note.write(graded.epoch, graded.seconds, graded.best[job.metric])
+            note.write(history, graded.seconds, graded.best[job.metric])
             if not graded.finished and job.stopping():
                 return None
             yield model

@@ -23,7 +23,17 @@ from orchestrator.experiment.key_types import takes_text
 from orchestrator.experiment.messages import explain
 from orchestrator.experiment.own_parts import beside
 from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS, SamplerName, SchedulerName
-from orchestrator.experiment.sections import Budget, Data, Objective, Precision, Resources, Section, Threshold, Variant
+from orchestrator.experiment.sections import (
+    Budget,
+    Data,
+    Objective,
+    Precision,
+    Resources,
+    Section,
+    Threshold,
+    Tracking,
+    Variant,
+)
 from orchestrator.experiment.set_key import set_key
 from orchestrator.experiment.yaml_text import file_text, read_yaml, write_yaml
 from orchestrator.families import code_of, is_cheap
@@ -44,8 +54,8 @@ FREE_KEYS = (
     "mirror",
     "data.split.repeats",
 )
-"""What may differ when a run goes on: how much and on what, never what it means. All of `ablation` and of `ensembles`
-may, too."""
+"""What may differ when a run goes on: how much and on what, never what it means. All of `ablation`, `ensembles` and
+`tracking` may, too."""
 PLACE_KEYS = ("data.path", "data.store")
 """Where things lie, which is not what they are: they may differ when a run goes on whose data are proven the same."""
 FIRST_TRIAL_SEED = 1_000
@@ -62,6 +72,9 @@ LATER_KEYS: dict[str, str | int | list[str] | None] = {
     "data.split.number": None,
     "budget.searches": "each",
     "objective.winner": "best",
+    "tracking.tensorboard": False,
+    "tracking.mlflow": None,
+    "tracking.wandb": None,
     "objective.constraints.latency_ms": None,
     "objective.constraints.memory_mb": None,
     **dict.fromkeys(
@@ -109,6 +122,9 @@ class Experiment(Section):
         default=None,
         description="A URI to which finished records and models are copied. Its credentials belong in the environment "
         "(AWS_ACCESS_KEY_ID, …).",
+    )
+    tracking: Tracking = Field(
+        default_factory=Tracking, description="Where the curves go beside the report: TensorBoard, MLflow, wandb."
     )
 
     @field_validator("mirror")
@@ -265,7 +281,7 @@ def schema() -> dict[str, Any]:
 
 def is_free(key: str) -> bool:
     """Whether a key, with its parents joined by dots, may differ when a run goes on."""
-    return key in FREE_KEYS or key.split(".")[0] in ("ablation", "ensembles")
+    return key in FREE_KEYS or key.split(".")[0] in ("ablation", "ensembles", "tracking")
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

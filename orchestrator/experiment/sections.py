@@ -11,6 +11,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from orchestrator.data.files.series import DecimalMark, Gaps
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
@@ -20,6 +21,7 @@ from orchestrator.data.split.settings import SplitSettings
 from orchestrator.experiment.value_types import VARIANT_NAME, Cpus, FilePath, Gpus, Minutes, Number, Positive, Work
 from orchestrator.families import FAMILIES, family_name, variant_name
 from orchestrator.scoring.thresholds import ThresholdMetric, parse_strategy
+from trainables.credentials import HOLDS_CREDENTIALS, holds_credentials
 from trainables.interface import Mode
 from trainables.own_code import absolute_callable, is_own
 from trainables.speed import Limits
@@ -253,6 +255,35 @@ class Resources(Section):
     @classmethod
     def _from_text(cls, value: Any) -> Any:
         return {"cpus": value, "gpus": value} if value == "auto" else value
+
+
+class Tracking(Section):
+    """Who else is told of each epoch and each training while the run works; it is no part of what the run is."""
+
+    tensorboard: StrictBool = Field(default=False, description="Write TensorBoard's files to RUN/tensorboard.")
+    mlflow: str | None = Field(
+        default=None,
+        description="The URI of an MLflow server or database (http://HOST:5000, sqlite:///FILE). Its credentials "
+        "belong in the environment (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN).",
+    )
+    wandb: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A project of Weights & Biases, or ENTITY/PROJECT. The key belongs in the environment "
+        "(WANDB_API_KEY); WANDB_MODE=offline needs none.",
+    )
+
+    @field_validator("mlflow")
+    @classmethod
+    def _without_credentials(cls, uri: str | None) -> str | None:
+        if uri is not None and holds_credentials(uri):
+            raise PydanticCustomError("secret", HOLDS_CREDENTIALS)
+        return uri
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is any."""
+        return self.tensorboard or self.mlflow is not None or self.wandb is not None
 
 
 Switch = Literal["auto"] | StrictBool

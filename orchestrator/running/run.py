@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from orchestrator.artifacts.events import Listener, StageBegan, StageEnded, StageName
 from orchestrator.artifacts.heartbeat import Heartbeat
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.artifacts.run_folder import RunFolder, run_at
@@ -30,6 +31,8 @@ from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, storage_told
 from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
+from orchestrator.tracking.trackers import check_tracking
+from orchestrator.tracking.watched import watched
 from trainables.cache import own_cache, why_unwritable
 from trainables.errors import InputError
 
@@ -43,6 +46,17 @@ STAGES: tuple[Until, ...] = get_args(Until)
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How a run is to be worked on."""
+
+    command: Command
+    resume: bool
+    strict: bool
+    reporter: Reporter
+    on_event: Listener | None
+
+
+@dataclass(frozen=True)
 class Work:
     """A run whose folder is held by this process, with Ray started."""
 
@@ -51,10 +65,18 @@ class Work:
     stop: Stop
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """One stage that may be asked to stop: what runs then comes to the end of its epoch."""
+    def told(self, name: StageName, split: int = 1) -> Iterator[None]:
+        """One stage, of which who watches hears."""
         self.beat.stage(name)
-        with self.stop.gently():
+        self.context.events.tell(StageBegan(name, split))
+        began = time.monotonic()
+        yield
+        self.context.events.tell(StageEnded(name, split, time.monotonic() - began))
+
+    @contextmanager
+    def stage(self, name: StageName, split: int) -> Iterator[None]:
+        """One stage of a split that may be asked to stop: what runs then comes to the end of its epoch."""
+        with self.told(name, split), self.stop.gently():
             yield
         from trainables.training.trial_state import told_of_foreign
 
@@ -70,31 +92,26 @@ def run(
     resume: bool = False,
     until: Until = "report",
     strict: bool = False,
+    on_event: Listener | None = None,
     reporter: Reporter | None = None,
 ) -> RunFolder:
     """Run an experiment in the folder `out`: render, search, evaluate, report; stop after the stage `until`.
 
     What an earlier call with the same folder has done is not done again; `resume` must then be True. `strict` makes a
-    file that can't be used fatal instead of skipped and reported. `reporter` says what happens; unset, on standard
-    error. InputError for bad input, before work starts, and where the disk fails; what has a record is safe then.
+    file that can't be used fatal instead of skipped and reported. `on_event` is called with each `RunBegan`,
+    `StageBegan`, `EpochEnded`, `RecordWritten`, `StageEnded` and `RunEnded`, in this process; what it raises costs a
+    word. `reporter` says what happens; unset, on standard error. InputError for bad input, before work starts, and
+    where the disk fails; what has a record is safe then.
     """
     if until not in STAGES:
         raise InputError(f"until is {until!r}. Stages: {', '.join(STAGES)}.")
-    reporter = reporter or Reporter()
-    return _sweep("sweep", experiment, out, resume=resume, until=until, strict=strict, reporter=reporter)
+    asked = Asked("sweep", resume=resume, strict=strict, reporter=reporter or Reporter(), on_event=on_event)
+    return _sweep(asked, experiment, out, until)
 
 
-def _sweep(
-    command: Command,
-    experiment: Experiment,
-    out: str | Path,
-    *,
-    resume: bool,
-    until: Until,
-    strict: bool,
-    reporter: Reporter,
-) -> RunFolder:
-    with working(experiment, out, command=command, resume=resume, strict=strict, reporter=reporter) as work:
+def _sweep(asked: Asked, experiment: Experiment, out: str | Path, until: Until) -> RunFolder:
+    reporter = asked.reporter
+    with working(experiment, out, asked) as work:
         from orchestrator.stages.evaluate import evaluate as evaluate_winners
         from orchestrator.stages.prepare import prepare, prepare_splits
         from orchestrator.stages.search import search
@@ -102,17 +119,16 @@ def _sweep(
         context, folder = work.context, work.context.folder
         if experiment.ablation is not None:
             reporter.say(told_by_a_sweep(context.experiment, folder))
-        work.beat.stage("render")
-        with spending(folder.spent, "render"):
+        with work.told("render"), spending(folder.spent, "render"):
             splits = prepare_splits(context, prepare(context))
         too_short: list[str] = []
         # One after the other to its end: what is evaluated when the run is broken off can be reported.
         for each, prepared in splits:
             if STAGES.index(until) >= STAGES.index("search"):
-                with work.stage("search"):
+                with work.stage("search", each.split_number):
                     too_short += search(each, prepared)
             if STAGES.index(until) >= STAGES.index("evaluate"):
-                with work.stage("evaluate"):
+                with work.stage("evaluate", each.split_number):
                     evaluate_winners(each, prepared)
                 shutil.rmtree(each.folder.states, ignore_errors=True)
         if too_short and not any(read_records(folder.records)):
@@ -128,15 +144,20 @@ def _sweep(
 
 
 def ablate(
-    experiment: Experiment, out: str | Path, *, strict: bool = False, reporter: Reporter | None = None
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    strict: bool = False,
+    on_event: Listener | None = None,
+    reporter: Reporter | None = None,
 ) -> RunFolder:
     """Run the experiment's ablation in the folder `out`, which is absent, empty or holds this experiment; then report.
 
     Its baseline is searched unless that is done or its configuration given; of its cells just those run that no record
-    has. InputError for bad input, before work starts; `strict` and `reporter` as in `run`.
+    has. InputError for bad input, before work starts; `strict`, `on_event` and `reporter` as in `run`.
     """
     reporter = reporter or Reporter()
-    with working(experiment, out, command="ablate", resume=True, strict=strict, reporter=reporter) as work:
+    with working(experiment, out, Asked("ablate", True, strict, reporter, on_event)) as work:
         from orchestrator.stages.ablate import ablate as run_cells
         from orchestrator.stages.ablate import plan
         from orchestrator.stages.prepare import prepare, prepare_splits
@@ -144,13 +165,12 @@ def ablate(
 
         context = work.context
         asked = AskedAblation.of(context.experiment)
-        work.beat.stage("render")
-        with spending(context.folder.spent, "render"):
+        with work.told("render"), spending(context.folder.spent, "render"):
             splits = prepare_splits(context, prepare(context, with_all_sizes(asked, context.goal)))
         for each, prepared in splits:
-            with work.stage("search"):
+            with work.stage("search", each.split_number):
                 rows = plan(each, prepared, asked)
-            with work.stage("ablate"):
+            with work.stage("ablate", each.split_number):
                 run_cells(each, prepared, asked, rows)
             with suppress(OSError):  # a sweep that was broken off may go on from what is left in there
                 remove_ended(each.folder.states)
@@ -162,16 +182,19 @@ def ablate(
     return context.folder
 
 
-def evaluate(run_folder: str | Path, *, reporter: Reporter | None = None) -> RunFolder:
+def evaluate(
+    run_folder: str | Path, *, on_event: Listener | None = None, reporter: Reporter | None = None
+) -> RunFolder:
     """Train the winners of the searched run in `run_folder` with every seed, and score each on the test part once.
 
-    What is evaluated already is left alone. InputError where the folder holds no run; `reporter` as in `run`.
+    What is evaluated already is left alone. InputError where the folder holds no run; `on_event` and `reporter`
+    as in `run`.
     """
     folder = open_run(run_folder)
     experiment = experiment_of(folder)
     _refuse_lost(experiment, folder)
-    reporter = reporter or Reporter()
-    return _sweep("evaluate", experiment, run_folder, resume=True, until="evaluate", strict=False, reporter=reporter)
+    asked = Asked("evaluate", resume=True, strict=False, reporter=reporter or Reporter(), on_event=on_event)
+    return _sweep(asked, experiment, run_folder, "evaluate")
 
 
 def write_report(run_folder: str | Path, *, figures: bool = True, columns: Sequence[str] = ()) -> Path:
@@ -187,22 +210,16 @@ def write_report(run_folder: str | Path, *, figures: bool = True, columns: Seque
 
 
 @contextmanager
-def working(
-    experiment: Experiment,
-    out: str | Path,
-    *,
-    resume: bool,
-    strict: bool,
-    reporter: Reporter,
-    command: Command,
-) -> Iterator[Work]:
+def working(experiment: Experiment, out: str | Path, asked: Asked) -> Iterator[Work]:
     """Check all that can be checked before any work, then hold the folder `out` and start Ray."""
     check_is_experiment(experiment)
+    reporter, ablation = asked.reporter, asked.command == "ablate"
     folder = run_at(out)
     if folder.experiment.exists():
-        _refuse_lost(experiment, folder, command == "ablate")
+        _refuse_lost(experiment, folder, ablation)
         experiment = asking(experiment, experiment_of(folder))
     mirror = Mirror(experiment.mirror, folder, reporter)
+    check_tracking(experiment.tracking)
     began = time.monotonic()
     local, before = local_resources(), cache(lambda: trained_before(_records(folder)))
     engine = Engine(cpus=int(local.cpus))
@@ -210,10 +227,10 @@ def working(
     shared = own_cache()
     settled = settle(
         experiment,
-        ablation=command == "ablate",
+        ablation=ablation,
         resources=None if engine.remote else local,
-        strict=strict,
-        claim=lambda known: check_folder(known, folder, resume, reporter.say),
+        strict=asked.strict,
+        claim=lambda known: check_folder(known, folder, asked.resume, reporter.say),
         before=before,
     )
     reporter.say("Ray starts, which takes some seconds …")
@@ -222,6 +239,7 @@ def working(
         locked(settled.experiment, folder),
         Heartbeat(folder.heartbeat) as beat,
         Stop(folder.stop, reporter) as stop,
+        watched(experiment.tracking, folder, asked.command, reporter, asked.on_event) as events,
         engine,
     ):
         # Only now: torch and Ray cost seconds that bad input should not.
@@ -242,8 +260,10 @@ def working(
             offered = replace(offered, cards=local.cards, trouble=local.trouble)
         placements = place_all(settled.experiment, offered, before())
         reporter.say(told(settled.experiment, placements, offered))
-        marked = f"{command} {uuid.uuid4().hex[:12]}"
-        context = Context(settled, folder, engine, reporter, mirror, offered, placements, strict, marked, beat.at_work)
+        marked = f"{asked.command} {uuid.uuid4().hex[:12]}"
+        context = Context(
+            settled, folder, engine, reporter, mirror, offered, placements, asked.strict, marked, beat.at_work, events
+        )
         note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)
 
@@ -270,8 +290,7 @@ def _records(folder: RunFolder) -> Iterator[TrialRecord]:
 
 
 def _report(work: Work) -> None:
-    work.beat.stage("report")
     work.context.reporter.say("Writing the report: tables, page and figures …")
     folder = work.context.folder
-    with spending(folder.spent, "report"):
+    with work.told("report"), spending(folder.spent, "report"):
         write_report(folder.root)

@@ -1,6 +1,6 @@
 """Whether new pictures and their scores are like validation's: a two-sample test a statistic, corrected over all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -74,11 +74,6 @@ class Shift:
     p: float
     """Corrected by Holm over all statistics."""
 
-    @property
-    def differs(self) -> bool:
-        """Whether chance does not explain it, at the rate of FALSE_ALARMS."""
-        return self.p < FALSE_ALARMS
-
 
 @dataclass(frozen=True)
 class Drift:
@@ -92,22 +87,30 @@ class Drift:
     @property
     def differing(self) -> tuple[Shift, ...]:
         """The statistics that differ, the farthest first."""
-        return tuple(sorted((one for one in self.shifts if one.differs), key=lambda one: -one.distance))
+        return self.differing_at(FALSE_ALARMS)
+
+    def differing_at(self, level: float) -> tuple[Shift, ...]:
+        """Those that chance explains at a rate below `level` only, the farthest first."""
+        return tuple(sorted((one for one in self.shifts if one.p < level), key=lambda one: -one.distance))
 
     def text(self) -> str:
-        """One sentence for a person; empty where nothing differs or nothing could be said."""
+        """A warning for a person; empty where nothing differs or nothing could be said."""
         if not self.differing:
             return ""
+        return (
+            f"Beware: {self.sentence(self.differing)} What validation chose may not hold for them. "
+            f"(Kolmogorov-Smirnov, Holm's correction over {len(self.shifts)} statistics: of pictures that are alike it "
+            f"is said in {FALSE_ALARMS:.0%} of cases.)"
+        )
+
+    def sentence(self, differing: Sequence[Shift]) -> str:
+        """What differs, one sentence for a person."""
         listed = "; ".join(
             f"{one.name} (median {one.before:.3g} before, {one.now:.3g} now, distance {one.distance:.2f})"
-            for one in self.differing
+            for one in differing
         )
         whom = "normal validation pictures" if self.reference.of == "normal" else "validation's pictures"
-        return (
-            f"Beware: the {self.pictures:,} new pictures differ from the {self.reference.pictures:,} {whom} in "
-            f"{listed}. What validation chose may not hold for them. (Kolmogorov-Smirnov, Holm's correction over "
-            f"{len(self.shifts)} statistics: of pictures that are alike it is said in {FALSE_ALARMS:.0%} of cases.)"
-        )
+        return f"the {self.pictures:,} new pictures differ from the {self.reference.pictures:,} {whom} in {listed}."
 
     def as_dict(self) -> dict[str, object]:
         """Plain values for JSON."""

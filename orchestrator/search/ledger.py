@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections import Counter
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
 from orchestrator.artifacts.records import TRAINING, TrialRecord
 from orchestrator.experiment.packing import worker_memory
-from orchestrator.search.searcher import OptunaSearcher, tell
+from orchestrator.search.searcher import OptunaSearcher, report, tell
 from orchestrator.search.study import Study
 from trainables.speed import Speed
 from trainables.training.reports import EpochReport, Suggestion, TrialReport
@@ -63,18 +64,25 @@ class Ledger(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        opened, report = self._open[trial.trial_id], cast(TrialReport, result)
-        opened.state = report["state"]
-        if "error" in report:
-            opened.error, opened.unsaved = report["error"], report["storage"] is not None
-            if report["storage"] is not None:
-                self.unwritable = self.unwritable or OSError(*report["storage"])
+        opened, told = self._open[trial.trial_id], cast(TrialReport, result)
+        opened.state = told["state"]
+        if "error" in told:
+            opened.error, opened.unsaved = told["error"], told["storage"] is not None
+            if told["storage"] is not None:
+                self.unwritable = self.unwritable or OSError(*told["storage"])
             return
-        opened.leaving = report["leaving"]
-        if "row" in report:
+        opened.leaving = told["leaving"]
+        if "row" in told:
             self.first_epoch = self.first_epoch or time.monotonic() - self._began
-            opened.add(report)
+            opened.add(told)
             self.held = max(self.held, opened.memory)
+            self._hear(opened.asked["number"], opened.history[-1])
+
+    def _hear(self, number: int, row: dict[str, float]) -> None:
+        """Tell the study, and who watches, of an epoch."""
+        with suppress(OSError):  # no room, say: the study hears of it when the trial has ended
+            report(self.searcher.study, number, int(row["epoch"]), row.get(self._job.metric, math.nan))
+        self._study.on_epoch(number, row)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         # Of what Tune does without end, not of reports: a first epoch may take an hour.

@@ -40,6 +40,8 @@ class Study:
     on_record: Callable[[TrialRecord, str | None, NDArray[np.float64] | None], TrialRecord]
     """Called in the driver for every trial that ended, with the threshold strategy that it was judged by and the
     validation scores of its best epoch (flat). Writes them and the record, and gives the record as written."""
+    on_epoch: Callable[[int, dict[str, float]], object] = lambda number, row: None
+    """Called with the number of a trial and the row of its history that an epoch added; after a retry again."""
     say: Callable[[str], object] = str
     """Called with what a person should know."""
     at_work: Callable[[Sequence[AtWork]], object] = list

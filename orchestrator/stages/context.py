@@ -1,13 +1,14 @@
 """What every stage of a run works with: what is settled, where it works, and the pictures with their one split."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.at_work import AtWork
+from orchestrator.artifacts.events import Events
 from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
@@ -47,6 +48,8 @@ class Context:
     """What this process was called to do, with a mark of its own."""
     at_work: Callable[[Sequence[AtWork]], object] = list
     """Called with the trainings that run, for who asks for the run's status."""
+    events: Events = field(default_factory=Events)
+    """Who hears what happens."""
     searched: RunFolder | None = None
     """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
 
@@ -64,6 +67,11 @@ class Context:
     def concurrent(self) -> int:
         """Trainings at a time, of the variant of which fewest run beside each other."""
         return min(self.placements[variant.family].at_once for variant in self.experiment.families)
+
+    @property
+    def split_number(self) -> int:
+        """Of the split that is worked on, from 1."""
+        return self.experiment.data.split.number or 1
 
     @property
     def title(self) -> str:

@@ -1,12 +1,15 @@
 """A search while it works: each trial's scores and record are written, and the line of progress says how it stands."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.artifacts.at_work import AtWork
 from orchestrator.artifacts.endings import FAILED, Status
+from orchestrator.artifacts.events import Training
 from orchestrator.artifacts.records import TrialRecord, best_record, keep_record
 from orchestrator.artifacts.validation_scores import append_scores
 from orchestrator.experiment.sections import Variant
@@ -26,6 +29,7 @@ class EndedTrials:
         ended: list[TrialRecord],
         line: Line,
         forecast: Forecast | None = None,
+        stage: Literal["search", "tuning"] = "search",
     ) -> None:
         """`forecast`: of the sweep that the search is part of."""
         self._context = context
@@ -33,6 +37,7 @@ class EndedTrials:
         self._cross_fitted = context.judge.folds(self._validation)
         self._line = line
         self._forecast = forecast
+        self._of_trial = partial(Training, context.split_number, stage, variant.name, "trial")
         self.statuses: list[Status] = [record.status for record in ended]
         self._best = self._best_of(ended)
         self._show()
@@ -48,6 +53,7 @@ class EndedTrials:
             threshold = context.judge.threshold(scores, self._validation, strategy)
             record = record.model_copy(update={"threshold": threshold})
         keep_record(context.folder, record)
+        context.events.record(context.split_number, record)
         if record.reason and not self._failed and record.status in FAILED:
             context.reporter.say(f"{record.variant}, trial {record.trial}, {record.status}: {record.reason}")
         self.statuses.append(record.status)
@@ -56,6 +62,10 @@ class EndedTrials:
         if self._forecast is not None:
             self._forecast.add(record)
         return record
+
+    def hear(self, number: int, row: dict[str, float]) -> None:
+        """Tell of an epoch of a trial that runs."""
+        self._context.events.epochs(self._of_trial(number), [row])
 
     def at_work(self, running: Sequence[AtWork]) -> None:
         """Show the trials that run, to who asks for the run's status, too."""

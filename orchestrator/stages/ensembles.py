@@ -37,7 +37,9 @@ def judge_ensembles(context: Context, prepared: Prepared, cells: Sequence[Cell])
             made = provenance(experiment.fingerprint, prepared.data, fingerprint, device, context.own_code)
             record = judge_ensemble(cell, folder, parts, made)
             if not _again(record, before.get((record.variant, record.seed))):
-                keep_record(folder, record.model_copy(update={"cross_fitted": cross_fitted}))
+                record = record.model_copy(update={"cross_fitted": cross_fitted})
+                keep_record(folder, record)
+                context.events.record(context.split_number, record)
             if record.status != "completed":
                 context.reporter.say(f"{record.variant}, seed {record.seed}, is not judged: {record.reason}.")
             line.update(number, record.variant)

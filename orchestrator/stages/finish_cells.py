@@ -10,9 +10,10 @@ from typing import Any
 import ray
 from ray.exceptions import WorkerCrashedError
 
-from orchestrator.artifacts.at_work import AtWork, EpochNote, noted
+from orchestrator.artifacts.at_work import AtWork, EpochNote, noted, noted_history
 from orchestrator.artifacts.durations import Durations, TimeLeft
 from orchestrator.artifacts.endings import RETRIES, Status, kernel_kills, why
+from orchestrator.artifacts.events import Training
 from orchestrator.artifacts.models import KeptModel
 from orchestrator.artifacts.provenance import code_version
 from orchestrator.artifacts.records import TrialRecord, keep_record, read_records
@@ -123,7 +124,9 @@ class _Done:
 
     def __call__(self, record: TrialRecord, running: Sequence[tuple[str, float]] = ()) -> None:
         """Write a record; `running`: the variants of the cells at work, with the seconds each has had."""
-        keep_record(self._context.folder, record.model_copy(update={"cross_fitted": self._cross_fitted}))
+        record = record.model_copy(update={"cross_fitted": self._cross_fitted})
+        keep_record(self._context.folder, record)
+        self._context.events.record(self._context.split_number, record)
         self.known.add(record)
         self._count += 1
         self._durations.add(record)
@@ -176,6 +179,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
         finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
         if not finished:
             done.wait(_at_work(running.values()), _trainings(running.values()))
+            _tell_epochs(context, running.values())
             continue
         begun, full = running.pop(finished[0]), None
         for cell, told in zip(begun.cells, _outcomes(finished[0], begun), strict=True):
@@ -253,6 +257,14 @@ def _trainings(running: Iterable[_Begun]) -> list[AtWork]:
             one = AtWork(cell.variant, "seed", cell.seed, cell.setting.epochs, now - begun.started)
             found.append(noted(one, note_of(state_of(cell, begun.job))))
     return found
+
+
+def _tell_epochs(context: Context, running: Iterable[_Begun]) -> None:
+    """Tell of the epochs of cells at work, as their workers have noted them."""
+    for begun in running:
+        for cell in begun.cells:
+            training = Training(context.split_number, cell.stage, cell.variant, "seed", cell.seed, cell.key)
+            context.events.epochs(training, noted_history(note_of(state_of(cell, begun.job))))
 
 
 def judge_again(

@@ -75,7 +75,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
             spending(folder.spent, f"{one.stage} {variant.name}"),
             context.reporter.line(title, one.trials, "trials", at_once=placement.at_once, seconds=share) as line,
         ):
-            trials = EndedTrials(judging, prepared, variant, ended, line, forecast)
+            trials = EndedTrials(judging, prepared, variant, ended, line, forecast, one.stage)
             first_epoch = run_study(
                 Study(
                     experiment=judging.experiment,
@@ -90,6 +90,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     scratch=folder.root / "scratch",
                     provenance=partial(origin, context, prepared, variant.family),
                     on_record=trials.write,
+                    on_epoch=trials.hear,
                     say=context.reporter.say,
                     at_work=trials.at_work,
                     renew=context.engine.renew,

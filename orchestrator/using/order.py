@@ -35,26 +35,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Order:
-    """The same, settled."""
+class Judging:
+    """What answers, and how: settled."""
 
     chosen: Chosen
     subject: Subject
-    inputs: Inputs
     threshold: float | None
     """Of detection: the line; None to classify."""
-    out: Path | None
-    form: Format
     heat_maps: Path | None
     device: str
     trust: tuple[str, ...]
-    strict: bool
-
-    @property
-    def journal(self) -> Path:
-        """Where rows are kept until all are there."""
-        assert self.out is not None
-        return self.out.with_name(f"{self.out.name}.unfinished")
 
     @property
     def table(self) -> Table:
@@ -71,31 +61,58 @@ class Order:
 
         return Scorer(self.subject, self.threshold, self.heat_maps, device=self.device, trust=self.trust)
 
+    def about(self) -> dict[str, Any]:
+        """What answers, and where it draws the line: plain values for JSON."""
+        subject = self.subject
+        return {
+            **{"why": self.chosen.why, "family": subject.family, "variant": subject.name, "seed": subject.seed},
+            **{"weights": subject.weights, "threshold": self.threshold, "classes": list(subject.classes)},
+        }
+
+
+@dataclass(frozen=True)
+class Order(Judging):
+    """The same, with what is to be scored and where the results go."""
+
+    inputs: Inputs
+    out: Path | None
+    form: Format
+    strict: bool
+
+    @property
+    def journal(self) -> Path:
+        """Where rows are kept until all are there."""
+        assert self.out is not None
+        return self.out.with_name(f"{self.out.name}.unfinished")
+
+
+def judging(model: str | Path, asked: Asked) -> Judging:
+    """What answers and how, checked without torch; InputError for what does not fit."""
+    chosen = choose_model(model, asked.seed)
+    subject = subject_of(chosen, asked.ensemble)
+    return Judging(
+        chosen=chosen,
+        subject=subject,
+        threshold=line_of(subject, asked.threshold, asked.strategy),
+        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), subject),
+        device=device_for(asked.device, [one.family for one in subject.kept]),
+        trust=(asked.trust,) if isinstance(asked.trust, str) else tuple(asked.trust),
+    )
+
 
 def settled(
     model: str | Path, given: Sequence[str | Path], out: str | Path | None, asked: Asked, lines: Iterable[str]
 ) -> Order:
     """All that can be checked without torch; InputError for what does not fit."""
-    chosen = choose_model(model, asked.seed)
-    subject = subject_of(chosen, asked.ensemble)
+    how = judging(model, asked)
     target = None if out is None else Path(out)
     form = format_of(target, asked.form)
     if target is not None and target.exists() and not asked.overwrite:
         raise InputError(f"{target} is there already. Give another --out, or --overwrite to put the results there.")
     if target is not None and not target.absolute().parent.is_dir():
         raise InputError(f"The folder of {target} does not exist. Make it, or give another --out.")
-    return Order(
-        chosen=chosen,
-        subject=subject,
-        inputs=inputs_of(given, subject.layout, lines),
-        threshold=line_of(subject, asked.threshold, asked.strategy),
-        out=target,
-        form=form,
-        heat_maps=None if asked.heat_maps is None else _maps_folder(Path(asked.heat_maps), subject),
-        device=device_for(asked.device, [one.family for one in subject.kept]),
-        trust=(asked.trust,) if isinstance(asked.trust, str) else tuple(asked.trust),
-        strict=asked.strict,
-    )
+    inputs = inputs_of(given, how.subject.layout, lines)
+    return Order(**vars(how), inputs=inputs, out=target, form=form, strict=asked.strict)
 
 
 def _maps_folder(folder: Path, subject: Subject) -> Path:

@@ -21,7 +21,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.using.chosen_model import choose_model
 from orchestrator.using.order import Asked, Order, settled
-from orchestrator.using.result_file import Format, Journal
+from orchestrator.using.result_file import ABOUT, Format, Journal
 from orchestrator.using.rows import Row
 from trainables.errors import InputError
 from trainables.files import write_whole
@@ -37,8 +37,6 @@ LOOK = 3.0
 """Seconds of work after which it is known how long the rest takes in this process."""
 WORTH_WORKERS = 40.0
 """Where that is longer, in seconds, all CPUs are worth the start of Ray and of a process each, some fifteen."""
-ABOUT = ".about.json"
-"""What stands beside the results: which model, which threshold, and whether the pictures are like validation's."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class Predicted:
     model: Path
     counts: dict[str, int]
     """Files by verdict; those without a result under `failed`."""
+    noted: int
+    """Files with a result of which something was left out or taken for granted: the column `reason` says what."""
     drift: "Drift | None"
     """None where nothing could be compared: a model that an older version kept, or too few files."""
     out: Path | None
@@ -62,6 +62,7 @@ class Predicted:
             "model": str(self.model),
             "files": sum(self.counts.values()),
             "counts": self.counts,
+            "noted": self.noted,
             "out": None if self.out is None else str(self.out),
             "seconds": round(self.seconds, 3),
             "drift": None if self.drift is None else self.drift.as_dict(),
@@ -73,6 +74,11 @@ class Predicted:
         total = sum(self.counts.values())
         counted = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
         lines = [f"{plural(total, 'file')} in {self.seconds:.1f} s: {counted}."]
+        if self.noted:
+            lines.append(
+                f"Of {plural(self.noted, 'file')} something was left out or taken for granted: the column `reason` "
+                "says what."
+            )
         drift = "" if self.drift is None else self.drift.text()
         return "\n".join([*lines, *([drift] if drift else []), *([f"Results: {self.out}"] if self.out else [])])
 
@@ -148,6 +154,7 @@ def score_files(
     found = Predicted(
         model=order.chosen.folder,
         counts=dict(work.counts),
+        noted=work.noted,
         drift=work.drift(),
         out=order.out,
         remarks=(*order.inputs.remarks, *work.remarks),
@@ -155,12 +162,7 @@ def score_files(
         rows=tuple(work.rows),
     )
     if order.out is not None:
-        subject = order.subject
-        about = {
-            **found.as_dict(),
-            **{"why": order.chosen.why, "family": subject.family, "variant": subject.name, "seed": subject.seed},
-            **{"weights": subject.weights, "threshold": order.threshold, "classes": list(subject.classes)},
-        }
+        about = {**found.as_dict(), **order.about()}
         path = order.out.with_name(order.out.name + ABOUT)
         write_whole(path, json.dumps(about, indent=1, allow_nan=False) + "\n", wait=False)
     return found
@@ -174,6 +176,7 @@ class _Work:
         self.rows: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.remarks: list[str] = []
+        self.noted = 0
         self._columns: list[dict[str, NDArray[np.float64]]] = []
         self._header = True
         paths = order.inputs.paths
@@ -222,9 +225,6 @@ class _Work:
             if took >= LOOK and done > 1 and self._worth_workers((len(waiting) - done) * took / done):
                 self._by_workers(waiting[done:])
                 break
-        for remark in scorer.remarks:
-            self.remarks.append(remark)
-            self.reporter.say(remark)
 
     def _worth_workers(self, seconds: float) -> bool:
         return seconds > WORTH_WORKERS and local_resources().cpus > 1
@@ -280,6 +280,7 @@ class _Work:
         part: list[Row] = []
         for row in rows:
             self.counts[row["verdict"] if row["status"] == "ok" else "failed"] += 1
+            self.noted += row["status"] == "ok" and bool(row["reason"])
             part.append(row)
             if len(part) == BATCHES[-1]:
                 self._columns += [columns] if (columns := drift_columns(part)) else []

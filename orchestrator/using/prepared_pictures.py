@@ -14,7 +14,7 @@ from orchestrator.data.files.depth_files import decode_depth
 from orchestrator.data.files.image_files import ImageError, full_picture, picture_size
 from orchestrator.data.files.picture_layers import refuse_other_aspect, resized_depth
 from orchestrator.data.files.series import Reading
-from orchestrator.data.files.series_remarks import series_remarks
+from orchestrator.data.files.series_remarks import reading_line, series_remarks
 from orchestrator.data.fill.drawing import Drawer, DrawingError, recipe_of
 from orchestrator.data.layouts.depth_folders import DEPTH_FOLDERS
 from orchestrator.data.layouts.table import LAYOUTS
@@ -78,6 +78,12 @@ class PictureReader:
         """What was left out or taken for granted in the series read so far, one sentence each."""
         return series_remarks(self.readings, self._column, self.gaps)
 
+    @property
+    def note(self) -> str:
+        """What was left out or taken for granted in the series read last; empty: nothing, or it was a picture."""
+        reading = self.drawer.reading
+        return "" if reading is None else reading_line(reading)
+
     def picture(self, path: AnyPath) -> NDArray[np.uint8]:
         """The picture of a file, (H, W, 3). InputError where it can't be used."""
         try:
@@ -87,6 +93,16 @@ class PictureReader:
         if self.drawer.reading is not None and len(self.readings) < MOST_READINGS:
             self.readings[str(path)] = self.drawer.reading
         return picture
+
+    def plot(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The picture of a series' numbers (n,), NaN where one is missing: as of a CSV that holds them.
+
+        InputError where there is none.
+        """
+        try:
+            return self.drawer.plot(values)
+        except DrawingError as error:
+            raise InputError(str(error)) from None
 
     def depth(self, path: AnyPath, picture: AnyPath) -> NDArray[np.float32]:
         """The depth map of a file (H, W), at the size of the pictures, of whose file it is the depth."""

@@ -18,6 +18,8 @@ SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "json", ".json": "json",
 PARQUET_ROWS = 10_000
 """Rows of a Parquet file that are written at a time."""
 STAMP = "stamp"
+ABOUT = ".about.json"
+"""What stands beside the results: which model, which threshold, and whether the pictures are like validation's."""
 
 
 def format_of(out: Path | None, asked: Format | None) -> Format:
@@ -113,8 +115,15 @@ class Journal:
         self._places = np.zeros(len(paths), dtype=np.int32)
         self.stamps: dict[str, str] = {}
         head = {"format": 1, **identity}
-        if path.exists() and self._read(head):
-            return
+        try:
+            if path.exists() and self._read(head):
+                return
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} is not as it was written ({type(error).__name__}). Remove it: its files are then scored again."
+            ) from None
         append_line(path, json.dumps(head))
 
     def _read(self, head: dict[str, Any]) -> bool:

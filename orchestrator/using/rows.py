@@ -19,7 +19,7 @@ class Row(TypedDict):
     seconds: float
     """Reading and preparing the file, and its share of the model's time."""
     reason: str
-    """Why there is no result."""
+    """Why there is no result; of a series with one, what of the file was left out or taken for granted."""
     statistics: list[float]
     """Of the picture, as `drift` compares them."""
 

@@ -1,8 +1,9 @@
 """Files -> rows: what a model says of each, or why it says nothing."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,18 +41,29 @@ class Scorer:
         self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
         self._groups = _alike(self.models)
 
-    @property
-    def remarks(self) -> list[str]:
-        """What was left out or taken for granted in the series read so far, one sentence each."""
-        return self._groups[0].reader.remarks
+    def start(self) -> None:
+        """Get ready now what else the first files would wait for."""
+        for group in self._groups:
+            group.reader.drawer.start()
+            for one in (self.models[place] for place in group.models):
+                blank = np.zeros((1, *one.kept.shape), dtype=np.uint8)
+                one.predict(blank, depth=np.zeros(blank.shape[:3], np.float32) if group.with_depth else None)
 
     def rows(self, paths: Sequence[str]) -> list[Row]:
         """A row each, in the same order. What is wrong with one file costs no other."""
+        return self._rows(paths, [partial(self._of_file, path) for path in paths])
+
+    def rows_of_series(self, series: Sequence[NDArray[np.float64]]) -> list[Row]:
+        """The same for the numbers of series (n,), NaN where one is missing, of models of plots. Rows have no path."""
+        return self._rows([""] * len(series), [partial(self._of_series, values) for values in series])
+
+    def _rows(self, paths: Sequence[str], prepare: "Sequence[Callable[[], _Prepared | str]]") -> list[Row]:
+        """`prepare`: for each, what makes it ready for the models, or says why it is not."""
         begun = time.perf_counter()
         prepared: list[_Prepared | str] = []
         took: list[float] = []
-        for path in paths:
-            prepared.append(self._prepared(path))
+        for one_of_them in prepare:
+            prepared.append(one_of_them())
             now = time.perf_counter()
             took.append(now - begun)
             begun = now
@@ -70,17 +82,26 @@ class Scorer:
                 ]
             share = (time.perf_counter() - begun) / len(good)
             for row, place in enumerate(good):
-                found[place] = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                answered = self._row(paths[place], scores[row], took[place] + share, statistics[row])
+                found[place] = {**answered, "reason": ready[row].note}
         return [found[place] for place in range(len(paths))]
 
-    def _prepared(self, path: str) -> "_Prepared | str":
+    def _of_series(self, values: NDArray[np.float64]) -> "_Prepared | str":
+        """The plot of a series as each model takes it; or why there is none."""
+        try:
+            return _Prepared([group.reader.plot(values) for group in self._groups], [None] * len(self._groups), "")
+        except (InputError, MemoryError) as error:
+            return _reason(error, "")
+
+    def _of_file(self, path: str) -> "_Prepared | str":
         """A file as each model takes it; or why there is none."""
         try:
             pictures = [group.reader.picture(path) for group in self._groups]
+            note = self._groups[0].reader.note
             depth = [group.reader.depth_beside(path) if group.with_depth else None for group in self._groups]
         except (InputError, MemoryError) as error:
             return _reason(error, path)
-        return _Prepared(pictures, depth)
+        return _Prepared(pictures, depth, note)
 
     def _scored(
         self, ready: "Sequence[_Prepared]", paths: Sequence[str]
@@ -142,6 +163,8 @@ class _Prepared:
 
     pictures: list[NDArray[np.uint8]]
     depth: list[NDArray[np.float32] | None]
+    note: str
+    """What was left out or taken for granted in it."""
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,12 @@ def calls(line: str) -> list[list[str]]:
 
 
 def named_calls(page: Path) -> list[list[str]]:
-    """The arguments of each `orchestrate …` that stands in the page's prose with more than its command's name."""
+    """The arguments of each `orchestrate …` that stands in the page's prose with more than its command's name.
+
+    N, with which a number is meant, is one.
+    """
     spans = re.findall(r"`orchestrate\s([^`]+)`", prose(page))
-    split = [shlex.split(span.replace("\\|", "|").replace("\n", " ")) for span in spans]
+    split = [shlex.split(re.sub(r"\bN\b", "1", span.replace("\\|", "|").replace("\n", " "))) for span in spans]
     return [words for words in split if len(words) > 1 and words[1] != "..."]
 
 

@@ -215,7 +215,10 @@ class Interleavings(RuleBasedStateMachine):
         if self.open and untold:
             # Its record is written, and death comes before the journal is told.
             number = min(self.open)
-            told = SimpleNamespace(tell=lambda *ignored, **also_ignored: None)
+            study = self.searcher.study
+            told = SimpleNamespace(
+                tell=lambda *ignored, **also_ignored: None, get_trials=study.get_trials, _storage=study._storage
+            )
             self.ledger.searcher = SimpleNamespace(study=told)  # type: ignore[assignment]
             self.fail_quietly(number)
         elif self.open and torn:
@@ -256,7 +259,11 @@ class Interleavings(RuleBasedStateMachine):
             record = self.ended.get(trial.number)
             if record is not None:
                 assert trial.state is STATE_OF[record.status]
-                assert trial.value == (record.metrics["macro_f1"] if record.status == "completed" else None)
+                if record.status == "completed":
+                    assert trial.value == record.metrics["macro_f1"]
+                curve = {int(row["epoch"]): row["macro_f1"] for row in record.history}
+                # It may know further epochs, of a training that a kill took.
+                assert trial.intermediate_values.items() >= curve.items()
             else:
                 assert trial.state is TrialState.RUNNING
 

@@ -1,9 +1,12 @@
 """Every command and every piece of Python in README and the guides, run as it stands, on small made-up data."""
 
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,8 @@ from PIL import Image
 
 INSTEAD = {"make demo": "orchestrate demo --out demo-run"}
 """What is run for a command that installs first: what it does then, as the Makefile has it."""
+ENDLESS = {"orchestrate dashboard runs/first --port 8089": "http://127.0.0.1:8089"}
+"""Commands that work until they are stopped, and what they say once they do."""
 NOT_HERE = {
     "make test": "is what runs this",
     "source .venv/bin/activate": "the environment is that of the tests",
@@ -56,6 +61,10 @@ class Workspace:
         for name, kind in (("a", "good"), ("b", "hole")):
             shutil.copy(tiles / "test" / kind / "000.png", root / "new" / "tiles" / f"{name}.png")
         Image.fromarray(np.full((60, 80, 3), 200, np.uint8)).save(root / "new" / "plot.ppm")
+        shutil.copytree(root / "new" / "csvs", root / "incoming")
+        (root / "sensor.log").write_text(
+            "".join(f"{value}\n" for value in np.sin(np.arange(900) / 9)), encoding="utf-8"
+        )
         (root / "other_tool.csv").write_text("model,macro_f1\nother,0.7\n", encoding="utf-8")
         programs = root / ".bin"
         programs.mkdir()
@@ -70,7 +79,9 @@ class Workspace:
         for language, block in blocks(page):
             if language == "bash":
                 for line in lines_of(block):
-                    if line not in NOT_HERE:
+                    if line in ENDLESS:
+                        self._call_and_stop(line)
+                    elif line not in NOT_HERE:
                         self._call(["bash", "-euo", "pipefail", "-c", INSTEAD.get(line, line)], line)
                         if line.startswith("orchestrate init "):
                             make_small(self.root / line.split()[2])
@@ -86,6 +97,24 @@ class Workspace:
             words, cwd=self.root, env=self.variables, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         assert ended.returncode == 0, f"{told}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+
+    def _call_and_stop(self, line: str) -> None:
+        """Until it says what it says at work; then it must end by Ctrl-C."""
+        said = self.root / "said.txt"
+        with said.open("wb") as file:
+            words = shlex.split(line)
+            running = subprocess.Popen(words, cwd=self.root, env=self.variables, stdout=file, stderr=file)
+        try:
+            until = time.monotonic() + 300
+            while ENDLESS[line] not in said.read_text(encoding="utf-8"):
+                assert running.poll() is None, said.read_text(encoding="utf-8")
+                assert time.monotonic() < until, said.read_text(encoding="utf-8")
+                time.sleep(0.2)
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) in (0, 130)
+        finally:
+            running.kill()
+            running.wait()
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -133,7 +162,7 @@ def test_what_the_front_page_promises_is_there(workspace: Workspace) -> None:
 
 def test_what_is_not_run_stands_in_a_page() -> None:
     every = {line for page in PAGES for line in commands(page)}
-    assert {*NOT_HERE, *INSTEAD} <= every
+    assert {*NOT_HERE, *INSTEAD, *ENDLESS} <= every
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert all(f"$(BIN)/{done}\n" in makefile for done in INSTEAD.values())
 

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "cache clean": orchestrator.clean_cache,
     "cache ls": orchestrator.cached,
     "compare": orchestrator.compare_runs,
+    "dashboard": orchestrator.dashboard,
     "demo": orchestrator.demo,
     "doctor": orchestrator.doctor,
     "evaluate": orchestrator.evaluate,
@@ -39,6 +40,7 @@ FUNCTIONS = {
     "schema": orchestrator.schema,
     "status": orchestrator.status,
     "sweep": orchestrator.run,
+    "track": orchestrator.track,
 }
 SPOKEN = {"as_json": "what is returned", "quiet": "reporter", "overrides": "Experiment.load"}
 """Options of the terminal alone, and what gives the same from Python."""
@@ -62,7 +64,7 @@ def test_every_command_is_here() -> None:
 def test_a_command_and_its_function_have_the_same_words_and_defaults(command: str) -> None:
     taken = inspect.signature(FUNCTIONS[command]).parameters
     options = {option.name: option for option in COMMANDS[command].params if option.name not in SPOKEN}
-    assert set(taken) - {"reporter"} == set(options)
+    assert set(taken) - {"reporter", "on_event"} == set(options)
     assert "reporter" in taken or all(option.name != "quiet" for option in COMMANDS[command].params)
     for name, option in options.items():
         if option.required:
@@ -84,9 +86,9 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "CostPlan", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel", "Predicted",
-    "Refitted", "Rendered", "Reporter", "RunFolder", "Store", "TrialRecord", "doctor", "list_families",
-    "list_metrics", "schema",
+    "Compared", "CostPlan", "EpochEnded", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel",
+    "Predicted", "RecordWritten", "Refitted", "Rendered", "Reporter", "RunBegan", "RunEnded", "RunFolder", "StageBegan",
+    "StageEnded", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
 }  # fmt: skip
 
 

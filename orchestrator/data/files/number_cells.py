@@ -105,6 +105,17 @@ def numbers_of(cells: Sequence[str], comma: bool | None, decimal: Decimal | None
     return Numbers(values, len(unread), cells[unread[0]].strip() if unread else "", tuple(notations), doubt)
 
 
+def decimal_of(cells: Sequence[str]) -> Decimal | None:
+    """The decimal mark that the first cell shows that can be read by one alone; None where each has two readings."""
+    marks: tuple[Decimal, Decimal] = (".", ",")
+    for cell in cells:
+        text = _bare(cleaned(cell))
+        found = [mark for mark in marks if _read(text, mark) is not None]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
 def cleaned(cell: str) -> str:
     """A cell without what only surrounds its text, and with the keyboard's signs for the printer's."""
     text = cell.strip()

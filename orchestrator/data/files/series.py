@@ -103,10 +103,10 @@ def parse_series(
         raise SeriesError("empty")
     mark = DECIMAL_MARKS[decimal]
     taken = (None if mark == "," else read_plain(data, column)) or read_tolerant(data, column, mark)
-    found = np.isfinite(taken.values)
-    if found.sum() < 2:
-        raise SeriesError(_too_few(taken.reading, int(found.sum())))
-    return SeriesValues(_with_gaps(taken.values, found, gaps), taken.reading)
+    count = int(np.isfinite(taken.values).sum())
+    if count < 2:
+        raise SeriesError(_too_few(taken.reading, count))
+    return SeriesValues(with_gaps(taken.values, gaps), taken.reading)
 
 
 def read_plain(data: bytes, column: str | None) -> Column | None:
@@ -176,7 +176,9 @@ def read_tolerant(data: bytes, column: str | None, decimal: Decimal | None = Non
     return Column(numbers.values, Reading(*known, numbers.unread + len(longer), *shown, told))
 
 
-def _with_gaps(values: NDArray[np.float64], found: NDArray[np.bool_], gaps: Gaps) -> NDArray[np.float64]:
+def with_gaps(values: NDArray[np.float64], gaps: Gaps) -> NDArray[np.float64]:
+    """What is drawn of a column's values, of which two at least are finite."""
+    found = np.isfinite(values)
     if found.all():
         return values
     if gaps == "drop":

@@ -1,5 +1,8 @@
 """The bytes of one file -> the pixels of its picture, by a store's recipe."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +11,7 @@ from orchestrator.data.files.content_hashes import Sources
 from orchestrator.data.files.csv_table import SeriesError
 from orchestrator.data.files.image_files import ImageError
 from orchestrator.data.files.picture_layers import Planes
-from orchestrator.data.files.series import READER_VERSION, DecimalMark, Gaps, Reading, parse_series
+from orchestrator.data.files.series import READER_VERSION, DecimalMark, Gaps, Reading, parse_series, with_gaps
 from orchestrator.data.files.sight import Sight, picture_sight, series_sight
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LAYOUTS, LayoutName
@@ -88,7 +91,7 @@ class Drawer:
     def __call__(self, sources: Sources) -> NDArray[np.uint8]:
         """The planes. Raises DrawingError with the reason where there is none."""
         recipe = self._recipe
-        try:
+        with _told():
             if self._renderer is None:
                 full = picture_layers.decode_full(
                     sources.picture, sources.depth, recipe.planes, recipe.bits, recipe.upright
@@ -98,10 +101,25 @@ class Drawer:
             series = parse_series(sources.picture, recipe.column, recipe.gaps, recipe.decimal)
             self.reading, self.sight = series.reading, series_sight(series.values)
             return self._renderer.picture(series.values)
-        except (SeriesError, ImageError, InputError) as error:
-            raise DrawingError(str(error)) from error
-        except Exception as error:  # one file must not end the rendering of all
-            raise Mishap(f"can't be drawn: {type(error).__name__}: {error}") from error
+
+    def plot(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """The plot of a column's values (n,), NaN where one is missing, by a recipe of plots. Raises DrawingError."""
+        assert self._renderer is not None
+        with _told():
+            if np.isfinite(values).sum() < 2:
+                raise SeriesError("fewer than two numbers")
+            return self._renderer.picture(with_gaps(values, self._recipe.gaps))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Whatever one file or series raises, as DrawingError: it must not end the rendering of all."""
+    try:
+        yield
+    except (SeriesError, ImageError, InputError) as error:
+        raise DrawingError(str(error)) from error
+    except Exception as error:
+        raise Mishap(f"can't be drawn: {type(error).__name__}: {error}") from error
 
 
 def shape_of(recipe: Recipe, listing: Listing) -> Shape:

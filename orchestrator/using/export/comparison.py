@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,14 +11,16 @@ from PIL import Image
 
 from orchestrator.using.export.kept_test import KeptTest
 from orchestrator.using.export.whole_graph import Scored
-from trainables.interface import Task
 
 AT_A_TIME = 32
 """Pictures that one call of the file is given."""
 FLOOR = 0.01
-HOW = {
+Scale = Literal["classification", "detection", "together"]
+"""What scores are: probabilities, anomaly scores, or the mean of anomaly scores that lie around 0."""
+HOW: dict[Scale, str] = {
     "classification": "of the picture's largest probability",
     "detection": f"of the score, or of {FLOOR:g} times the median score where that is larger",
+    "together": "of the score, or of 1, the spread of normal validation scores, where that is larger",
 }
 """What a relative difference is relative to."""
 
@@ -69,32 +71,32 @@ class Comparison:
         )
 
 
-def against_kept(run: Run, test: KeptTest, task: Task, threshold: float | None) -> tuple[float, int]:
+def against_kept(run: Run, test: KeptTest, scale: Scale, threshold: float | None) -> tuple[float, int]:
     """The largest relative difference from the kept test scores, and how many verdicts differ."""
     found, verdicts = list[NDArray[Any]](), list[NDArray[Any]]()
     for start in range(0, len(test.scores), AT_A_TIME):
         rows = np.arange(start, min(start + AT_A_TIME, len(test.scores)))
         given = run(test.pictures[rows])
-        found.append(given["probabilities" if task == "classification" else "score"])
+        found.append(given["probabilities" if scale == "classification" else "score"])
         verdicts.append(given["verdict"])
     scores, verdict = np.concatenate(found).astype(np.float64), np.concatenate(verdicts)
     kept = test.scores.argmax(axis=1) if threshold is None else test.scores > threshold
-    return relative(scores, test.scores, task), int((verdict != kept).sum())
+    return relative(scores, test.scores, scale), int((verdict != kept).sum())
 
 
-def relative(scores: NDArray[np.float64], expected: NDArray[np.float64], task: Task) -> float:
+def relative(scores: NDArray[np.float64], expected: NDArray[np.float64], scale: Scale) -> float:
     """The largest difference of a score, by HOW; infinite where one is no number."""
     size = np.abs(expected)
-    if task == "classification":
+    if scale == "classification":
         size = np.broadcast_to(size.max(axis=1, keepdims=True), size.shape)
     else:
-        size = np.maximum(size, FLOOR * np.median(size))
+        size = np.maximum(size, 1.0 if scale == "together" else FLOOR * np.median(size))
     differences = np.abs(scores - expected)
     shares = np.divide(differences, size, out=np.where(differences == 0, 0.0, np.inf), where=size > 0)
     return float(np.nan_to_num(shares, nan=np.inf).max(initial=0.0))
 
 
-def against_itself(run: Run, scored: Scored, size: tuple[int, int], threshold: float | None) -> float:
+def against_itself(run: Run, scored: Scored, scale: Scale, size: tuple[int, int], threshold: float | None) -> float:
     """The largest relative difference, of scores and maps, from the model in torch on generated pictures."""
     height, width = size
     random = np.random.default_rng(0)
@@ -110,7 +112,7 @@ def against_itself(run: Run, scored: Scored, size: tuple[int, int], threshold: f
             first, *rest = (one.double().numpy() for one in scored(*given))
         found = run(np.stack([np.asarray(one) for one in pictures]))
         values = list(found.values())
-        largest = max(largest, relative(values[0].astype(np.float64), first, scored.task))
+        largest = max(largest, relative(values[0].astype(np.float64), first, scale))
         if len(rest) == 2:  # maps, and the verdict
             largest = max(largest, float(np.abs(values[1] - rest[0]).max() / max(np.abs(rest[0]).max(), 1e-300)))
     return largest

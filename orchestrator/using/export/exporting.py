@@ -19,7 +19,7 @@ from trainables.files import write_whole
 if TYPE_CHECKING:  # torch costs seconds that a wrong word should not
     from torch import nn
 
-    from orchestrator.using.export.comparison import Comparison, Run
+    from orchestrator.using.export.comparison import Comparison, Run, Scale
     from orchestrator.using.export.whole_graph import Scored
     from orchestrator.using.loaded_model import LoadedModel
 
@@ -204,13 +204,14 @@ def _compared(
     from orchestrator.using.export.comparison import HOW, Comparison, against_itself, against_kept
     from orchestrator.using.export.kept_test import Gone, open_kept_test
 
-    task, size, threshold = scored.task, subject.kept[0].shape[:2], subject.threshold
+    size, threshold = subject.kept[0].shape[:2], subject.threshold
+    scale: Scale = "together" if subject.shares and scored.task == "detection" else scored.task
     run: Run = file.runner(file.content({}))
-    resized = against_itself(run, scored, size, threshold)
+    resized = against_itself(run, scored, scale, size, threshold)
     against, pictures, largest, flipped, remarks = "the model itself, on generated pictures", 0, resized, 0, list[str]()
     try:
         test = open_kept_test(subject)
-        largest, flipped = against_kept(run, test, task, threshold)
+        largest, flipped = against_kept(run, test, scale, threshold)
         against, pictures = "the kept test scores", len(test.scores)
     except Gone as error:
         if not unchecked:
@@ -223,7 +224,7 @@ def _compared(
     same = TOLERANCE if tolerance is None else tolerance
     most = BFLOAT16_TOLERANCE if tolerance is None and pictures and _in_bfloat16(subject) else same
     found = Comparison(
-        against, file.runtime, pictures, largest, HOW[task], flipped, most, resized, max(same, TOLERANCE)
+        against, file.runtime, pictures, largest, HOW[scale], flipped, most, resized, max(same, TOLERANCE)
     )
     if found.holds:
         return found, remarks

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts import at_work
-from orchestrator.artifacts.at_work import AtWork, EpochNote, at_most, noted
+from orchestrator.artifacts.at_work import AtWork, EpochNote, at_most, noted, noted_history
 
 
 def training(**changes: object) -> AtWork:
     values = {"variant": "vae", "kind": "trial", "number": 3, "epochs": 30, "had": 50.0}
     return AtWork(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def rows(epochs: int) -> list[dict[str, float]]:
+    return [{"epoch": float(epoch), "loss": 1 / epoch} for epoch in range(1, epochs + 1)]
 
 
 def test_what_is_left_is_at_most_what_all_epochs_take() -> None:
@@ -31,14 +35,15 @@ def test_a_note_is_read_as_it_was_written_and_not_written_without_end(
     monkeypatch.setattr(at_work.time, "monotonic", lambda: clock[0])
     path = tmp_path / "states" / "key.epochs"
     note = EpochNote(path)
-    note.write(4, 10.0, 0.75)
+    note.write(rows(4), 10.0, 0.75)
     assert noted(training(), path) == training(epoch=4, each=2.5, best=0.75)
     clock[0] += 1.0
-    note.write(5, 12.0, 0.8)
+    note.write(rows(5), 12.0, 0.8)
     assert noted(training(), path).epoch == 4
     clock[0] += 1.5
-    note.write(6, 15.0, 0.9)
+    note.write(rows(6), 15.0, 0.9)
     assert noted(training(), path) == training(epoch=6, each=2.5, best=0.9)
+    assert noted_history(path) == rows(6)
     note.remove()
     assert list(path.parent.iterdir()) == []
     note.remove()
@@ -51,9 +56,10 @@ def test_a_note_that_is_broken_tells_nothing(content: bytes, tmp_path: Path) -> 
     assert noted(training(), path) == training()
     assert noted(training(), tmp_path / "none") == training()
     assert noted(training(), None) == training()
+    assert noted_history(path) == noted_history(tmp_path / "none") == noted_history(None) == []
 
 
 def test_a_note_that_can_not_be_written_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "states").write_text("a file where the folder should be")
-    EpochNote(tmp_path / "states" / "key.epochs").write(1, 1.0, 0.5)
-    EpochNote(None).write(1, 1.0, 0.5)
+    EpochNote(tmp_path / "states" / "key.epochs").write(rows(1), 1.0, 0.5)
+    EpochNote(None).write(rows(1), 1.0, 0.5)

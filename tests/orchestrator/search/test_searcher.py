@@ -1,5 +1,6 @@
 """The searcher: journal, states, seeds, and what a crash leaves."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,17 @@ from typing import Any
 import optuna
 import pytest
 from builders.provenance import PROVENANCE
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from orchestrator.artifacts.endings import Status
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.search.default_trial import DEFAULT_TRIAL
 from orchestrator.search.journal import open_study, put_aside
-from orchestrator.search.searcher import THRESHOLD, OptunaSearcher, agrees, rebuild, reconcile, tell
+from orchestrator.search.searcher import THRESHOLD, OptunaSearcher, agrees, rebuild, reconcile, report, tell
 from search_spaces import patch_knn
 from search_spaces.pca_logistic import suggest
+from trainables.interface import Mode
 from trainables.patch_knn import FAMILY as PATCH_KNN
 from trainables.pca_logistic import FAMILY
 from trainables.speed import Limits, Speed
@@ -92,6 +95,86 @@ def test_each_status_has_its_state(tmp_path: Path, status: Status, value: float 
     number = searcher(study).suggest("id")["number"]
     tell(study, ended(number, status, value), "macro_f1")
     assert study.trials[number].state is state
+
+
+def pruned(number: int, curve: list[float]) -> TrialRecord:
+    history = [{"epoch": float(epoch), "macro_f1": value} for epoch, value in enumerate(curve, start=1)]
+    return ended(number, "pruned", max(curve)).model_copy(update={"history": history})
+
+
+def test_epochs_are_intermediate_values_and_a_pruned_trial_keeps_them(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    study = open_study(journal, "x", "max")
+    number = searcher(study).suggest("id")["number"]
+    report(study, number, 1, 0.2)
+    report(study, number, 2, math.nan)
+    report(study, number, 1, 0.9)  # of a training that was lost; its record is of another
+    tell(study, pruned(number, [0.2, 0.4, 0.3]), "macro_f1")
+    tell(study, pruned(number, [0.5]), "macro_f1")
+    (trial,) = open_study(journal, "x", "max").trials
+    assert trial.state is TrialState.PRUNED
+    assert trial.intermediate_values == {1: 0.2, 2: 0.4, 3: 0.3}
+
+
+@pytest.mark.parametrize(("mode", "better"), [("max", 0.9), ("min", 0.1)])
+def test_tpe_ranks_pruned_trials_by_how_far_they_came_and_then_by_their_values(
+    tmp_path: Path, mode: Mode, better: float
+) -> None:
+    study = open_study(tmp_path / "x.journal", "x", mode)
+    asker = searcher(study)
+    for curve in ([0.5], [0.5, 1 - better], [0.5, better]):
+        tell(study, pruned(asker.suggest("id")["number"], curve), "macro_f1")
+    below, above = _split_trials(study, study.trials, 1)
+    assert [trial.number for trial in below] == [2]
+    assert [trial.number for trial in above] == [0, 1]
+    assert [trial.number for trial in _split_trials(study, study.trials, 2)[0]] == [1, 2]
+
+
+def play_pruned(study: optuna.Study, records: list[TrialRecord], count: int, live: bool) -> None:
+    """Go on with trials, two in three of them pruned; `live`: each epoch is told as it ends."""
+    asker = searcher(study)
+    for _ in range(count):
+        suggested = asker.suggest("tune-id")
+        number, config = suggested["number"], suggested["config"]
+        curve = [config["C"] * part for part in (0.5, 0.8, 1.0)]
+        record = pruned(number, curve) if number % 3 else ended(number, "completed", curve[-1])
+        for epoch, value in enumerate(curve, start=1) if live else ():
+            report(study, number, epoch, value)
+        records.append(record.model_copy(update={"config": config}))
+        tell(study, records[-1], "macro_f1")
+
+
+@pytest.mark.parametrize("how", ["resumed", "rebuilt", "told at the end"])
+def test_with_pruned_trials_a_resume_draws_the_same(tmp_path: Path, how: str) -> None:
+    whole: list[TrialRecord] = []
+    play_pruned(open_study(tmp_path / "a.journal", "x", "max"), whole, 18, live=True)
+    records: list[TrialRecord] = []
+    study = open_study(tmp_path / "b.journal", "x", "max")
+    play_pruned(study, records, 13, live=how != "told at the end")
+    if how == "resumed":
+        study = open_study(tmp_path / "b.journal", "x", "max")
+    elif how == "rebuilt":
+        study = open_study(tmp_path / "c.journal", "x", "max")
+        rebuild(study, records, searcher(study), "macro_f1")
+    assert agrees(study, records)
+    play_pruned(study, records, 5, live=True)
+    assert [record.config for record in records] == [record.config for record in whole]
+
+
+def test_a_study_of_before_epochs_were_told_goes_on(tmp_path: Path) -> None:
+    journal = tmp_path / "x.journal"
+    study = open_study(journal, "x", "max")
+    records = []
+    for _ in range(12):
+        suggested = searcher(study).suggest("id")
+        record = pruned(suggested["number"], [0.1, 0.2]).model_copy(update={"config": suggested["config"]})
+        study.tell(record.trial, state=TrialState.PRUNED)
+        records.append(record)
+    found = open_study(journal, "x", "max")
+    assert agrees(found, records)
+    reconcile(found, records, "macro_f1")
+    assert not any(trial.intermediate_values for trial in found.trials)
+    assert searcher(found).suggest("next")["number"] == 12
 
 
 def test_after_a_crash_recorded_trials_are_told_and_running_ones_come_first_again(tmp_path: Path) -> None:

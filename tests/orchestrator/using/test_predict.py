@@ -153,6 +153,9 @@ def test_another_model_s_rows_are_not_gone_on_with(
     module.Journal(tmp_path / "r.csv.unfinished", {"weights": "of another"}, [])
     with pytest.raises(InputError, match="rows of another model"):
         predict(series_model, series_tree, out, reporter=QUIET)
+    (tmp_path / "r.csv.unfinished").write_text("spoiled\n", encoding="utf-8")
+    with pytest.raises(InputError, match="not as it was written"):
+        predict(series_model, series_tree, out, reporter=QUIET)
     out.write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="is there already"):
         predict(tile_model, tile_tree / "test", out, reporter=QUIET)
@@ -336,3 +339,15 @@ def test_a_kept_ensemble_answers_like_its_members_together(two_seeds: Path, tile
     keep_ensemble(folder, ensemble.model_copy(update={"members": (members[0].model_copy(update={"weights": "x"}),)}))
     with pytest.raises(InputError, match="another model than the ensemble both was made of"):
         predict(folder, tile_tree / "test/hole", reporter=QUIET)
+
+
+def test_what_a_series_lost_stands_in_its_row(series_model: Path, series_tree: Path, tmp_path: Path) -> None:
+    text = (series_tree / "wave/000.csv").read_text(encoding="utf-8")
+    gaps = tmp_path / "gaps.csv"
+    gaps.write_text(text.replace("\n", "\n\nno number\n", 3), encoding="utf-8")
+    found = predict(series_model, [gaps, series_tree / "wave/001.csv"], tmp_path / "r.csv", reporter=QUIET)
+    first, second = table(tmp_path / "r.csv")["reason"]
+    assert "cells that can't be read" in first
+    assert pd.isna(second)
+    assert found.noted == 1
+    assert "Of 1 file something was left out" in found.text()
