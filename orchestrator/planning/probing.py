@@ -99,7 +99,7 @@ def probe(experiment: Experiment, variants: Sequence[str], seconds: float) -> Pr
             "seconds": SPARE * seconds,
         }
         families = {experiment.variant(name).family for name in variants}
-        cpus = max(place(experiment, family, local_resources()).cpus for family in families)
+        cpus = max((place(experiment, family, local_resources()).cpus for family in families), default=1)
         threads = max(1, int(cpus))  # what Ray gives a worker's libraries, too
         ended = _told(json.dumps(asked), Path(folder) / "errors", begun + seconds, found, threads)
     found.seconds = time.monotonic() - begun

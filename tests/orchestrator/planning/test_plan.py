@@ -163,6 +163,22 @@ def test_a_run_is_gone_by_where_it_trained_the_same_family_at_the_same_size(data
     assert costs_of_run(run, on_gpu, wanted, Offered(2, 1)) == {}
 
 
+def test_where_a_run_tells_of_every_variant_pictures_alone_are_probed(data: Path, tmp_path: Path) -> None:
+    from orchestrator.artifacts.records import append_record
+    from orchestrator.experiment.preflight import settle
+    from orchestrator.planning.sizes import division
+
+    wanted = experiment(data, families=[{"family": "conv_autoencoder", "fixed": {"bottleneck": 0.25}}])
+    run = RunFolder(tmp_path)
+    run.experiment.write_text(wanted.to_yaml(), encoding="utf-8")
+    division(settle(wanted))[1].save(run.split)
+    append_record(run.records, ended(0, 4.0, 6, family="conv_autoencoder", variant="conv_autoencoder"))
+    made = plan(wanted, like=tmp_path, seconds=120, reporter=Reporter(quiet=True))
+    parts = {part.stage: part for part in made.parts}
+    assert parts["search"].source == "records"
+    assert parts["render"].seconds is not None
+
+
 @pytest.mark.parametrize("tune", [None, 4])
 def test_an_ablation_trains_its_baseline_and_its_rows(data: Path, tune: int | None) -> None:
     from orchestrator.experiment.preflight import settle
