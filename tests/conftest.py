@@ -30,15 +30,18 @@ class Ended:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where several processes share the suite: a file stays in one, and so do all files that need Ray, for one Ray."""
+    """Where several processes share the suite: a file stays in one, and files that need Ray are two groups of about
+    the same time, for one Ray each: whole runs, and the rest."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneRay(LoadFileScheduling):
+    class FewRays(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "ray" if "ray_session" in (config.rootpath / file).read_text(encoding="utf-8") else file
+            if "ray_session" not in (config.rootpath / file).read_text(encoding="utf-8"):
+                return file
+            return "runs on Ray" if "/running/" in file else "parts on Ray"
 
-    return OneRay(config, log)
+    return FewRays(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
