@@ -39,11 +39,15 @@ FUNCTIONS = {
     "report": orchestrator.write_report,
     "schema": orchestrator.schema,
     "status": orchestrator.status,
+    "stream": orchestrator.stream,
     "sweep": orchestrator.run,
     "track": orchestrator.track,
+    "watch": orchestrator.watch,
 }
 SPOKEN = {"as_json": "what is returned", "quiet": "reporter", "overrides": "Experiment.load"}
 """Options of the terminal alone, and what gives the same from Python."""
+LISTENERS = {"reporter", "on_event", "on_row", "on_line", "stop"}
+"""What a program hears a function by, and stops it by: parameters of Python alone."""
 COMMANDS = {
     f"{group} {name}".strip(): command
     for group, commands in [
@@ -64,7 +68,7 @@ def test_every_command_is_here() -> None:
 def test_a_command_and_its_function_have_the_same_words_and_defaults(command: str) -> None:
     taken = inspect.signature(FUNCTIONS[command]).parameters
     options = {option.name: option for option in COMMANDS[command].params if option.name not in SPOKEN}
-    assert set(taken) - {"reporter", "on_event"} == set(options)
+    assert set(taken) - LISTENERS == set(options)
     assert "reporter" in taken or all(option.name != "quiet" for option in COMMANDS[command].params)
     for name, option in options.items():
         if option.required:
@@ -86,10 +90,33 @@ def test_all_that_is_offered_is_there_and_described(name: str) -> None:
 
 
 CANNOT_FAIL = {
-    "Compared", "CostPlan", "EpochEnded", "Experiment", "Exported", "InputError", "Inspection", "LoadedModel",
-    "Predicted", "RecordWritten", "Refitted", "Rendered", "Reporter", "RunBegan", "RunEnded", "RunFolder", "StageBegan",
-    "StageEnded", "Store", "TrialRecord", "doctor", "list_families", "list_metrics", "schema",
-}  # fmt: skip
+    "Compared",
+    "CostPlan",
+    "EpochEnded",
+    "Experiment",
+    "Exported",
+    "InputError",
+    "Inspection",
+    "LoadedModel",
+    "Predicted",
+    "RecordWritten",
+    "Refitted",
+    "Rendered",
+    "Reporter",
+    "RunBegan",
+    "RunEnded",
+    "RunFolder",
+    "StageBegan",
+    "StageEnded",
+    "Store",
+    "Streamed",
+    "TrialRecord",
+    "Watched",
+    "doctor",
+    "list_families",
+    "list_metrics",
+    "schema",
+}
 
 
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
