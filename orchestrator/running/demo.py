@@ -71,7 +71,7 @@ EXPERIMENT: dict[str, Any] = {
             },
         },
     ],
-    "budget": {"trials": 4, "epochs": 10, "patience": 4},
+    "budget": {"trials": 4, "epochs": 8, "patience": 4},
     "seeds": [0, 1, 2, 3, 4],
 }
 
