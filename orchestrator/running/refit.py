@@ -232,6 +232,9 @@ def _claimed(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
     work = out / UNFINISHED
     try:
         work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} can't be made: {error.strerror}. Give another --out.") from error
+    try:
         write_whole(work / ORDER, json.dumps(identity, indent=1), wait=False, shared=True)
         with (work / "lock").open("a") as lock:
             try:
