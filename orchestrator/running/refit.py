@@ -243,7 +243,12 @@ def _claimed(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
                 raise InputError(f"Another process works in {out}. Wait for it, or give another --out.") from None
             except OSError:
                 pass  # a file system without locks
-            yield work
+            try:
+                yield work
+            except InputError:
+                if not any((work / "states").glob("*")):  # nothing is to be gone on with: what was asked for can't be
+                    shutil.rmtree(work, ignore_errors=True)
+                raise
     except InputError:
         raise
     except Exception as error:

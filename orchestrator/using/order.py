@@ -89,7 +89,7 @@ class Order(Judging):
 def judging(model: str | Path, asked: Asked) -> Judging:
     """What answers and how, checked without torch; InputError for what does not fit."""
     chosen = choose_model(model, asked.seed)
-    subject = subject_of(chosen, asked.ensemble)
+    subject = subject_of(chosen, asked.ensemble, asked.strategy if asked.threshold is None else asked.threshold)
     return Judging(
         chosen=chosen,
         subject=subject,

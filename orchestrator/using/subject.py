@@ -64,17 +64,18 @@ def prepared_as(kept: KeptModel) -> tuple[object, ...]:
     return how["layout"], how.get("style"), kept.shape, *read
 
 
-def subject_of(chosen: Chosen, together: bool = False) -> Subject:
+def subject_of(chosen: Chosen, together: bool = False, line: float | str | None = None) -> Subject:
     """The model or the ensemble that was chosen; `together`: all models of its variant, one a seed, with equal shares.
 
-    InputError where what is kept of it can't be read, or an ensemble's member is another than it was made of.
+    `line`: where those draw theirs, or by which strategy, where what is kept of them does not say so. InputError where
+    what is kept of it can't be read, or an ensemble's member is another than it was made of.
     """
     if (chosen.folder / ENSEMBLE).is_file():
         if together:
             raise InputError(f"{chosen.folder} is an ensemble already. Leave --ensemble out.")
         return _ensemble(chosen.folder)
     if together:
-        return _all_seeds(chosen)
+        return _all_seeds(chosen, line)
     kept = read_kept(chosen.folder)
     return Subject(
         name=kept.variant,
@@ -138,8 +139,8 @@ def _fitted(strategy: str, folders: Sequence[Path], shares: Sequence[KeptMember]
     return rule.fit(combined(scores, shares, "detection") if shares else scores[0], every[0][1])
 
 
-def _all_seeds(chosen: Chosen) -> Subject:
-    """The models of one variant, each on its own scale, with equal shares."""
+def _all_seeds(chosen: Chosen, line: float | str | None) -> Subject:
+    """The models of one variant, each on its own scale, with equal shares. `line`: as `subject_of` has it."""
     folders = chosen.members
     if len(folders) < 2:
         raise InputError(f"{chosen.folder} is the only model of its variant. Leave --ensemble out.")
@@ -153,13 +154,16 @@ def _all_seeds(chosen: Chosen) -> Subject:
         )
         for one, folder, (center, scale) in zip(kept, folders, scales, strict=True)
     )  # fmt: skip
-    strategy = next((one.strategy for one in kept if one.strategy), None)
-    if detection and strategy is None:
+    line = next((one.strategy for one in kept if one.strategy), line)
+    if detection and line is None:
         raise InputError(
             f"The models of {printable(kept[0].variant)} were kept by an older version, which did not keep the "
-            "threshold strategy. Give one: --strategy."
+            "threshold strategy. `predict`, `watch` and `stream` take one: --strategy; a sweep anew keeps it."
         )
-    line = _fitted(strategy, folders, shares) if detection and strategy is not None else None
+    if not detection:
+        line = None
+    elif isinstance(line, str):
+        line = _fitted(line, folders, shares)
     return _of_members(f"{kept[0].variant}, {len(kept)} seeds", kept[0].seed, kept, folders, shares, line)
 
 
