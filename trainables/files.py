@@ -28,6 +28,8 @@ def whole(path: Path, *, wait: bool, shared: bool = False) -> Iterator[IO[bytes]
     several processes or threads may write this path at a time, each a draft of its own. Raises what the block raises,
     and OSError where there is no room; `path` is then as before.
     """
+    if path.exists() and not path.is_file():  # a file in its place would be the end of a device, for everybody
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     draft = _draft(path, shared)
     try:
         with draft.open("wb") as file:
@@ -190,3 +192,8 @@ def is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """The same of a folder."""
+    return os.path.isdir(path)  # noqa: PTH112 - that of a Path raises for a name that is too long

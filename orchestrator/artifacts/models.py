@@ -23,9 +23,9 @@ ENSEMBLE = "ensemble.json"
 class KeptModel(BaseModel):
     """What stands beside the weights, in model.json."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    format: int = 1
+    format: Literal[1] = 1
     family: str
     variant: str
     seed: int
@@ -78,7 +78,7 @@ def keep_model(folder: Path, weights: dict[str, torch.Tensor], kept: KeptModel, 
 class KeptMember(BaseModel):
     """One model of a kept ensemble, and how its scores count (see `orchestrator.scoring.ensembles.combined`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     variant: str
     seed: int
@@ -89,22 +89,22 @@ class KeptMember(BaseModel):
     weight: float
     """Those of all members sum to one."""
     center: float = 0.0
-    scale: float = 1.0
+    scale: float = Field(1.0, gt=0)
     """Detection only: what of a score is meant is (score - center) / scale."""
 
 
 class KeptEnsemble(BaseModel):
     """Kept models that answer together, in ensemble.json."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    format: int = 1
+    format: Literal[1] = 1
     variant: str
     """Its own name."""
     seed: int
     task: Literal["classification", "detection"]
     classes: tuple[str, ...]
-    members: tuple[KeptMember, ...]
+    members: tuple[KeptMember, ...] = Field(min_length=1)
     threshold: float | None = None
     """Detection only: mean scores above it are anomalies."""
     code: str

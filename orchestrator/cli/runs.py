@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, TypeVar
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.cli.options import Json, Quiet, RunArgument, Set, Strict
 from orchestrator.machine.progress import Reporter
+from orchestrator.machine.stopping import Stopped
 from trainables.printing import printable_lines
 
 Result = TypeVar("Result")
@@ -173,15 +175,21 @@ def demo(
     _print_result(interruptible(lambda: run(out, reporter=reporter), out), as_json)
 
 
-def interruptible(work: Callable[[], Result], out: Path) -> Result:
-    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interruptible(work: Callable[[], Result], out: Path | None) -> Result:
+    """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each.
+
+    `out`: where what is finished is kept; None: nowhere.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         return work()
     except KeyboardInterrupt as stopped:
-        typer.echo(
-            f"Stopped. What is finished is kept in {out}; go on with the same command (sweep: and --resume).", err=True
-        )
+        kept = f" What is finished is kept in {out}; go on with the same command (sweep: and --resume)."
+        typer.echo(f"Stopped.{kept if out is not None else ''}", err=True)
         raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
 
 

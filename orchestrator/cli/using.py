@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import Device, ModelArgument, Quiet, Seed, Strategy, Threshold, Together, Trust
+from orchestrator.cli.runs import interruptible
 from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.printing import printable_lines
@@ -47,13 +48,18 @@ def predict(
     """
     from orchestrator.using.order import Asked
     from orchestrator.using.predict import score_files
+    from orchestrator.using.result_file import UNFINISHED
 
     if as_json and parquet:
         raise InputError("--json and --parquet are two formats. Give one of them.")
     form: Format | None = "json" if as_json else "parquet" if parquet else None
     own = tuple(trust or ())
     asked = Asked(form, seed, threshold, strategy, ensemble, heat_maps, device, own, strict, overwrite)
-    found = score_files(model, inputs, out, asked, lambda text: typer.echo(text, nl=False), Reporter(quiet))
+    reporter = Reporter(quiet)
+    found = interruptible(
+        lambda: score_files(model, inputs, out, asked, lambda text: typer.echo(text, nl=False), reporter),
+        None if out is None else out.with_name(out.name + UNFINISHED),
+    )
     # Where the rows stand on standard output, nothing else may.
     typer.echo(printable_lines(found.text()), err=out is None)
     if set(found.counts) == {"failed"}:

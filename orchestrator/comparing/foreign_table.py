@@ -12,6 +12,7 @@ from orchestrator.data.files.csv_table import SeriesError, column_key, inflated,
 from orchestrator.data.files.number_cells import cleaned, is_nothing, is_number, numbers_of
 from orchestrator.data.files.series import DECIMAL_BY_DELIMITER
 from orchestrator.report.document.formatting import plural, printable, words
+from orchestrator.report.document.spreadsheet import as_named
 from trainables.errors import InputError
 from trainables.files import read_regular
 
@@ -67,8 +68,9 @@ class ForeignTable:
         return f"row{'' if len(numbers) == 1 else 's'} {words([str(number) for number in numbers], SHOWN + 1)}"
 
     def texts(self, key: str, rows: Sequence[int]) -> list[str]:
-        """The cells of one column in some rows, none of them empty. InputError where one is."""
-        cells = [self.columns[key][row] for row in rows]
+        """The cells of one column in some rows, none of them empty, as before our own CSVs made them harmless.
+        InputError where one is."""
+        cells = [as_named(self.columns[key][row]) for row in rows]
         empty = [row for row, cell in zip(rows, cells, strict=True) if is_nothing(cell)]
         if empty:
             raise self.refused(

@@ -232,6 +232,9 @@ def _claimed(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
     work = out / UNFINISHED
     try:
         work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} can't be made: {error.strerror}. Give another --out.") from error
+    try:
         write_whole(work / ORDER, json.dumps(identity, indent=1), wait=False, shared=True)
         with (work / "lock").open("a") as lock:
             try:
@@ -240,7 +243,12 @@ def _claimed(out: Path, identity: dict[str, Any]) -> Iterator[Path]:
                 raise InputError(f"Another process works in {out}. Wait for it, or give another --out.") from None
             except OSError:
                 pass  # a file system without locks
-            yield work
+            try:
+                yield work
+            except InputError:
+                if not any((work / "states").glob("*")):  # nothing is to be gone on with: what was asked for can't be
+                    shutil.rmtree(work, ignore_errors=True)
+                raise
     except InputError:
         raise
     except Exception as error:

@@ -11,6 +11,7 @@ from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.report.numbers.run_data import RunData, read_run
 from orchestrator.report.numbers.speeds import beyond, pace_of
 from trainables.errors import InputError
+from trainables.files import is_file, is_folder
 from trainables.printing import printable
 
 
@@ -33,12 +34,12 @@ def choose_model(model: str | Path, seed: int | None = None) -> Chosen:
     chooses no model. `seed`: this one instead.
     """
     path = Path(model).expanduser()
-    if (path / NOTE).is_file() or (path / ENSEMBLE).is_file():
+    if is_file(path / NOTE) or is_file(path / ENSEMBLE):
         return _kept(path, seed)
-    if path.is_dir():
+    if str(model) and is_folder(path):
         return _of_run(path, None, seed)
     run, colon, variant = str(model).rpartition(":")
-    if colon and Path(run).expanduser().is_dir():
+    if colon and is_folder(Path(run).expanduser()):
         return _of_run(Path(run).expanduser(), variant, seed)
     raise InputError(
         f"{printable(str(model))!r} is no model. Give a run's folder (its winner is taken), RUN:VARIANT, or the folder "

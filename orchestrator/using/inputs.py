@@ -10,6 +10,7 @@ from orchestrator.data.layouts.left_out import listed_suffixes, plural, remarks_
 from orchestrator.data.layouts.listing import Layout
 from orchestrator.data.layouts.walking import checked_root, walk
 from trainables.errors import InputError
+from trainables.files import is_folder
 
 STANDARD_INPUT = "-"
 
@@ -33,9 +34,10 @@ def inputs_of(given: Sequence[str | Path], layout: Layout, lines: Iterable[str] 
     twice, remarks = 0, list[str]()
     for one in given:
         if str(one) == STANDARD_INPUT:
-            paths: Iterable[str] = (line.rstrip("\r\n") for line in lines)
-            paths = [path for path in paths if path]
-        elif Path(one).is_dir():
+            paths: Iterable[str] = _listed(lines)
+        elif not str(one):
+            raise InputError("An empty name was given as what to score. Give . for the folder this runs in.")
+        elif is_folder(one):
             paths, left_out = _below(Path(one), layout)
             remarks += left_out
         elif os.path.lexists(one):
@@ -53,6 +55,20 @@ def inputs_of(given: Sequence[str | Path], layout: Layout, lines: Iterable[str] 
     if twice:
         remarks.append(f"{plural(twice, 'path')} given more than once: each is scored once.")
     return Inputs(tuple(found), tuple(remarks))
+
+
+def _listed(lines: Iterable[str]) -> list[str]:
+    """The paths of a list, one a line. InputError for a list that is written otherwise."""
+    try:
+        paths = [path for line in lines if (path := line.rstrip("\r\n"))]
+    except UnicodeDecodeError:
+        raise InputError(
+            "The list of paths holds bytes that this locale can't read. Give the folder itself, or set "
+            "PYTHONIOENCODING=utf-8:surrogateescape."
+        ) from None
+    if any("\0" in path for path in paths):
+        raise InputError("The list of paths is parted by zero bytes. Give one path a line: find -print, not -print0.")
+    return paths
 
 
 def _below(root: Path, layout: Layout) -> tuple[list[str], list[str]]:

@@ -20,7 +20,7 @@ from orchestrator.families import code_of, family_row
 from orchestrator.using.prepared_pictures import AnyPath, PictureReader
 from orchestrator.using.trusted_code import with_trusted_code
 from trainables.errors import InputError
-from trainables.files import file_sha256
+from trainables.files import file_sha256, is_file, read_regular
 from trainables.interface import UNKNOWN, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import read_anew
 from trainables.printing import printable
@@ -140,13 +140,13 @@ def load_model(folder: AnyPath, device: str = "cpu", *, trust: str | Sequence[st
     read_anew()
     folder = Path(folder)
     try:
-        kept = KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
+        kept = KeptModel.model_validate_json(read_regular(folder / NOTE))
     except (OSError, ValueError) as error:
         reason = printable(first_line(str(error)))
         raise InputError(f"{folder} holds no kept model: {reason}. Give RUN/models/<variant>/<seed>.") from None
     kept = with_trusted_code(kept, trust, folder)
     path = folder / WEIGHTS
-    if not path.exists() or file_sha256(path) != kept.weights:
+    if not is_file(path) or file_sha256(path) != kept.weights:
         raise InputError(f"{path} is missing or not what was kept. Evaluate the run again to make it anew.")
     style = kept.preprocessing.get("style") or ""
     for part, code in (("family", code_of(kept.family)), ("plot style", style_code(style))):

@@ -9,7 +9,7 @@ from orchestrator.families import FAMILIES
 from orchestrator.machine.resources import local_resources
 from orchestrator.using.chosen_model import Chosen, choose_model
 from orchestrator.using.inputs import Inputs, inputs_of
-from orchestrator.using.result_file import Format, Table, format_of
+from orchestrator.using.result_file import UNFINISHED, Format, Table, checked_out, format_of
 from orchestrator.using.subject import Subject, line_of, subject_of
 from trainables.errors import InputError
 from trainables.printing import printable
@@ -83,13 +83,13 @@ class Order(Judging):
     def journal(self) -> Path:
         """Where rows are kept until all are there."""
         assert self.out is not None
-        return self.out.with_name(f"{self.out.name}.unfinished")
+        return self.out.with_name(self.out.name + UNFINISHED)
 
 
 def judging(model: str | Path, asked: Asked) -> Judging:
     """What answers and how, checked without torch; InputError for what does not fit."""
     chosen = choose_model(model, asked.seed)
-    subject = subject_of(chosen, asked.ensemble)
+    subject = subject_of(chosen, asked.ensemble, asked.strategy if asked.threshold is None else asked.threshold)
     return Judging(
         chosen=chosen,
         subject=subject,
@@ -105,13 +105,11 @@ def settled(
 ) -> Order:
     """All that can be checked without torch; InputError for what does not fit."""
     how = judging(model, asked)
-    target = None if out is None else Path(out)
+    target = None if out is None else checked_out(Path(out), asked.overwrite)
     form = format_of(target, asked.form)
-    if target is not None and target.exists() and not asked.overwrite:
-        raise InputError(f"{target} is there already. Give another --out, or --overwrite to put the results there.")
-    if target is not None and not target.absolute().parent.is_dir():
-        raise InputError(f"The folder of {target} does not exist. Make it, or give another --out.")
     inputs = inputs_of(given, how.subject.layout, lines)
+    if target is not None and target.exists() and target.absolute() in (Path(one).absolute() for one in inputs.paths):
+        raise InputError(f"{target} is one of the files to be scored, and would be replaced. Give another --out.")
     return Order(**vars(how), inputs=inputs, out=target, form=form, strict=asked.strict)
 
 

@@ -1,5 +1,6 @@
 """Scoring new files with a kept model: few in this process, many by all CPUs; a broken-off scoring goes on."""
 
+import errno
 import json
 import os
 import sys
@@ -7,6 +8,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from orchestrator.using.chosen_model import choose_model
 from orchestrator.using.order import Asked, Order, settled
 from orchestrator.using.result_file import ABOUT, Format, Journal
 from orchestrator.using.rows import Row
-from trainables.errors import InputError
+from trainables.errors import InputError, storage_error
 from trainables.files import write_whole
 from trainables.own_code import OwnFiles
 
@@ -35,6 +37,8 @@ BATCHES = (1, 15, 64)
 """Files that are scored at a time: a first result at once, then ever more, the last from then on."""
 LOOK = 3.0
 """Seconds of work after which it is known how long the rest takes in this process."""
+NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL)
+"""What is said, beside what full and broken disks say, of a place where no results can be."""
 WORTH_WORKERS = 40.0
 """Where that is longer, in seconds, all CPUs are worth the start of Ray and of a process each, some fifteen."""
 
@@ -146,11 +150,12 @@ def score_files(
 ) -> Predicted:
     """`predict`, for the terminal too: without `out`, `on_text` hears the rows as text while they come."""
     begun, reporter = time.perf_counter(), reporter or Reporter()
-    order = settled(model, inputs, out, asked, sys.stdin)
+    order = settled(model, inputs, out, asked, sys.stdin or ())  # closed: None
     for remark in (order.chosen.why, *order.inputs.remarks):
         reporter.say(remark)
-    work = _Work(order, reporter, on_text)
-    work.run()
+    with _told(order):
+        work = _Work(order, reporter, on_text)
+        work.run()
     found = Predicted(
         model=order.chosen.folder,
         counts=dict(work.counts),
@@ -164,8 +169,27 @@ def score_files(
     if order.out is not None:
         about = {**found.as_dict(), **order.about()}
         path = order.out.with_name(order.out.name + ABOUT)
-        write_whole(path, json.dumps(about, indent=1, allow_nan=False) + "\n", wait=False)
+        with _told(order):
+            write_whole(path, json.dumps(about, indent=1, allow_nan=False) + "\n", wait=False)
     return found
+
+
+@contextmanager
+def _told(order: Order) -> Iterator[None]:
+    """Within, what a disk says that results can't be written to is an InputError that says how to go on."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        cause = storage_error(error, *NO_PLACE)
+        if cause is None:
+            raise
+        kept = "" if order.out is None else f" What is scored is kept in {order.journal}: the same command goes on."
+        raise InputError(
+            f"{cause.filename or order.out or 'Standard output'}: {cause.strerror}. Make room, or give another place."
+            f"{kept}"
+        ) from error
 
 
 class _Work:
@@ -188,13 +212,17 @@ class _Work:
         waiting = list(order.inputs.paths) if journal is None else journal.missing()
         if journal is not None and journal.done:
             self.reporter.say(f"Going on: {plural(journal.done, 'file')} of an earlier start, unchanged since, stand.")
-        with self.reporter.line("predict", len(order.inputs.paths), "files") as line:
-            self._line, self._done = line, len(order.inputs.paths) - len(waiting)
-            line.update(self._done)
-            self._score(waiting)
-        if journal is not None and order.out is not None:
-            order.table.write(order.out, self._seen(journal.rows()), order.form)
-            journal.remove()
+        try:
+            with self.reporter.line("predict", len(order.inputs.paths), "files") as line:
+                self._line, self._done = line, len(order.inputs.paths) - len(waiting)
+                line.update(self._done)
+                self._score(waiting)
+            if journal is not None and order.out is not None:
+                order.table.write(order.out, self._seen(journal.rows()), order.form)
+                journal.remove()
+        finally:
+            if journal is not None:
+                journal.close()
 
     def drift(self) -> "Drift | None":
         """How the pictures with a result lie to validation's."""

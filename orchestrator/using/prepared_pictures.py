@@ -126,11 +126,15 @@ class PictureReader:
         return self.depth(path, picture)
 
     def original(self, path: AnyPath, prepared: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A file's picture at its own size (h, w, 3); of a series the plot as the model sees it, `prepared`."""
+        """A file's picture at its own size (h, w, 3); of a series the plot as the model sees it, `prepared`.
+        InputError where it can't be used any more."""
         if self.layout.plots:
             return prepared
         how = self.kept.preprocessing
-        return np.asarray(full_picture(read_regular(path), bits=how.get("bits"), upright=self.upright))
+        try:
+            return np.asarray(full_picture(read_regular(path), bits=how.get("bits"), upright=self.upright))
+        except (OSError, ImageError) as error:
+            raise unusable(path, error) from None
 
 
 def unusable(path: AnyPath, error: Exception) -> InputError:

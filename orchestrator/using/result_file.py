@@ -1,23 +1,28 @@
 """Rows on the disk: a journal while there is work, from which a broken-off one goes on; then one file, in order."""
 
 import csv
+import fcntl
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
 
+from orchestrator.report.document.spreadsheet import harmless, quoting_of
 from orchestrator.using.rows import Row
 from trainables.errors import InputError
-from trainables.files import append_line, whole
+from trainables.files import append_line, is_folder, whole
 
 Format = Literal["csv", "json", "parquet"]
 SUFFIXES: dict[str, Format] = {".csv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
 PARQUET_ROWS = 10_000
 """Rows of a Parquet file that are written at a time."""
 STAMP = "stamp"
+UNFINISHED = ".unfinished"
+"""How the name of a journal ends."""
 ABOUT = ".about.json"
 """What stands beside the results: which model, which threshold, and whether the pictures are like validation's."""
 
@@ -32,6 +37,21 @@ def format_of(out: Path | None, asked: Format | None) -> Format:
     if by_name is not None and by_name != asked:
         raise InputError(f"--{asked} does not fit the file's name {str(out)!r}, which says {by_name}. Change either.")
     return asked
+
+
+def checked_out(out: Path, overwrite: bool, pipe: bool = False) -> Path:
+    """A file that results may be written to; `pipe`: a device or a pipe too, which is never replaced. InputError for
+    what can't be, before there is work."""
+    folder = out.absolute().parent
+    if not is_folder(folder):
+        raise InputError(f"The folder of {out} does not exist. Make it, or give another --out.")
+    if is_folder(out) or (os.path.lexists(out) and out.exists() and not out.is_file() and not pipe):
+        raise InputError(f"{out} is no file. Give --out the path of a file.")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} is there already. Give another --out, or --overwrite to put the results there.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{folder} can't be written to. Give an --out elsewhere, or this user the right to write.")
+    return out
 
 
 class Table:
@@ -58,16 +78,10 @@ class Table:
             for row in rows:
                 yield json.dumps(self.plain(row), allow_nan=False) + "\n"
             return
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, self.columns, lineterminator="\n")
         if header:
-            writer.writeheader()
+            yield _csv_line(self.columns)
         for row in rows:
-            writer.writerow(self.plain(row))
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-        yield buffer.getvalue()
+            yield _csv_line(self.plain(row).values())
 
     def write(self, path: Path, rows: Iterable[Row], form: Format) -> None:
         """All rows as one file, whole or not at all."""
@@ -87,6 +101,14 @@ class Table:
         with pq.ParquetWriter(file, schema) as writer:
             for part in _parts(rows, PARQUET_ROWS):
                 writer.write_table(pa.Table.from_pylist([self.plain(row) for row in part], schema=schema))
+
+
+def _csv_line(cells: Iterable[Any]) -> str:
+    """One line, none of whose texts a spreadsheet runs: files and classes are called what strangers called them."""
+    safe = [harmless(one) for one in cells]
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n", quoting=quoting_of(safe)).writerow(safe)
+    return line.getvalue()
 
 
 def _parts(rows: Iterable[Row], most: int) -> Iterator[list[Row]]:
@@ -115,23 +137,45 @@ class Journal:
         self._places = np.zeros(len(paths), dtype=np.int32)
         self.stamps: dict[str, str] = {}
         head = {"format": 1, **identity}
+        self._held = self._hold()
         try:
-            if path.exists() and self._read(head):
-                return
-        except InputError:
-            raise
-        except (ValueError, KeyError, TypeError) as error:
+            if not self._read(head):
+                append_line(path, json.dumps(head))
+        except BaseException as error:
+            self.close()
+            if isinstance(error, InputError) or not isinstance(error, ValueError | KeyError | TypeError):
+                raise
             raise InputError(
                 f"{path} is not as it was written ({type(error).__name__}). Remove it: its files are then scored again."
             ) from None
-        append_line(path, json.dumps(head))
+
+    def _hold(self) -> IO[bytes]:
+        """The journal, opened, made where it is not, and held until it is closed: two that append to it would take each
+        other's rows. InputError where another process holds it."""
+        if self._path.exists() and not self._path.is_file():
+            raise InputError(f"{self._path} is no file. Remove it, or give another --out.")
+        file = self._path.open("ab")
+        held = True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = False
+        except OSError:  # a file system without locks
+            pass
+        # Who held it until just now has removed it, with the end of its work.
+        if not held or not self._path.exists() or not os.path.samestat(self._path.stat(), os.fstat(file.fileno())):
+            file.close()
+            raise InputError(
+                f"Another process puts its results where {self._path.name.removesuffix(UNFINISHED)} is to lie. Wait "
+                "for it, or give another --out."
+            )
+        return file
 
     def _read(self, head: dict[str, Any]) -> bool:
         """Whether there was a journal to go on with."""
         with self._path.open("rb") as file:
             first = file.readline()
-            if not first.endswith(b"\n"):
-                self._path.unlink()
+            if not first.endswith(b"\n"):  # new, or broken off at once
                 return False
             if json.loads(first) != json.loads(json.dumps(head)):
                 raise InputError(
@@ -179,6 +223,11 @@ class Journal:
     def remove(self) -> None:
         """The results are whole."""
         self._path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Let others go on with it."""
+        self._held.close()
 
 
 def stamp_of(path: str) -> str:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from orchestrator.artifacts.heat_maps import write_heat_maps
 from orchestrator.artifacts.reference import STATISTICS
+from orchestrator.families import family_row
 from orchestrator.scoring.drift import picture_statistics, score_statistic
 from orchestrator.scoring.ensembles import combined
 from orchestrator.using.loaded_model import LoadedModel, load_model
@@ -21,6 +22,7 @@ from orchestrator.using.subject import Subject, prepared_as
 from trainables.errors import InputError
 from trainables.files import as_utf8
 from trainables.interface import Prediction, Task
+from trainables.printing import printable
 
 
 class Scorer:
@@ -39,7 +41,19 @@ class Scorer:
         that has maps and whose scale is kept."""
         self.subject, self.threshold, self.heat_maps = subject, threshold, heat_maps
         self.models = [load_model(folder, device, trust=trust) for folder in subject.folders]
+        self._refuse_misfit()
         self._groups = _alike(self.models)
+
+    def _refuse_misfit(self) -> None:
+        """InputError where what is kept does not say what these families' scores mean: all would pass for normal."""
+        detection = self.threshold is not None
+        tasks = {family_row(one.kept.family).task for one in self.models}
+        if tasks != {"detection" if detection else "classification"} or (detection and len(self.subject.classes) != 2):
+            raise InputError(
+                f"What is kept of {printable(self.subject.name)} does not fit together: its families do "
+                f"{' and '.join(sorted(tasks))}, with {'a' if detection else 'no'} threshold and "
+                f"classes {', '.join(map(printable, self.subject.classes))}. Evaluate the run again to make it anew."
+            )
 
     def start(self) -> None:
         """Get ready now what else the first files would wait for."""
@@ -75,13 +89,17 @@ class Scorer:
             ready = [one for one in prepared if not isinstance(one, str)]
             try:
                 scores, statistics = self._scored(ready, [paths[place] for place in good])
-            except (InputError, OSError, MemoryError) as error:
-                return [
-                    found.get(place) or failed(path, _reason(error, path), took[place])
-                    for place, path in enumerate(paths)
-                ]
+            except (InputError, MemoryError) as error:
+                if len(paths) > 1:  # which of them it was, each one alone tells
+                    return [row for path, one in zip(paths, prepare, strict=True) for row in self._rows([path], [one])]
+                return [failed(paths[0], _reason(error, paths[0]), took[0])]
             share = (time.perf_counter() - begun) / len(good)
             for row, place in enumerate(good):
+                if not np.isfinite(scores[row]).all():
+                    found[place] = failed(
+                        paths[place], "the model's score of it is no finite number", took[place] + share
+                    )
+                    continue
                 answered = self._row(paths[place], scores[row], took[place] + share, statistics[row])
                 found[place] = {**answered, "reason": ready[row].note}
         return [found[place] for place in range(len(paths))]

@@ -1,5 +1,6 @@
 """What answers: one kept model, or several together; all that is known of it without torch."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from orchestrator.scoring.ensembles import combined, own_scale
 from orchestrator.scoring.thresholds import parse_strategy
 from orchestrator.using.chosen_model import Chosen
 from trainables.errors import InputError
-from trainables.files import json_sha256
+from trainables.files import json_sha256, read_regular
 from trainables.printing import printable
 
 SCORES = "test_scores.npz"
@@ -63,17 +64,18 @@ def prepared_as(kept: KeptModel) -> tuple[object, ...]:
     return how["layout"], how.get("style"), kept.shape, *read
 
 
-def subject_of(chosen: Chosen, together: bool = False) -> Subject:
+def subject_of(chosen: Chosen, together: bool = False, line: float | str | None = None) -> Subject:
     """The model or the ensemble that was chosen; `together`: all models of its variant, one a seed, with equal shares.
 
-    InputError where what is kept of it can't be read, or an ensemble's member is another than it was made of.
+    `line`: where those draw theirs, or by which strategy, where what is kept of them does not say so. InputError where
+    what is kept of it can't be read, or an ensemble's member is another than it was made of.
     """
     if (chosen.folder / ENSEMBLE).is_file():
         if together:
             raise InputError(f"{chosen.folder} is an ensemble already. Leave --ensemble out.")
         return _ensemble(chosen.folder)
     if together:
-        return _all_seeds(chosen)
+        return _all_seeds(chosen, line)
     kept = read_kept(chosen.folder)
     return Subject(
         name=kept.variant,
@@ -91,8 +93,10 @@ def subject_of(chosen: Chosen, together: bool = False) -> Subject:
 def read_kept(folder: Path) -> KeptModel:
     """What model.json says. InputError where it says nothing."""
     try:
-        return KeptModel.model_validate_json((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        kept = KeptModel.model_validate_json(read_regular(folder / NOTE))
+        hash((LAYOUTS[kept.preprocessing["layout"]], kept.preprocessing["style"], prepared_as(kept)))
+        return kept
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{folder} holds no kept model that this version reads ({type(error).__name__}). Give a run, RUN:VARIANT, "
             "or RUN/models/VARIANT/SEED."
@@ -135,14 +139,14 @@ def _fitted(strategy: str, folders: Sequence[Path], shares: Sequence[KeptMember]
     return rule.fit(combined(scores, shares, "detection") if shares else scores[0], every[0][1])
 
 
-def _all_seeds(chosen: Chosen) -> Subject:
-    """The models of one variant, each on its own scale, with equal shares."""
+def _all_seeds(chosen: Chosen, line: float | str | None) -> Subject:
+    """The models of one variant, each on its own scale, with equal shares. `line`: as `subject_of` has it."""
     folders = chosen.members
     if len(folders) < 2:
         raise InputError(f"{chosen.folder} is the only model of its variant. Leave --ensemble out.")
     kept = [read_kept(folder) for folder in folders]
     detection = kept[0].threshold is not None
-    scales = [own_scale(*validation_scores(folder)) if detection else (0.0, 1.0) for folder in folders]
+    scales = [_scale_of(folder) if detection else (0.0, 1.0) for folder in folders]
     shares = tuple(
         KeptMember(
             variant=one.variant, seed=one.seed, folder=str(folder), weights=one.weights, weight=1 / len(kept),
@@ -150,25 +154,37 @@ def _all_seeds(chosen: Chosen) -> Subject:
         )
         for one, folder, (center, scale) in zip(kept, folders, scales, strict=True)
     )  # fmt: skip
-    strategy = next((one.strategy for one in kept if one.strategy), None)
-    if detection and strategy is None:
+    line = next((one.strategy for one in kept if one.strategy), line)
+    if detection and line is None:
         raise InputError(
             f"The models of {printable(kept[0].variant)} were kept by an older version, which did not keep the "
-            "threshold strategy. Give one: --strategy."
+            "threshold strategy. `predict`, `watch` and `stream` take one: --strategy; a sweep anew keeps it."
         )
-    line = _fitted(strategy, folders, shares) if detection and strategy is not None else None
+    if not detection:
+        line = None
+    elif isinstance(line, str):
+        line = _fitted(line, folders, shares)
     return _of_members(f"{kept[0].variant}, {len(kept)} seeds", kept[0].seed, kept, folders, shares, line)
+
+
+def _scale_of(folder: Path) -> tuple[float, float]:
+    try:
+        return own_scale(*validation_scores(folder))
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{folder} can't answer together with others: {error}. Leave --ensemble out.") from None
 
 
 def _ensemble(folder: Path) -> Subject:
     try:
-        ensemble = KeptEnsemble.model_validate_json((folder / ENSEMBLE).read_text(encoding="utf-8"))
+        ensemble = KeptEnsemble.model_validate_json(read_regular(folder / ENSEMBLE))
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder} holds no ensemble that this version reads ({type(error).__name__}). Evaluate the run again to "
             "make it anew."
         ) from None
-    folders = [(folder / one.folder).resolve() for one in ensemble.members]
+    folders = [_member(folder, one) for one in ensemble.members]
     kept = [read_kept(one) for one in folders]
     for one, model, place in zip(ensemble.members, kept, folders, strict=True):
         if model.weights != one.weights:
@@ -177,6 +193,19 @@ def _ensemble(folder: Path) -> Subject:
                 "the run again to make the ensemble anew."
             )
     return _of_members(ensemble.variant, ensemble.seed, kept, folders, ensemble.members, ensemble.threshold)
+
+
+def _member(folder: Path, member: KeptMember) -> Path:
+    """The folder of a member: RUN/models/VARIANT/SEED, as the ensemble's own is. InputError for any other, so that a
+    stranger's note leads to nothing beyond what came with it."""
+    models = folder.absolute().parent.parent
+    place = Path(os.path.normpath(folder.absolute() / member.folder)) if "\0" not in member.folder else models
+    if place.parent.parent != models:
+        raise InputError(
+            f"{folder} names a member that is none of its run: {printable(member.folder)}. Evaluate the run again to "
+            "make the ensemble anew."
+        )
+    return place
 
 
 def _of_members(

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import pandas as pd
@@ -18,14 +19,21 @@ def to_csv(frame: pd.DataFrame) -> str:
     Spreadsheets run a text that begins with =, +, -, @ or a tab as a formula: it has an apostrophe before it, which
     `as_named` takes away again. Numbers stay numbers.
     """
-    safe = frame.rename(columns=_harmless)
+    safe = frame.rename(columns=harmless)
     for place, kind in enumerate(safe.dtypes):
         if not pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind):
-            safe.isetitem(place, safe.iloc[:, place].map(_harmless).to_numpy())
-    # Where a semicolon parts columns, what stands behind one would begin a cell of its own; a carriage return, a row.
-    parted = any(isinstance(one, str) and PARTING.search(one) for one in (*safe.columns, *safe.to_numpy().flat))
-    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if parted else csv.QUOTE_MINIMAL
+            safe.isetitem(place, safe.iloc[:, place].map(harmless).to_numpy())
+    quoting = quoting_of((*safe.columns, *safe.to_numpy().flat))
     return safe.to_csv(index=False, lineterminator="\n", quoting=quoting)
+
+
+def quoting_of(values: Iterable[Any]) -> Literal[0, 2]:
+    """How cells are quoted, as `csv` counts it: all texts where a spreadsheet may part one of them.
+
+    Where a semicolon parts columns, what stands behind one would begin a cell of its own; a carriage return, a row.
+    """
+    parted = any(isinstance(one, str) and PARTING.search(one) for one in values)
+    return csv.QUOTE_NONNUMERIC if parted else csv.QUOTE_MINIMAL
 
 
 def as_named(text: str) -> str:
@@ -33,7 +41,8 @@ def as_named(text: str) -> str:
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """A cell as `to_csv` writes it: a text that spreadsheets would run has an apostrophe before it."""
     if not isinstance(value, str) or not FORMULA.match(value):
         return value
     try:

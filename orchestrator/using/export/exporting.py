@@ -12,6 +12,7 @@ from orchestrator.artifacts.endings import first_line
 from orchestrator.artifacts.models import WEIGHTS
 from orchestrator.families import family_row
 from orchestrator.using.chosen_model import choose_model
+from orchestrator.using.result_file import checked_out
 from orchestrator.using.subject import Subject, prepared_as, subject_of
 from trainables.errors import InputError
 from trainables.files import write_whole
@@ -118,7 +119,10 @@ def export_model(
         remarks.append(f"It holds of its training: {held}.")
     metadata = metadata_of(subject, models, scored, found)
     content = file.content(metadata)
-    write_whole(path, content, wait=True)
+    try:
+        write_whole(path, content, wait=True)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}. Make room, or give another --out.") from error
     return Exported(path, format, len(content), found, metadata, (chosen.why, *remarks))
 
 
@@ -134,9 +138,7 @@ def _check_words(path: Path, format: str, tolerance: float | None) -> None:
             f"ONNX needs {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} not installed. "
             "Install what it takes: pip install 'anomaly-orchestrator[export]'. --format torch needs no more."
         )
-    if path.is_dir() or not path.parent.is_dir():
-        fault = "is a folder" if path.is_dir() else "lies in no folder that is there"
-        raise InputError(f"{path} {fault}. Give --out the path of a file in a folder that is there.")
+    checked_out(path, overwrite=True)
 
 
 def _check_subject(subject: Subject, format: str) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from threading import Event
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from orchestrator.using.live.pace import MOST_WAITING, Pace
 from orchestrator.using.live.value_reader import ValueReader
 from orchestrator.using.live.value_source import Piece, ValueSource, of_descriptor, of_growing_file, of_values
 from orchestrator.using.order import Asked, Judging, judging
+from orchestrator.using.result_file import checked_out
 from trainables.errors import InputError
 from trainables.printing import printable
 
@@ -148,19 +149,19 @@ def stream(
         )
     hop = window if hop is None else hop
     _check(window, hop, lag)
-    target = None if out is None else _target(Path(out), overwrite)
+    target = None if out is None else checked_out(Path(out), overwrite, pipe=True)
     reporter.say(how.chosen.why)
     own = how.subject.kept[0].preprocessing["column"] if column is None else column
     reader = ValueReader(own, how.subject.kept[0].preprocessing.get("decimal", "auto"), reporter.say)
     pieces = _pieces(source, stop, reporter)
     with ExitStack() as open_files:
-        file = None if target is None else open_files.enter_context(target.open("w", encoding="ascii", buffering=1))
+        file = None if target is None else open_files.enter_context(_opened(target))
         work = _Stream(how, Windows(window, hop), reader, LAG if lag is None else lag, reporter)
 
         def tell(line: dict[str, Any]) -> None:
             if file is not None:
                 try:
-                    file.write(json.dumps(line, allow_nan=False) + "\n")
+                    file.write(json.dumps(line, allow_nan=False).encode("ascii") + b"\n")
                 except OSError as error:
                     raise InputError(
                         f"{target} can't be written: {error.strerror}. Make room, or give another."
@@ -176,6 +177,14 @@ def stream(
     return work.ended(target)
 
 
+def _opened(out: Path) -> IO[bytes]:
+    """The file of lines, begun anew; each is written at once, so that none waits for a disk that is full."""
+    try:
+        return out.open("wb", buffering=0)
+    except OSError as error:
+        raise InputError(f"{out} can't be written: {error.strerror}. Give another --out.") from None
+
+
 def _check(window: int, hop: int, lag: float | None) -> None:
     if not 2 <= window <= LONGEST:
         raise InputError(f"--window {window}: it must be from 2 to {LONGEST:,} values. Take a training series' length.")
@@ -183,14 +192,6 @@ def _check(window: int, hop: int, lag: float | None) -> None:
         raise InputError(f"--hop {hop}: the window must move on by 1 value at least.")
     if lag is not None and not lag > 0:
         raise InputError(f"--lag {lag:g}: it must be more than 0 seconds; inf skips nothing.")
-
-
-def _target(out: Path, overwrite: bool) -> Path:
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"The folder of {out} does not exist. Make it, or give another --out.")
-    if out.exists() and not overwrite:
-        raise InputError(f"{out} is there already. Give another --out, or --overwrite to begin it anew.")
-    return out
 
 
 def _pieces(source: str | Path | Iterable[float | str], stop: Event, reporter: Reporter) -> Iterator[Piece]:

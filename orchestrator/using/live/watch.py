@@ -18,7 +18,7 @@ from orchestrator.using.live.alarms import Alarms, command_of
 from orchestrator.using.live.arrivals import Arrivals, Arrived
 from orchestrator.using.live.watch_results import Line, WatchResults
 from orchestrator.using.order import Asked, Judging, judging
-from orchestrator.using.result_file import SUFFIXES
+from orchestrator.using.result_file import SUFFIXES, checked_out
 from orchestrator.using.rows import Row
 from trainables.errors import InputError
 from trainables.printing import printable
@@ -112,9 +112,7 @@ def watch(
 def _target(out: Path) -> Path:
     if SUFFIXES.get(out.suffix.lower(), "json") != "json":
         raise InputError(f"--out {out}: the results of a watch are JSON lines. Give a name such as results.jsonl.")
-    if not out.absolute().parent.is_dir():
-        raise InputError(f"The folder of {out} does not exist. Make it, or give another --out.")
-    return out
+    return checked_out(out, overwrite=True)
 
 
 def _check_normal(how: Judging, normal: str | None, command: bool) -> None:

@@ -20,10 +20,11 @@ from orchestrator.comparing.comparison import RunComparison, read_comparison
 from orchestrator.comparing.comparison_report import comparison_report
 from orchestrator.comparing.differences import Move
 from orchestrator.comparing.foreign_paths import join_paths
+from orchestrator.comparing.foreign_table import read_foreign_table
 from orchestrator.report.document.plain_text import to_text
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.using.result_file import Table
-from orchestrator.using.rows import Row
+from orchestrator.using.rows import Row, failed
 from trainables.errors import InputError
 
 Orchestrate = Callable[..., Any]
@@ -116,6 +117,14 @@ def test_what_predict_writes_is_taken_as_it_is(plots: RunFolder, tmp_path: Path)
     own = {cell.seed: cell.metrics for cell in read_run(plots).completed["resnet18"]}
     theirs = found.others[0].run.data.completed["again (foreign)"]
     assert [cell.metrics for cell in theirs] == [own[0]]
+
+
+def test_names_that_predict_made_harmless_are_as_they_were(tmp_path: Path) -> None:
+    names = ["=a.png", "'=b.png", "'c.png", "-d;@e.png"]
+    text = "".join(Table(("normal", "anomaly"), True, 0.5).text([failed(name, "", -1.0) for name in names], "csv"))
+    (tmp_path / "r.csv").write_text(text, encoding="utf-8")
+    assert "'=a.png" in text
+    assert read_foreign_table(tmp_path / "r.csv", "r").texts("path", range(len(names))) == names
 
 
 def test_it_stands_against_every_variant_with_the_interval_and_p_of_two_variants(

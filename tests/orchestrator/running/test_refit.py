@@ -201,6 +201,9 @@ def test_what_can_t_be_refitted_is_told_before_any_work(files: Path, tmp_path: P
         assert not out.exists()
     with pytest.raises(InputError, match="adds nothing"):
         refit(files / "run", out, data=more, **given)
+    assert not any(out.iterdir()), "what the error advises, --all, is no other refit"
+    with pytest.raises(InputError, match="can't be made: Not a directory"):
+        refit(files / "run", tmp_path / "full/other.txt/in", everything=True, **given)
     assert not (files / "seen.jsonl").exists()
 
 

@@ -309,8 +309,8 @@ def test_depth_and_code_without_a_module_are_refused(
     [
         ({"format": "tflite"}, "Unknown format 'tflite'. Known formats: onnx, torch, torch.export"),
         ({"tolerance": -1.0}, "a number from 0 on"),
-        ({"out": "absent/model.onnx"}, "lies in no folder that is there"),
-        ({"out": "."}, "is a folder"),
+        ({"out": "absent/model.onnx"}, "does not exist"),
+        ({"out": "."}, "is no file"),
         ({"model": "absent"}, "is no model"),
     ],
 )

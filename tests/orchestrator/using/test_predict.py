@@ -313,6 +313,23 @@ def test_all_seeds_answer_together(two_seeds: Path, tile_tree: Path, tmp_path: P
         predict(two_seeds, tile_tree / "test", ensemble=True, heat_maps=tmp_path / "maps", reporter=QUIET)
 
 
+def test_all_seeds_of_an_older_version_draw_the_line_they_are_told(
+    two_seeds: Path, tile_tree: Path, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    shutil.copytree(two_seeds, run.root)
+    for note in run.models.glob("ae/*/model.json"):
+        note.write_text(json.dumps({**json.loads(note.read_text(encoding="utf-8")), "strategy": None}))
+    data = tile_tree / "test/hole"
+    with pytest.raises(InputError, match="did not keep the threshold strategy"):
+        predict(run.root, data, ensemble=True, reporter=QUIET)
+    told = predict(run.root, data, ensemble=True, threshold=0.25, reporter=QUIET)
+    assert {row["threshold"] for row in told.rows} == {0.25}
+    fitted = predict(run.root, data, ensemble=True, strategy="max_normal", reporter=QUIET)
+    as_kept = predict(two_seeds, data, ensemble=True, reporter=QUIET)
+    assert {row["threshold"] for row in fitted.rows} == {row["threshold"] for row in as_kept.rows}
+
+
 def test_a_kept_ensemble_answers_like_its_members_together(two_seeds: Path, tile_tree: Path, tmp_path: Path) -> None:
     run = RunFolder(two_seeds)
     kept = [load_model(run.model("ae", seed)).kept for seed in (0, 1)]
