@@ -41,7 +41,8 @@ def trusted_names(theirs: Iterable[str], trust: str | Sequence[str], folder: Pat
         names = ", ".join(ascii(name[:300]) for name in strange)
         raise InputError(
             f"{folder} names code of one's own, which would be run: {names}. A model's folder may come from anyone. If "
-            f"you trust this code, say so: load_model(..., trust=({names},)), with the paths of your own files."
+            f"you trust this code, say so, with the paths of your own files: --trust for each, or "
+            f"load_model(..., trust=({names},))."
         )
     return {name: own for name, own in known.items() if own is not None}
 
