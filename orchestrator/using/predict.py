@@ -26,7 +26,7 @@ from orchestrator.using.order import Asked, Order, settled
 from orchestrator.using.result_file import ABOUT, Format, Journal
 from orchestrator.using.rows import Row
 from trainables.errors import InputError, storage_error
-from trainables.files import write_whole
+from trainables.files import is_file, write_whole
 from trainables.own_code import OwnFiles
 
 if TYPE_CHECKING:  # torch costs seconds that a wrong path should not
@@ -185,7 +185,8 @@ def _told(order: Order) -> Iterator[None]:
         cause = storage_error(error, *NO_PLACE)
         if cause is None:
             raise
-        kept = "" if order.out is None else f" What is scored is kept in {order.journal}: the same command goes on."
+        there = order.out is not None and is_file(order.journal)
+        kept = f" What is scored is kept in {order.journal}: the same command goes on." if there else ""
         raise InputError(
             f"{cause.filename or order.out or 'Standard output'}: {cause.strerror}. Make room, or give another place."
             f"{kept}"

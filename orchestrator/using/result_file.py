@@ -162,8 +162,7 @@ class Journal:
             held = False
         except OSError:  # a file system without locks
             pass
-        # Who held it until just now has removed it, with the end of its work.
-        if not held or not self._path.exists() or not os.path.samestat(self._path.stat(), os.fstat(file.fileno())):
+        if not held or not self._in_place(file):  # who held it until just now may have ended, and removed it
             file.close()
             raise InputError(
                 f"Another process puts its results where {self._path.name.removesuffix(UNFINISHED)} is to lie. Wait "
@@ -204,13 +203,30 @@ class Journal:
         """Keep the rows of some files."""
         kept = [{"name": name, STAMP: stamp_of(name), "row": row} for name, row in zip(names, rows, strict=True)]
         line = json.dumps(kept)
+        self._check_place()
         append_line(self._path, line)
         offset = self._path.stat().st_size - len(line) - 1
         for place, name in enumerate(names):
             self._offsets[self._numbers[name]], self._places[self._numbers[name]] = offset, place
 
+    def _in_place(self, file: IO[bytes]) -> bool:
+        """Whether an open file is the journal still."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(file.fileno()))
+        except OSError:
+            return False
+
+    def _check_place(self) -> None:
+        """InputError where another file has taken the journal's place: rows would be sought where they do not lie."""
+        if not self._in_place(self._held):
+            raise InputError(
+                f"{self._path} was moved or removed while files were scored. Put it back, or start anew: all files are "
+                "then scored again."
+            )
+
     def rows(self) -> Iterator[Row]:
         """Every row, in the order of the files."""
+        self._check_place()
         with self._path.open("rb") as file:
             read, line = -1, list[Any]()
             for offset, place in zip(self._offsets.tolist(), self._places.tolist(), strict=True):

@@ -17,6 +17,7 @@ from typing import Any
 from orchestrator.using.live.arrivals import Stamp
 from trainables.errors import InputError
 from trainables.files import append_line
+from trainables.printing import printable
 
 RUN = ".commands.jsonl"
 """What stands beside the results: a line a command that has ended, and how."""
@@ -95,7 +96,7 @@ class Alarms:
                 self._error = error
                 return
             if ended != "0":
-                self._say(f"The command for {line['path']} ended with {ended}.")
+                self._say(f"The command for {printable(line['path'])} ended with {ended}.")
 
     def _run(self, path: str, line: dict[str, Any]) -> str:
         """How it ended: its exit code, or in words why it has none."""

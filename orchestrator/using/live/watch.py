@@ -238,9 +238,9 @@ class _Watch:
         """Of one line that is on the disk."""
         self.counts[line["verdict"] if line["status"] == "ok" else "failed"] += 1
         if line["status"] == "failed":
-            self._reporter.say(f"{line['path']} gives no result: {line['reason']}.")
+            self._reporter.say(f"{printable(line['path'])} gives no result: {printable(line['reason'])}.")
         elif self._is_anomaly(line):
-            self._reporter.say(f"{line['path']}: {line['verdict']}")
+            self._reporter.say(f"{printable(line['path'])}: {printable(line['verdict'])}")
         if self._on_row is not None:
             self._on_row(line)
         if self._alarms is not None and line["alarm"]:

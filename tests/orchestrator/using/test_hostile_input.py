@@ -18,7 +18,7 @@ from orchestrator.artifacts.models import KeptEnsemble, KeptMember, keep_ensembl
 from orchestrator.machine.progress import Reporter
 from orchestrator.using.inputs import inputs_of
 from orchestrator.using.loaded_model import LoadedModel
-from orchestrator.using.result_file import Table, checked_out
+from orchestrator.using.result_file import Journal, Table, checked_out
 from orchestrator.using.rows import failed
 from orchestrator.using.scorer import Scorer
 from trainables.files import write_whole
@@ -170,6 +170,18 @@ def test_two_do_not_write_the_same_results(tile_model: Path, tile_tree: Path, tm
             predict(tile_model, tile_tree / "test/hole", out, reporter=QUIET)
     predict(tile_model, tile_tree / "test/hole", out, reporter=QUIET)
     assert out.is_file()
+
+
+def test_a_journal_that_was_taken_away_gives_no_wrong_rows(tmp_path: Path) -> None:
+    names = ["a.png", "b.png"]
+    journal = Journal(tmp_path / "r.csv.unfinished", {}, names)
+    journal.add(names[:1], [failed(names[0], "broken", 0.0)])
+    (tmp_path / "r.csv.unfinished").unlink()
+    with pytest.raises(InputError, match="was moved or removed"):
+        journal.add(names[1:], [failed(names[1], "broken", 0.0)])
+    with pytest.raises(InputError, match="was moved or removed"):
+        list(journal.rows())
+    assert not list(tmp_path.iterdir())
 
 
 def test_results_replace_no_folder_no_device_and_no_input(

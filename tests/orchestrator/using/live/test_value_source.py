@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from orchestrator import InputError
+from orchestrator.using.live import value_source
 from orchestrator.using.live.value_source import Piece, ValueSource, of_descriptor, of_growing_file, of_values
 
 
@@ -50,12 +52,22 @@ def test_a_pipe_to_its_end(stop: Event) -> None:
     os.close(reading)
 
 
-def test_a_file_that_grows_is_cut_off_and_replaced(tmp_path: Path, stop: Event) -> None:
+def test_a_file_that_grows_is_cut_off_and_replaced(
+    tmp_path: Path, stop: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path, said = tmp_path / "a.csv", list[str]()
+    at_end, replaced = Event(), value_source._replaced
+
+    def looked(*given: Any) -> bool:
+        at_end.set()
+        return replaced(*given)
+
+    monkeypatch.setattr(value_source, "_replaced", looked)
     path.write_bytes(b"value\n1\n2\n")
     source = ValueSource(of_growing_file(path, stop, said.append), stop)
     first = pieces_of(source, lambda found: len(lines_of(found)) == 3)
     assert not any(piece.live for piece in first)
+    assert at_end.wait(60), "what is appended before that lay there, too"
     with path.open("ab", buffering=0) as file:
         file.write(b"3\n4")
         grown = pieces_of(source, lambda found: lines_of(found) == ["3"])
