@@ -42,6 +42,7 @@ def export(
     unchecked: Annotated[
         bool, typer.Option("--unchecked", help="Write the file also where its scores differ, or can't be compared.")
     ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that lies at --out.")] = False,
     trust: Trust = None,
     as_json: Json = False,
 ) -> None:
@@ -60,6 +61,7 @@ def export(
         format=format.value,
         tolerance=tolerance,
         unchecked=unchecked,
+        overwrite=overwrite,
         trust=tuple(trust or ()),
     )
     typer.echo(json.dumps(made.as_dict(), indent=2) if as_json else printable_lines(made.text()))

@@ -85,6 +85,7 @@ def export_model(
     format: Format = "onnx",
     tolerance: float | None = None,
     unchecked: bool = False,
+    overwrite: bool = False,
     trust: str | Sequence[str] = (),
 ) -> Exported:
     """Write a run's winner, a variant of it, an ensemble or a kept model as one file that takes uint8 pictures of any
@@ -94,10 +95,12 @@ def export_model(
     scores of the test pictures are held against those kept first. InputError, and nothing is written, where one differs
     by more than `tolerance` (None: 1e-4, or 0.05 of a model that was scored in bfloat16, which the file is not), a
     verdict is another, or the pictures are gone, unless `unchecked`; where the family or its configuration can't be
-    exported; and where a package is missing. `trust` as `load_model` has it.
+    exported; where a package is missing; and where `out` is there already, unless `overwrite`. `trust` as `load_model`
+    has it.
     """
     path = Path(out)
     _check_words(path, format, tolerance)
+    checked_out(path, overwrite)
     chosen = choose_model(os.fspath(model), seed)
     subject = subject_of(chosen, ensemble)
     _check_subject(subject, format)
@@ -138,7 +141,6 @@ def _check_words(path: Path, format: str, tolerance: float | None) -> None:
             f"ONNX needs {', '.join(missing)}, and {'it is' if len(missing) == 1 else 'they are'} not installed. "
             "Install what it takes: pip install 'anomaly-orchestrator[export]'. --format torch needs no more."
         )
-    checked_out(path, overwrite=True)
 
 
 def _check_subject(subject: Subject, format: str) -> None:

@@ -206,7 +206,9 @@ def test_a_model_of_bfloat16_may_differ_by_its_digits_and_no_verdict(
     assert made.checked.resized < 1e-5
     assert any("scored in bfloat16" in remark for remark in made.remarks)
     with pytest.raises(InputError, match="It was scored in bfloat16"):
-        export_model(folder, file, format="torch", tolerance=1e-3)
+        export_model(folder, file, format="torch", tolerance=1e-3, overwrite=True)
+    with pytest.raises(InputError, match="is there already"):
+        export_model(folder, file, format="torch")
 
 
 @pytest.mark.parametrize(("format", "name"), [("torch", "pca"), ("torch", "pca_logistic"), ("torch.export", "pca")])
