@@ -149,7 +149,7 @@ ADDITIONS = {
             'import typer\n\n\ndef words() -> None:\n    """Say a word."""\n    typer.echo("a word")\n',
         ),
         Edit("orchestrator/cli/main.py", "from trainables.errors", "from orchestrator.cli.words import words\n"),
-        Edit("orchestrator/cli/main.py", "    *(init, schema,", "    words,\n"),
+        Edit("orchestrator/cli/main.py", "    *(init, inspect,", "    words,\n"),
     ),
 }
 

@@ -28,6 +28,8 @@ def whole(path: Path, *, wait: bool, shared: bool = False) -> Iterator[IO[bytes]
     several processes or threads may write this path at a time, each a draft of its own. Raises what the block raises,
     and OSError where there is no room; `path` is then as before.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if path.exists() and not path.is_file():  # a file in its place would be the end of a device, for everybody
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     draft = _draft(path, shared)

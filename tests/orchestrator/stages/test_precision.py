@@ -39,7 +39,8 @@ def test_on_a_processor_without_bfloat16_nothing_is_tried_or_said(tmp_path: Path
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_the_choice_is_made_once_written_and_gone_on_with(tmp_path: Path) -> None:
+def test_the_choice_is_made_once_written_and_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_has_bfloat16", lambda: False)  # of a CPU that has it, the clock would choose
     said: list[str] = []
     wished = context_of(tmp_path, said, channels_last=False)
     chosen = precision_of(wished, "cpu", (16, 16), 100)
