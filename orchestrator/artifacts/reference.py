@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 STATISTICS = ("brightness", "contrast", "saturation", "detail")
-"""Of a picture, each from 0 to 1: mean luma, its standard deviation, mean distance of the largest from the smallest
-channel, and mean absolute difference of neighbouring pixels' luma."""
+"""Of every second row of a picture, each from 0 to 1: mean luma, its standard deviation, mean distance of the largest
+from the smallest channel, and mean absolute difference of the luma of pixels side by side."""
 MOST_KEPT = 512
 """Values that are kept of one statistic: of more, evenly spaced ones in order of size."""
 

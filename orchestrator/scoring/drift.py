@@ -25,11 +25,12 @@ def picture_statistics(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The STATISTICS of pictures (N, H, W, 3), as (N, 4)."""
     found = np.empty((len(pictures), len(STATISTICS)), dtype=np.float32)
     for row, picture in enumerate(pictures):
-        # As one product of floats, and channel by channel: 0.3 ms a picture of 224 pixels, and not 2.2.
-        luma = (picture.reshape(-1, 3).astype(np.float32) @ LUMA).reshape(picture.shape[:2])
-        across, down = np.abs(luma[:, 1:] - luma[:, :-1]), np.abs(luma[1:] - luma[:-1])
-        detail = (across.sum() + down.sum()) / max(1, across.size + down.size)
-        red, green, blue = (picture[..., channel] for channel in range(3))
+        # Every second row, as one product of floats, channel by channel: a picture is scored in few milliseconds.
+        rows = picture[::2]
+        luma = (rows.reshape(-1, 3).astype(np.float32) @ LUMA).reshape(rows.shape[:2])
+        across = np.abs(luma[:, 1:] - luma[:, :-1])
+        detail = across.sum() / max(1, across.size)
+        red, green, blue = (rows[..., channel] for channel in range(3))
         largest, least = (of(of(red, green), blue) for of in (np.maximum, np.minimum))
         found[row] = luma.mean(), luma.std(), np.mean(largest - least), detail
     found /= 255

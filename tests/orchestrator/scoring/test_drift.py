@@ -62,6 +62,6 @@ def test_statistics_of_pictures_by_hand() -> None:
     red[..., 0] = 255
     found = dict(zip(("white", "halves", "red"), picture_statistics(np.stack([white, halves, red])), strict=True))
     np.testing.assert_allclose(found["white"], [1, 0, 0, 0], atol=1e-6)
-    # One of five steps across is from black to white, in each of four rows; 18 steps down are none.
-    np.testing.assert_allclose(found["halves"], [0.5, 0.5, 0, 4 / 38], atol=1e-6)
+    # One of five steps across is from black to white, in each row.
+    np.testing.assert_allclose(found["halves"], [0.5, 0.5, 0, 1 / 5], atol=1e-6)
     np.testing.assert_allclose(found["red"], [0.299, 0, 1, 0], atol=1e-6)
