@@ -51,7 +51,9 @@ def sweep(
 
     reporter = Reporter(quiet)
     folder = interruptible(
-        lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter), out
+        lambda: run(loaded, out, resume=resume, until=until.value, strict=strict, reporter=reporter),
+        out,
+        again=" and --resume",
     )
     _print_result(folder, as_json, evaluated=until in (Stage.evaluate, Stage.report))
 
@@ -175,10 +177,10 @@ def demo(
     _print_result(interruptible(lambda: run(out, reporter=reporter), out), as_json)
 
 
-def interruptible(work: Callable[[], Result], out: Path | None) -> Result:
+def interruptible(work: Callable[[], Result], out: Path | None, again: str = "") -> Result:
     """Do the work; where Ctrl-C or SIGTERM ends it, say how to go on, with the exit code that a shell gives each.
 
-    `out`: where what is finished is kept; None: nowhere.
+    `out`: where what is finished is kept; None: nowhere. `again`: what the same command needs beside to go on.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -188,7 +190,7 @@ def interruptible(work: Callable[[], Result], out: Path | None) -> Result:
     try:
         return work()
     except KeyboardInterrupt as stopped:
-        kept = f" What is finished is kept in {out}; go on with the same command (sweep: and --resume)."
+        kept = f" What is finished is kept in {out}; go on with the same command{again}."
         typer.echo(f"Stopped.{kept if out is not None else ''}", err=True)
         raise typer.Exit(128 + getattr(stopped, "number", signal.SIGINT)) from None
 

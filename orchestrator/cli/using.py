@@ -62,5 +62,5 @@ def predict(
     )
     # Where the rows stand on standard output, nothing else may.
     typer.echo(printable_lines(found.text()), err=out is None)
-    if set(found.counts) == {"failed"}:
+    if found.failed == found.files:
         raise typer.Exit(1)

@@ -9,7 +9,8 @@ from orchestrator.comparing.foreign import ForeignData, aligned
 from orchestrator.comparing.reading import NamedRun
 from orchestrator.report.numbers.measured import Drawn, compared, drawn, evidence
 from orchestrator.report.numbers.over_splits import evidence_over_splits
-from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
+from orchestrator.report.numbers.run_data import RunData
+from orchestrator.report.numbers.standing_cells import metrics_of_cells
 from orchestrator.scoring.comparisons import Comparison
 from orchestrator.scoring.comparisons import corrected as after_holm
 from orchestrator.scoring.intervals import Estimate, estimate

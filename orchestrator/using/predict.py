@@ -23,7 +23,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.using.chosen_model import choose_model
 from orchestrator.using.order import Asked, Order, settled
-from orchestrator.using.result_file import ABOUT, Format, Journal
+from orchestrator.using.result_file import ABOUT, Format, Journal, stamp_of
 from orchestrator.using.rows import Row
 from trainables.errors import InputError, storage_error
 from trainables.files import is_file, write_whole
@@ -49,7 +49,9 @@ class Predicted:
 
     model: Path
     counts: dict[str, int]
-    """Files by verdict; those without a result under `failed`."""
+    """Files by verdict."""
+    failed: int
+    """Files without a result."""
     noted: int
     """Files with a result of which something was left out or taken for granted: the column `reason` says what."""
     drift: "Drift | None"
@@ -60,12 +62,18 @@ class Predicted:
     rows: tuple[dict[str, Any], ...] = ()
     """What came out of each file, by column, where no file of results was asked for."""
 
+    @property
+    def files(self) -> int:
+        """How many there were."""
+        return sum(self.counts.values()) + self.failed
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "model": str(self.model),
-            "files": sum(self.counts.values()),
+            "files": self.files,
             "counts": self.counts,
+            "failed": self.failed,
             "noted": self.noted,
             "out": None if self.out is None else str(self.out),
             "seconds": round(self.seconds, 3),
@@ -75,9 +83,9 @@ class Predicted:
 
     def text(self) -> str:
         """For a person."""
-        total = sum(self.counts.values())
-        counted = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
-        lines = [f"{plural(total, 'file')} in {self.seconds:.1f} s: {counted}."]
+        counted = [f"{count} {name}" for name, count in sorted(self.counts.items())]
+        counted += [f"{self.failed} without a result"] if self.failed else []
+        lines = [f"{plural(self.files, 'file')} in {self.seconds:.1f} s: {', '.join(counted)}."]
         if self.noted:
             lines.append(
                 f"Of {plural(self.noted, 'file')} something was left out or taken for granted: the column `reason` "
@@ -159,6 +167,7 @@ def score_files(
     found = Predicted(
         model=order.chosen.folder,
         counts=dict(work.counts),
+        failed=work.failed,
         noted=work.noted,
         drift=work.drift(),
         out=order.out,
@@ -201,7 +210,7 @@ class _Work:
         self.rows: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.remarks: list[str] = []
-        self.noted = 0
+        self.noted = self.failed = 0
         self._columns: list[dict[str, NDArray[np.float64]]] = []
         self._header = True
         paths = order.inputs.paths
@@ -248,7 +257,8 @@ class _Work:
         begun, done = time.perf_counter(), 0
         for size in _sizes(len(waiting)):
             part = waiting[done : done + size]
-            self._add(part, scorer.rows(part))
+            stamps = [stamp_of(path) for path in part]
+            self._add(part, stamps, scorer.rows(part))
             done += len(part)
             took = time.perf_counter() - begun
             if took >= LOOK and done > 1 and self._worth_workers((len(waiting) - done) * took / done):
@@ -280,12 +290,12 @@ class _Work:
         share = offered.gpus / workers if order.device.startswith("cuda") else 0
         try:
             engine.start()
-            for names, rows in by_workers(PredictBatch, arguments, jobs, most=workers, gpus=share):
-                self._add(names, rows)
+            for names, stamps, rows in by_workers(PredictBatch, arguments, jobs, most=workers, gpus=share):
+                self._add(names, stamps, rows)
         finally:
             engine.stop()
 
-    def _add(self, names: Sequence[str], rows: Sequence[Row]) -> None:
+    def _add(self, names: Sequence[str], stamps: Sequence[str], rows: Sequence[Row]) -> None:
         for row in rows:
             if self.order.strict and row["status"] == "failed":
                 raise InputError(
@@ -298,7 +308,7 @@ class _Work:
         elif self.journal is None:
             self.rows += [self.order.table.plain(row) for row in self._seen(rows)]
         else:
-            self.journal.add(names, rows)
+            self.journal.add(names, stamps, rows)
         self._done += len(rows)
         self._line.update(self._done)
 
@@ -308,8 +318,11 @@ class _Work:
 
         part: list[Row] = []
         for row in rows:
-            self.counts[row["verdict"] if row["status"] == "ok" else "failed"] += 1
-            self.noted += row["status"] == "ok" and bool(row["reason"])
+            if row["status"] == "ok":
+                self.counts[row["verdict"]] += 1
+                self.noted += bool(row["reason"])
+            else:
+                self.failed += 1
             part.append(row)
             if len(part) == BATCHES[-1]:
                 self._columns += [columns] if (columns := drift_columns(part)) else []

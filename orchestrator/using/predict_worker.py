@@ -8,6 +8,7 @@ import pyarrow as pa
 import torch
 
 from orchestrator.machine.worker_pool import as_batches
+from orchestrator.using.result_file import stamp_of
 from orchestrator.using.rows import Row
 from orchestrator.using.scorer import Scorer
 from orchestrator.using.subject import Subject
@@ -36,6 +37,6 @@ class PredictBatch:
     def __call__(self, batch: pa.Table) -> pa.Table:
         return as_batches(self.score, batch)
 
-    def score(self, paths: Sequence[str]) -> tuple[Sequence[str], list[Row]]:
-        """The paths, and a row each."""
-        return paths, self._scorer.rows(paths)
+    def score(self, paths: Sequence[str]) -> tuple[Sequence[str], list[str], list[Row]]:
+        """The paths; of each what it was before it was read, and a row."""
+        return paths, [stamp_of(path) for path in paths], self._scorer.rows(paths)

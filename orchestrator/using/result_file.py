@@ -135,7 +135,6 @@ class Journal:
         self._numbers = {name: number for number, name in enumerate(paths)}
         self._offsets = np.full(len(paths), -1, dtype=np.int64)
         self._places = np.zeros(len(paths), dtype=np.int32)
-        self.stamps: dict[str, str] = {}
         head = {"format": 1, **identity}
         self._held = self._hold()
         try:
@@ -199,9 +198,10 @@ class Journal:
         """The files without one, in order."""
         return [self._paths[number] for number in np.flatnonzero(self._offsets < 0).tolist()]
 
-    def add(self, names: Sequence[str], rows: Sequence[Row]) -> None:
-        """Keep the rows of some files."""
-        kept = [{"name": name, STAMP: stamp_of(name), "row": row} for name, row in zip(names, rows, strict=True)]
+    def add(self, names: Sequence[str], stamps: Sequence[str], rows: Sequence[Row]) -> None:
+        """Keep the rows of some files. `stamps`: of before they were read: what was replaced since is done again."""
+        three = zip(names, stamps, rows, strict=True)
+        kept = [{"name": name, STAMP: stamp, "row": row} for name, stamp, row in three]
         line = json.dumps(kept)
         self._check_place()
         append_line(self._path, line)

@@ -90,6 +90,11 @@ def subject_of(chosen: Chosen, together: bool = False, line: float | str | None 
     )
 
 
+def _told(error: Exception) -> str:
+    """What is wrong with a note: what the disk says, or of which kind the fault is."""
+    return error.strerror or "" if isinstance(error, OSError) else type(error).__name__
+
+
 def read_kept(folder: Path) -> KeptModel:
     """What model.json says. InputError where it says nothing."""
     try:
@@ -98,7 +103,7 @@ def read_kept(folder: Path) -> KeptModel:
         return kept
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{folder} holds no kept model that this version reads ({type(error).__name__}). Give a run, RUN:VARIANT, "
+            f"{folder} holds no kept model that this version reads ({_told(error)}). Give a run, RUN:VARIANT, "
             "or RUN/models/VARIANT/SEED."
         ) from None
 

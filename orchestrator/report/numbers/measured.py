@@ -11,9 +11,10 @@ import numpy as np
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.report.numbers.over_splits import evidence_over_splits, tested_labels
 from orchestrator.report.numbers.predictions import VariantScores, read_scores, resample
-from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
+from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.same_pictures import PicturesTest, compared_on_pictures, holm_corrected
 from orchestrator.report.numbers.speeds import Pace, beyond, pace_of
+from orchestrator.report.numbers.standing_cells import metrics_of_cells
 from orchestrator.scoring.bootstrap import Draws
 from orchestrator.scoring.comparisons import Comparison, corrected, paired
 from orchestrator.scoring.evidence import Evidence, Scale

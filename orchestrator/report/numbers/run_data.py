@@ -24,7 +24,7 @@ from orchestrator.report.numbers.run_files import (
     own_metrics_in,
     section,
 )
-from orchestrator.report.numbers.standing_cells import of_what_was_last, standing_cells
+from orchestrator.report.numbers.standing_cells import metrics_of_cells, of_what_was_last, standing_cells
 from orchestrator.report.numbers.which_experiment import described
 from orchestrator.scoring.metric_table import METRICS, Metric, default_metric, metric_mode
 from trainables.credentials import masked
@@ -320,12 +320,6 @@ class RunData:
         """The distinct values of a provenance field, in the order in which they came."""
         records = self.all_records if every_split else self.records
         return list(dict.fromkeys(str(getattr(record.provenance, field_name)) for record in records))
-
-
-def metrics_of_cells(first: str, records: Iterable[TrialRecord]) -> list[str]:
-    """The metrics that the records hold: `first`, then known ones, then others by name."""
-    seen = {name for record in records for name in record.metrics}
-    return [name for name in dict.fromkeys([first, *METRICS, *sorted(seen)]) if name in seen]
 
 
 def read_run(run: RunFolder) -> RunData:

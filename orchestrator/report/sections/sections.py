@@ -32,8 +32,9 @@ from orchestrator.report.numbers.leaderboard import leaderboard_frame
 from orchestrator.report.numbers.measured import Standing, standings
 from orchestrator.report.numbers.measured import evaluated as lineup
 from orchestrator.report.numbers.readings import read_often
-from orchestrator.report.numbers.run_data import RunData, metrics_of_cells
+from orchestrator.report.numbers.run_data import RunData
 from orchestrator.report.numbers.selection import selection_frame, selections
+from orchestrator.report.numbers.standing_cells import metrics_of_cells
 from orchestrator.report.sections import class_tables, tables
 from orchestrator.report.sections.ablation_section import Ablation
 from orchestrator.report.sections.audit import audit_section

@@ -175,10 +175,10 @@ def test_two_do_not_write_the_same_results(tile_model: Path, tile_tree: Path, tm
 def test_a_journal_that_was_taken_away_gives_no_wrong_rows(tmp_path: Path) -> None:
     names = ["a.png", "b.png"]
     journal = Journal(tmp_path / "r.csv.unfinished", {}, names)
-    journal.add(names[:1], [failed(names[0], "broken", 0.0)])
+    journal.add(names[:1], [""], [failed(names[0], "broken", 0.0)])
     (tmp_path / "r.csv.unfinished").unlink()
     with pytest.raises(InputError, match="was moved or removed"):
-        journal.add(names[1:], [failed(names[1], "broken", 0.0)])
+        journal.add(names[1:], [""], [failed(names[1], "broken", 0.0)])
     with pytest.raises(InputError, match="was moved or removed"):
         list(journal.rows())
     assert not list(tmp_path.iterdir())

@@ -18,6 +18,7 @@ from orchestrator.machine.progress import Reporter
 from orchestrator.scoring.ensembles import own_scale
 from orchestrator.using import predict as module
 from orchestrator.using.loaded_model import LoadedModel
+from orchestrator.using.scorer import Scorer
 from trainables.interface import Samples
 
 QUIET = Reporter(quiet=True)
@@ -116,12 +117,12 @@ def test_what_was_broken_off_goes_on(
     counted().clear()
     add, journal = module.Journal.add, tmp_path / "r.csv.unfinished"
 
-    def cut(self: Any, names: Any, rows: Any) -> None:
+    def cut(self: Any, names: Any, stamps: Any, rows: Any) -> None:
         if journal.stat().st_size > 2_000:
             with journal.open("ab") as file:
                 file.write(b'[{"name": "half of a li')
             raise KeyboardInterrupt
-        add(self, names, rows)
+        add(self, names, stamps, rows)
 
     monkeypatch.setattr(module.Journal, "add", cut)
     with pytest.raises(KeyboardInterrupt):
@@ -368,3 +369,24 @@ def test_what_a_series_lost_stands_in_its_row(series_model: Path, series_tree: P
     assert pd.isna(second)
     assert found.noted == 1
     assert "Of 1 file something was left out" in found.text()
+
+
+def test_what_is_replaced_while_it_is_scored_is_scored_again(
+    series_model: Path, series_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = tmp_path / "a.csv", tmp_path / "r.csv"
+    shutil.copy(series_tree / "wave/000.csv", file)
+    rows = Scorer.rows
+
+    def replaced(self: Scorer, paths: list[str]) -> Any:
+        found = rows(self, paths)
+        shutil.copy(series_tree / "step/000.csv", file)
+        return found
+
+    monkeypatch.setattr(Scorer, "rows", replaced)
+    monkeypatch.setattr(module.Journal, "rows", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        predict(series_model, file, out, reporter=QUIET)
+    monkeypatch.undo()
+    predict(series_model, file, out, reporter=QUIET)
+    assert list(table(out)["verdict"]) == ["step"]
