@@ -262,7 +262,18 @@ def working(experiment: Experiment, out: str | Path, asked: Asked) -> Iterator[W
         reporter.say(told(settled.experiment, placements, offered))
         marked = f"{asked.command} {uuid.uuid4().hex[:12]}"
         context = Context(
-            settled, folder, engine, reporter, mirror, offered, placements, asked.strict, marked, beat.at_work, events
+            settled,
+            folder,
+            engine,
+            reporter,
+            mirror,
+            offered,
+            placements,
+            asked.strict,
+            marked,
+            beat.at_work,
+            events,
+            storage=__import__("os").environ.get("TRY_STORAGE", "shared"),
         )
         note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)

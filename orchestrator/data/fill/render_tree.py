@@ -13,6 +13,7 @@ from orchestrator.data.layouts.table import LayoutName, find_any_files
 from orchestrator.data.picture_size import Size, checked_size, sides
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.progress import Reporter
+from orchestrator.machine.shipping import Shipping
 from trainables.errors import InputError
 from trainables.own_code import read_anew
 
@@ -131,6 +132,7 @@ def fill_with_line(
     sights: bool = False,
     png: Path | None = None,
     title: str = "render",
+    shipping: Shipping | None = None,
 ) -> Filled:
     """Fill a store as `fill_store` does, showing pictures done, pictures a second and the time left."""
     with reporter.line(title, 0, "pictures") as line:
@@ -150,6 +152,7 @@ def fill_with_line(
             strict=strict,
             png=png,
             start_engine=engine.start,
+            shipping=shipping,
             on_progress=lambda progress: line.update(
                 progress.done,
                 f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
