@@ -114,10 +114,11 @@ def _weights(seen: Seen, here: Seen) -> Iterator[Told]:
             continue
         if ours is None and theirs is not None:
             cause, cure = f"it has the weights {theirs.name}, and this machine has not", "Put them here, too"
-        elif theirs is None and ours is not None:
+        elif ours is not None and theirs is None:
             cause, cure = f"it has not the weights {ours.name}", "Put this machine's there, to the same path"
         else:
-            cause, cure = f"its weights {theirs and theirs.name} are another file", "Put this machine's there"
+            there = "" if theirs is None else theirs.name
+            cause, cure = f"its weights {there} are another file than here", "Put this machine's there"
         yield Told(cause, f"{cure}, or set weights: none.", fatal=True)
 
 
