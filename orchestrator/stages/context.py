@@ -61,7 +61,7 @@ class Context:
     searched: RunFolder | None = None
     """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
     storage: Storage = "shared"
-    """Whether workers see the run's folder, the data and the store."""
+    """How files reach the machines that work."""
     shipping: Shipping | None = None
     """What does for workers what they can't, where they do not; made here."""
 
