@@ -4,13 +4,14 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from orchestrator.data.files.links import leads_out
-from orchestrator.machine.home import AtHome
-from orchestrator.machine.shipping import Shipping
+from orchestrator.machine.home import AtHome, Kind
+from orchestrator.machine.shipping import FILES, Shipping
 from trainables.files import read_regular
+from trainables.small_files import FolderFiles
 
 SOURCES = "sources"
 """The kind of `SourceFolder` at home."""
@@ -74,6 +75,14 @@ class ShippedSources(SourceFolder):
 
     def __reduce__(self) -> Any:
         return HomeSources, (self.shipping.home, SOURCES, (self.root,))
+
+
+def kinds_for(root: Path, *written: Path) -> dict[str, Kind]:
+    """What workers may ask of Home that draw the files below `root` into folders of `written`."""
+    return {
+        SOURCES: Kind(SourceFolder, (str(root.absolute()),)),
+        FILES: Kind(FolderFiles, tuple(str(one.absolute()) for one in written)),
+    }
 
 
 @dataclass(frozen=True)
