@@ -84,7 +84,8 @@ def readings_of(out: Path) -> list[tuple[str, int]]:
     """Of the test part, by a log that is as it should be, and named by the records."""
     folder = RunFolder(out)
     found = read_readings(folder.test_reads, Split.load(folder.split).fingerprint)
-    assert not (found.missing or found.unreadable or found.broken or found.beside or found.unfinished)
+    faults = (found.missing, found.unreadable, found.broken, found.beside, found.unfinished)
+    assert not any(faults), faults
     assert {one.reading for one in records_of(out) if one.reading} <= {one.hash for one in found.found}
     return sorted((one.variant, one.seed) for one in found.found)
 
