@@ -30,7 +30,7 @@ Files = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write the files, say how to start by hand, start nothing.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Start it and return, instead of following its log.")]
-FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that the launch wrote its files to.")]
+FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that the launch wrote to.")]
 
 
 @launch.command()
@@ -38,7 +38,8 @@ def ray(
     experiment: ExperimentArgument,
     out: There,
     address: Annotated[
-        str, typer.Option(metavar="http://HEAD:8265", help="The job server of the cluster's head: its dashboard's port.")
+        str,
+        typer.Option(metavar="http://HEAD:8265", help="The job server of the head: its dashboard's port."),
     ],
     overrides: Set = None,
     ablate: Ablate = False,
@@ -81,7 +82,8 @@ def ssh(
         str | None, typer.Option(metavar="COMMAND", help="How a host is reached; unset: ssh without any question.")
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="HOST", help="By which the hosts reach this machine; unset: guessed, and said.")
+        str | None,
+        typer.Option(metavar="HOST", help="By which hosts reach this machine; unset: guessed, and said."),
     ] = None,
     files: Files = None,
     dry_run: DryRun = False,

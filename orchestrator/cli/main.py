@@ -8,8 +8,8 @@ import typer
 from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
 from orchestrator.cli.export import export
-from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.launch import launch
+from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.live import stream, watch
 from orchestrator.cli.refit import refit
 from orchestrator.cli.runs import ablate, demo, evaluate, plan, report, status, sweep

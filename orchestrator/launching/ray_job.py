@@ -53,9 +53,9 @@ def launch_ray(
         _refuse_at_work(earlier)
     shipped = _write(work, folder, server, python)
     launched = Launched(folder, "ray", work.out, where={"address": server})
+    launched.keep()
     print(f"What goes along: {shipped.told}.")
     if dry_run:
-        launched.keep()
         print(f"Nothing was started. Read {folder}, and start it by hand: sh {shlex.quote(str(folder / BY_HAND))}")
         return launched
     job = f"{Path(work.out).name}-{secrets.token_hex(4)}"

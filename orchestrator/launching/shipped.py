@@ -1,4 +1,4 @@
-"""What goes along with a run to machines that do not see this one's disk: its experiment file, and the code it names."""
+"""What goes along with a run to machines that do not see this one's disk: its experiment, and the code it names."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

@@ -41,5 +41,7 @@ def _started(folder: str | Path) -> tuple[Launched, Target]:
     if not launched.job:
         raise InputError(f"{str(launched.folder)!r} was written by --dry-run: nothing was started with its files.")
     if launched.target not in MODULES:
-        raise InputError(f"{str(launched.folder)!r} names the target {launched.target!r}. Targets: {', '.join(MODULES)}.")
+        raise InputError(
+            f"{str(launched.folder)!r} names the target {launched.target!r}. Targets: {', '.join(MODULES)}."
+        )
     return launched, cast(Target, import_module(MODULES[launched.target]))
