@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,15 +38,20 @@ def http_address(address: str) -> str:
         plain = False
     if not plain or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None:
         raise InputError(
-            f"--address is {address!r}; it must be http://HOST:PORT, that of the head's job server (the port of its "
-            "dashboard, 8265 unless told otherwise; not 6379, which is the cluster's own)."
+            f"--address is {address!r}; it must be that of the head's job server, such as http://head:8265 (the port "
+            "of its dashboard; not 6379, which is the cluster's own)."
         )
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def need_packages() -> None:
+    """InputError where what Ray's client of job servers is made of is not installed."""
+    if find_spec("aiohttp") is None:
+        raise InputError(f"To submit a job, packages of ray[default] are needed here, and aiohttp is missing: {EXTRA}.")
+
+
 def check_server(address: str) -> None:
     """InputError, within half a minute, where no job server that can be used answers at an address."""
-    _need_packages()
     without = _get(address, "/api/jobs/", {})
     if without.status_code == 200:
         if must_be_closed(urlsplit(address).hostname or ""):
@@ -72,7 +78,7 @@ def check_server(address: str) -> None:
 
 def client_of(address: str) -> Any:
     """Ray's own client of a job server, none of whose questions waits without an end."""
-    _need_packages()
+    need_packages()
     from ray.job_submission import JobSubmissionClient
 
     for name in ("dashboard_sdk", "job.sdk"):  # their lines on what is uploaded and closed are not for the screen
@@ -167,14 +173,6 @@ def _asked_again(client: Any, address: str, job: str) -> Any:
         if found is not None and found.status.value not in ENDED:
             time.sleep(1)  # a stream that broke off at once is not asked for in a circle
         return found
-
-
-def _need_packages() -> None:
-    """InputError where what Ray's client of job servers is made of is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("aiohttp") is None:
-        raise InputError(f"To submit a job, packages of ray[default] are needed here, and aiohttp is missing: {EXTRA}.")
 
 
 def _get(address: str, path: str, headers: dict[str, str]) -> Any:

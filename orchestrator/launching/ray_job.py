@@ -49,6 +49,7 @@ def launch_ray(
     folder = new_folder(files, work.out, "ray")
     earlier = claimed_folder(folder, "ray", work.out)
     if not dry_run:
+        job_server.need_packages()
         job_server.check_server(server)
         _refuse_at_work(earlier)
     shipped = _write(work, folder, server, python)

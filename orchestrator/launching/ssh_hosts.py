@@ -100,7 +100,7 @@ def own_address(hosts: Sequence[Host], ssh: str) -> str:
     if address in ("127.0.0.1", "::1"):  # Ray announces itself by the outer one even so
         from ray._private.services import get_node_ip_address
 
-        return str(get_node_ip_address())
+        return str(get_node_ip_address())  # type: ignore[no-untyped-call]
     return address
 
 
@@ -127,9 +127,12 @@ class Node:
         self._heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._words: deque[str] = deque(maxlen=5)
         # Of a session of its own: Ctrl-C is for the run, whose end ends this.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as error:
+            raise InputError(f"{command[0]!r} can't be run: {error.strerror}. Give a command: --ssh.") from None
         for reader in (self._read_lines, self._read_words):
             threading.Thread(target=reader, daemon=True).start()
         program = Path(ssh_node.__file__).read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 machine that drives the run holds the connection. It needs Python alone, and writes nothing but one folder of its own.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -77,22 +78,17 @@ def keep_node(order: dict[str, Any]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ao-", dir=os.environ.get("RAY_TMPDIR") or "/tmp"))
     last: deque[str] = deque(maxlen=12)
     node = None
+    lock = (folder / "lock").open("w")  # as machine/session_folder.py: one that nobody holds is removed some time
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         token = folder / "token"
         token.write_text(order["token"], encoding="ascii")
         left_out = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
         variables = {name: value for name, value in os.environ.items() if name not in left_out} | order["variables"]
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-        words = [
-            sys.executable,
-            "-P",
-            "-c",
-            START,
-            "start",
-            *order["arguments"],
-            f"--temp-dir={folder / 'ray'}",
-            "--block",
-        ]
+        own = [f"--temp-dir={folder / 'ray'}", "--block"]
+        words = [sys.executable, "-P", "-c", START, "start", *order["arguments"], *own]
         node = subprocess.Popen(
             words, env=variables, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
@@ -104,6 +100,7 @@ def keep_node(order: dict[str, Any]) -> None:
             signal.signal(number, signal.SIG_IGN)  # what was started is stopped, whatever comes
         code = None if node is None else _end(node)
         shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
         say(ended=code, said=[line for line in last if line.strip()][-4:])
 
 
