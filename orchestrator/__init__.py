@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from orchestrator.experiment.experiment import Experiment, schema
     from orchestrator.experiment.lists import list_families, list_metrics
     from orchestrator.experiment.starter import write_starter
+    from orchestrator.launching.kubernetes import launch_kubernetes
     from orchestrator.launching.launched import JobStatus, Launched
     from orchestrator.launching.ray_job import launch_ray
+    from orchestrator.launching.slurm import launch_slurm
     from orchestrator.launching.ssh import launch_ssh
     from orchestrator.launching.targets import launch_log, launch_status, launch_stop
     from orchestrator.machine.doctor import doctor
@@ -80,8 +82,10 @@ _HOMES = {
     "evaluate": "orchestrator.running.run",
     "export_model": "orchestrator.using.export.exporting",
     "inspect": "orchestrator.data.inspect.inspection",
+    "launch_kubernetes": "orchestrator.launching.kubernetes",
     "launch_log": "orchestrator.launching.targets",
     "launch_ray": "orchestrator.launching.ray_job",
+    "launch_slurm": "orchestrator.launching.slurm",
     "launch_ssh": "orchestrator.launching.ssh",
     "launch_status": "orchestrator.launching.targets",
     "launch_stop": "orchestrator.launching.targets",
@@ -142,8 +146,10 @@ __all__ = [
     "evaluate",
     "export_model",
     "inspect",
+    "launch_kubernetes",
     "launch_log",
     "launch_ray",
+    "launch_slurm",
     "launch_ssh",
     "launch_status",
     "launch_stop",

@@ -1,4 +1,4 @@
-"""The commands that run an experiment on other machines: `orchestrate launch ray|ssh`, and `status`, `log`, `stop`."""
+"""The commands that run an experiment on other machines, by what schedules them there; and `status`, `log`, `stop`."""
 
 import json
 import shlex
@@ -99,6 +99,90 @@ def ssh(
         python=python, ssh=ssh, address=address, files=files, dry_run=dry_run,
     )  # fmt: skip
     raise typer.Exit(ended.where.get("code", 0))
+
+
+@launch.command()
+def slurm(
+    experiment: ExperimentArgument,
+    out: Here,
+    nodes: Annotated[int, typer.Option(metavar="N", help="How many nodes.")] = 1,
+    cpus_per_node: Annotated[int, typer.Option(metavar="C", help="CPUs of each node.")] = 1,
+    gpus_per_node: Annotated[int, typer.Option(metavar="G", help="GPUs of each node.")] = 0,
+    time: Annotated[
+        str | None, typer.Option(metavar="[D-]H:M:S", help="After which the job goes back into the queue, and on.")
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Slurm's partition; unset: the default.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(metavar="NAME", help="The account that pays; unset: your own.")] = None,
+    memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory of each node, such as 64G.")] = None,
+    sbatch: Annotated[
+        list[str] | None, typer.Option(metavar="OPTION", help="Any other of sbatch's, such as --qos=long. Repeatable.")
+    ] = None,
+    setup: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Lines of bash that make a node ready, such as module load.")
+    ] = None,
+    overrides: Set = None,
+    ablate: Ablate = False,
+    files: Files = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+) -> None:
+    """Submit a run to Slurm, as one job over several nodes.
+
+    Where its time is up or it is preempted, the job goes back into the queue, and the run goes on where it was.
+    """
+    from orchestrator.launching.slurm import launch_slurm
+
+    started = launch_slurm(
+        experiment, out, nodes=nodes, cpus_per_node=cpus_per_node, gpus_per_node=gpus_per_node, time=time,
+        partition=partition, account=account, memory=memory, sbatch=tuple(sbatch or ()), setup=setup,
+        overrides=tuple(overrides or ()), ablate=ablate, files=files, dry_run=dry_run,
+    )  # fmt: skip
+    _follow(started, dry_run or detach)
+
+
+@launch.command()
+def kubernetes(
+    experiment: ExperimentArgument,
+    out: There,
+    image: Annotated[str, typer.Option(metavar="NAME", help="The image of head and workers, built by its Dockerfile.")],
+    workers: Annotated[int, typer.Option(metavar="N", help="How many workers, beside the head that drives.")] = 1,
+    cpus: Annotated[int, typer.Option(metavar="C", help="CPUs of each worker.")] = 1,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of each pod, such as 16Gi.")] = "8Gi",
+    gpus: Annotated[int, typer.Option(metavar="G", help="GPUs of each worker.")] = 0,
+    most_workers: Annotated[
+        int | None, typer.Option(metavar="M", help="Up to how many workers an autoscaler brings; unset: no autoscaler.")
+    ] = None,
+    namespace: Annotated[str, typer.Option(metavar="NS", help="The namespace.")] = "default",
+    volume: Annotated[
+        str | None,
+        typer.Option(metavar="CLAIM:/path", help="A claim of storage that all pods mount, for RUN."),
+    ] = None,
+    retries: Annotated[
+        int, typer.Option(metavar="N", help="How often a run that fails is gone on with; without a volume: never.")
+    ] = 3,
+    nothing_kept: Annotated[
+        bool, typer.Option("--nothing-kept", help="Run even where no result would outlive the pods.")
+    ] = False,
+    overrides: Set = None,
+    ablate: Ablate = False,
+    files: Files = None,
+    dry_run: DryRun = False,
+    detach: Detach = False,
+) -> None:
+    """Apply a run to Kubernetes, as a RayJob of KubeRay.
+
+    Its image's Dockerfile is written too; build and push it before.
+    """
+    from orchestrator.launching.kubernetes import launch_kubernetes
+
+    started = launch_kubernetes(
+        experiment, out, image=image, workers=workers, cpus=cpus, memory=memory, gpus=gpus, most_workers=most_workers,
+        namespace=namespace, volume=volume, retries=retries, nothing_kept=nothing_kept,
+        overrides=tuple(overrides or ()), ablate=ablate, files=files, dry_run=dry_run,
+    )  # fmt: skip
+    _follow(started, dry_run or detach)
 
 
 @launch.command()

@@ -10,6 +10,7 @@ from trainables.files import write_whole
 
 NOTE = "launch.json"
 TargetName = Literal["ray", "slurm", "kubernetes", "ssh"]
+State = Literal["waiting", "running", "succeeded", "failed", "stopped", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def claimed_folder(folder: Path, target: TargetName, out: str) -> Launched | Non
 class JobStatus:
     """How what was launched stands."""
 
-    state: Literal["waiting", "running", "succeeded", "failed", "stopped", "unknown"]
+    state: State
     said: str
     """The target's own words on it, such as PENDING (Resources)."""
 

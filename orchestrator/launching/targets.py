@@ -10,6 +10,8 @@ from trainables.errors import InputError
 MODULES: dict[TargetName, str] = {
     "ray": "orchestrator.launching.ray_job",
     "ssh": "orchestrator.launching.ssh",
+    "slurm": "orchestrator.launching.slurm",
+    "kubernetes": "orchestrator.launching.kubernetes",
 }
 """Each target's module, imported when it is asked for."""
 

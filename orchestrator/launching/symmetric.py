@@ -1,0 +1,137 @@
+"""`ray symmetric-run` on nodes that others use too: it ends its own Ray alone, and passes SIGTERM on to the run.
+
+Ray's own refuses a node where any Ray runs, ends with `ray stop` every Ray that this user has there, dies of a SIGTERM
+without a word to the run, and calls a Ray that could not be started a success.
+"""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import psutil
+
+from orchestrator.machine.engine import QUIET
+from trainables.files import write_whole
+
+FOLDER = "RAY_TMPDIR"
+"""The variable that names the folder of this job's Ray, by which its processes are known."""
+PID, CODE = "pid", "code"
+"""In that folder, on the head: the process that takes SIGTERM for the run; later the run's exit code."""
+PATIENCE = 10.0
+"""Seconds for Ray's processes to end by themselves."""
+CLIENT = 6000
+"""How far above the head's port that of Ray's clients is."""
+STOPPED = 128 + signal.SIGTERM
+
+
+class Processes:
+    """What symmetric-run uses of the module `subprocess`."""
+
+    CalledProcessError = subprocess.CalledProcessError
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._asked = False
+        self._run: subprocess.Popen[bytes] | None = None
+        self._code: int | None = None
+        self.listen()
+
+    def listen(self) -> None:
+        """Take SIGTERM; once more after Ray, which takes it for itself, was joined."""
+        signal.signal(signal.SIGTERM, self._stop_run)
+
+    def run(self, command: list[str], check: bool = False, capture_output: bool = False) -> Any:
+        """Do what symmetric-run wants done: start Ray, run what it is for, or end this Ray."""
+        if command[:2] == ["ray", "stop"]:
+            _end_own(str(self._folder))
+            if self._code is not None:  # told last: whoever reads it ends what is left
+                write_whole(self._folder / CODE, str(self._code), wait=False)
+            return None
+        if command[0] == "ray":
+            return self._start_ray(command[1:], capture_output)
+        self.listen()
+        if self._asked:
+            raise SystemExit(STOPPED)
+        self._run = subprocess.Popen(command)
+        if self._asked:  # between the two lines above
+            self._run.terminate()
+        code = self._run.wait()
+        self._code = 128 - code if code < 0 else code
+        return subprocess.CompletedProcess(command, self._code)
+
+    def _start_ray(self, words: list[str], capture_output: bool) -> Any:
+        program = [sys.executable, "-P", "-m", "ray.scripts.scripts", *words, *_other_ports(words)]
+        done = subprocess.run(program, capture_output=capture_output, check=False, text=True, errors="replace")
+        if done.returncode != 0 and "--head" in words:
+            print(f"Ray could not start:\n{done.stdout or ''}{done.stderr or ''}", file=sys.stderr, flush=True)
+            raise SystemExit(1)
+        return done
+
+    def _stop_run(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
+        if self._run is not None:
+            self._run.terminate()
+
+
+def _other_ports(words: list[str]) -> list[str]:
+    """The one port that Ray's head would else share with every other head on the node, where it opens it at all."""
+    from ray._private.utils import get_ray_client_dependency_error
+
+    port = next((int(word.removeprefix("--port=")) for word in words if word.startswith("--port=")), None)
+    if port is None or get_ray_client_dependency_error() is not None:
+        return []
+    return [f"--ray-client-server-port={port + CLIENT}"]
+
+
+def _end_own(folder: str) -> None:
+    """End the processes of this job's Ray on this node, and nobody else's."""
+    spared = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
+    found = [one for one in psutil.process_iter() if one.pid not in spared and _is_of(one, folder)]
+    for one in found:
+        with suppress(psutil.Error):
+            one.terminate()
+    for one in psutil.wait_procs(found, PATIENCE)[1]:
+        with suppress(psutil.Error):
+            one.kill()
+
+
+def _is_of(process: psutil.Process, folder: str) -> bool:
+    with suppress(psutil.Error, OSError):
+        return bool(process.environ().get(FOLDER) == folder)
+    return False
+
+
+def main() -> None:
+    """Ray's command, with its own words: --address HOST:PORT --min-nodes N … -- COMMAND …"""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    folder = Path(os.environ[FOLDER])
+    processes = Processes(folder)
+    write_whole(folder / PID, str(os.getpid()), wait=False)
+    rays: Any = importlib.import_module("ray.scripts.symmetric_run")
+    wait_for_nodes = rays.check_cluster_ready
+
+    def ready(*arguments: Any) -> bool:
+        """Ray, joined to count the nodes, ends this process by a SIGTERM: that is a stop like any other."""
+        try:
+            return bool(wait_for_nodes(*arguments))
+        except SystemExit:
+            raise SystemExit(STOPPED) from None
+        finally:
+            rays.ray.shutdown()
+            processes.listen()
+
+    rays.check_ray_already_started = lambda: False  # another's Ray on this node is no concern of this job
+    rays.check_cluster_ready = ready
+    rays.subprocess = processes
+    rays.symmetric_run()
+
+
+if __name__ == "__main__":
+    main()
