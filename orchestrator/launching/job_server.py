@@ -26,6 +26,8 @@ AWAY = 300.0
 """Seconds for a head that was reached once to come back, before a follower gives up. The run itself does not."""
 ADDRESSES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
 """Variables by which Ray's client would take another address than it is given."""
+NOT_READY = "No available agent"
+"""What a server says whose head has not started all of its processes."""
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
 
 
@@ -104,9 +106,17 @@ def info(client: Any, address: str, job: str) -> Any:
 
 
 def submit(client: Any, address: str, **job: Any) -> None:
-    """Submit a job, with what it ships."""
+    """Submit a job, with what it ships; again for a while where a head that has just started is not ready for it."""
+    until = time.monotonic() + UPLOADING
     with _told(address):
-        client.submit_job(**job)
+        while True:
+            try:
+                client.submit_job(**job)
+                return
+            except RuntimeError as error:
+                if NOT_READY not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(2)
 
 
 def ask_to_stop(client: Any, address: str, job: str) -> bool:
@@ -216,6 +226,9 @@ def _told(address: str) -> Iterator[None]:
         ) from None
     except AuthenticationError:
         raise InputError(f"The cluster at {address} refuses the token that it is shown. {TOKEN}") from None
+    except RuntimeError as error:
+        said = " … ".join(dict.fromkeys((_first(error), str(error).strip().splitlines()[-1][:300])))
+        raise InputError(f"The job server at {address} refuses: {said}") from None
 
 
 def _cause(error: Exception) -> str:

@@ -12,9 +12,11 @@ from orchestrator.launching import job_server
 from orchestrator.launching.launched import JobStatus, Launched, claimed_folder, new_folder
 from orchestrator.launching.shipped import EXPERIMENT, FILES, Shipped, write_shipped
 from orchestrator.launching.work import Work
+from orchestrator.machine.progress import Reporter
 from orchestrator.machine.shipped_modules import package_folders
 from trainables.errors import InputError
 from trainables.files import write_whole
+from trainables.printing import printable_lines
 
 SCRIPT, ENVIRONMENT, BY_HAND = "run.sh", "runtime_env.yaml", "submit.sh"
 SENT = "sent"
@@ -37,12 +39,14 @@ def launch_ray(
     python: str = "python3",
     files: str | Path | None = None,
     dry_run: bool = False,
+    reporter: Reporter | None = None,
 ) -> Launched:
     """Submit a sweep, or an ablation, to the job server of a cluster's head; what was launched.
 
     The run is driven on the head: `out` and the data's path are as it sees them. `python`: the command there that has
     the packages. `launch_log` follows it, `launch_stop` stops it. InputError where it can't be launched.
     """
+    say = (reporter or Reporter()).say
     work = Work(Path(experiment), str(out), tuple(overrides), ablate)
     work.load()
     server = job_server.http_address(address)
@@ -55,16 +59,16 @@ def launch_ray(
     shipped = _write(work, folder, server, python)
     launched = Launched(folder, "ray", work.out, where={"address": server})
     launched.keep()
-    print(f"What goes along: {shipped.told}.")
+    say(f"What goes along: {shipped.told}.")
     if dry_run:
-        print(f"Nothing was started. Read {folder}, and start it by hand: sh {shlex.quote(str(folder / BY_HAND))}")
+        say(f"Nothing was started. Read {folder}, and start it by hand: sh {shlex.quote(str(folder / BY_HAND))}")
         return launched
     job = f"{Path(work.out).name}-{secrets.token_hex(4)}"
     client = job_server.client_of(server)
     job_server.submit(client, server, entrypoint=_entrypoint(), submission_id=job, runtime_env=_environment(folder))
     launched = Launched(folder, "ray", work.out, job, {"address": server})
     launched.keep()
-    print(f"Submitted to {server} as {job}.")
+    say(f"Submitted to {server} as {job}.")
     return launched
 
 
@@ -93,7 +97,7 @@ def log(launched: Launched, follow: bool) -> int:
         )
     state = found.status.value
     if state == "FAILED" and found.driver_exit_code is None:
-        print(f"The job failed: {found.message}", file=sys.stderr)
+        Reporter().say(f"The job failed: {found.message}")
     return {"FAILED": found.driver_exit_code or 1, "STOPPED": BY_SIGTERM}.get(state, 0)
 
 
@@ -165,5 +169,5 @@ def _info(launched: Launched) -> Any:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(printable_lines(text))
     sys.stdout.flush()

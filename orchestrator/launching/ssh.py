@@ -20,8 +20,10 @@ import psutil
 from orchestrator.launching.launched import JobStatus, Launched, claimed_folder, launched_at, new_folder
 from orchestrator.launching.ssh_hosts import SSH, Host, Node, check_all, close_all, own_address, read_hosts
 from orchestrator.launching.work import Work
+from orchestrator.machine.progress import Reporter
 from trainables.errors import InputError
 from trainables.files import write_whole
+from trainables.printing import printable_lines
 
 HOSTS, BY_HAND, LOG = "hosts.txt", "by-hand.sh", "run.log"
 STARTING = 180.0
@@ -32,6 +34,7 @@ HEALTH = {"RAY_health_check_timeout_ms": "5000", "RAY_health_check_period_ms": "
           "RAY_health_check_failure_threshold": "4"}  # fmt: skip
 """Variables of the head, that gives up a node which does not answer so often in turn: after 28 s instead of Ray's 65,
 for what ran there is run elsewhere only then. A cut of 20 s is still outlasted."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HERE_ALONE = ("--num-cpus=0", "--num-gpus=0", "--include-dashboard=false")
 """The machine that drives trains nothing, and shows no page."""
 DRIVER = (
@@ -53,12 +56,14 @@ def launch_ssh(
     address: str | None = None,
     files: str | Path | None = None,
     dry_run: bool = False,
+    reporter: Reporter | None = None,
 ) -> Launched:
     """Run a sweep, or an ablation, on hosts that ssh reaches, until it has ended; `where` then has its exit code.
 
     `hosts`: a file with a host a line, `host`: single lines. `python`: theirs; `ssh`: how they are reached; `address`:
     by which they reach this machine. Whatever was started is stopped. InputError where it can't be launched.
     """
+    reporter = reporter or Reporter()
     work = Work(Path(experiment).absolute(), str(Path(out).expanduser().absolute()), tuple(overrides), ablate)
     work.load()
     there, words, interpreter = read_hosts(Path(hosts) if hosts else None, host), ssh or SSH, python or sys.executable
@@ -74,10 +79,10 @@ def launch_ssh(
     launched = Launched(folder, "ssh", work.out)
     launched.keep()
     if dry_run:
-        print(f"Nothing was started. Read {folder / BY_HAND}: it says how to start it by hand.")
+        reporter.say(f"Nothing was started. Read {folder / BY_HAND}: it says how to start it by hand.")
         return launched
-    print(f"The hosts reach this machine by {own}{'' if address else ' (guessed; --address gives another)'}.")
-    return _run(work, launched, there, own, words, interpreter)
+    reporter.say(f"The hosts reach this machine by {own}{'' if address else ' (guessed; --address gives another)'}.")
+    return _run(work, launched, there, own, words, interpreter, reporter)
 
 
 def status(launched: Launched) -> JobStatus:
@@ -115,9 +120,11 @@ def stop(launched: Launched) -> str:
     )
 
 
-def _run(work: Work, launched: Launched, hosts: list[Host], own: str, ssh: str, python: str) -> Launched:
+def _run(
+    work: Work, launched: Launched, hosts: list[Host], own: str, ssh: str, python: str, reporter: Reporter
+) -> Launched:
     """Start the head and the hosts' nodes, run, and stop all of them."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     nodes: list[Node] = []
     try:
         with _listening(own) as door:
@@ -125,7 +132,7 @@ def _run(work: Work, launched: Launched, hosts: list[Host], own: str, ssh: str, 
             nodes += [Node.on(host, ssh, python, own, port) for host in hosts]
             head = Node.here(own, port)
             nodes.append(head)
-            print(f"Asking {len(hosts)} host{'s' * (len(hosts) > 1)} what is there …", flush=True)
+            reporter.say(f"Asking {len(hosts)} host{'s' * (len(hosts) > 1)} what is there …")
             check_all(nodes)
         token = secrets.token_hex(32)
         head.start(["--head", f"--port={port}", f"--node-ip-address={own}", *HERE_ALONE], token, HEALTH)
@@ -135,8 +142,8 @@ def _run(work: Work, launched: Launched, hosts: list[Host], own: str, ssh: str, 
             node.start(_node_arguments(host, place, node.address), token, {})
         for node in nodes[:-1]:
             _started(node)
-        print(f"{len(hosts)} node{'s' * (len(hosts) > 1)} joined; the log is {launched.folder / LOG}.", flush=True)
-        code = _drive(work, launched, nodes, {"RAY_ADDRESS": place, "RAY_AUTH_TOKEN_PATH": path})
+        reporter.say(f"{len(hosts)} node{'s' * (len(hosts) > 1)} joined; the log is {launched.folder / LOG}.")
+        code = _drive(work, launched, nodes, {"RAY_ADDRESS": place, "RAY_AUTH_TOKEN_PATH": path}, reporter)
     except KeyboardInterrupt:
         code = 130
     finally:
@@ -151,7 +158,7 @@ def _run(work: Work, launched: Launched, hosts: list[Host], own: str, ssh: str, 
     return ended
 
 
-def _drive(work: Work, launched: Launched, nodes: list[Node], variables: dict[str, str]) -> int:
+def _drive(work: Work, launched: Launched, nodes: list[Node], variables: dict[str, str], reporter: Reporter) -> int:
     """Run the experiment here, pass its log and signals on, and tell of hosts that go; its exit code."""
     environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", **variables}
     environment.pop("RAY_AUTH_TOKEN", None)  # it would go before the path
@@ -169,26 +176,37 @@ def _drive(work: Work, launched: Launched, nodes: list[Node], variables: dict[st
         def pass_on(number: int, frame: FrameType | None) -> None:
             driver.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in SIGNALS:
             signal.signal(number, pass_on)
         hosts, beaten = list(nodes[:-1]), 0.0
-        while driver.poll() is None:
-            if time.monotonic() - beaten > BEAT:
-                beaten = time.monotonic()
-                for node in nodes:
-                    node.beat()
-            for node in list(hosts):
-                if (why := node.gone()) is not None:
-                    hosts.remove(node)
-                    print(f"{node.name} is gone ({why}). The run goes on without it.", file=sys.stderr, flush=True)
-                    if not hosts:
-                        print("No host is left: the run is stopped. The same launch goes on with it.", file=sys.stderr)
-                        driver.terminate()
+        try:
+            while driver.poll() is None:
+                if time.monotonic() - beaten > BEAT:
+                    beaten = time.monotonic()
+                    for node in nodes:
+                        node.beat()
+                if hosts and not _still_there(hosts, reporter):
+                    driver.terminate()
+                _pass_on(told)
+                with suppress(subprocess.TimeoutExpired):
+                    driver.wait(0.5)
             _pass_on(told)
-            with suppress(subprocess.TimeoutExpired):
-                driver.wait(0.5)
-        _pass_on(told)
+        finally:  # nobody may read what is passed on
+            if driver.poll() is None:
+                driver.terminate()
+                driver.wait()
     return driver.returncode if driver.returncode >= 0 else 128 - driver.returncode
+
+
+def _still_there(hosts: list[Node], reporter: Reporter) -> bool:
+    """Say which hosts are gone, and take them out; whether any is left."""
+    for node in list(hosts):
+        if (why := node.gone()) is not None:
+            hosts.remove(node)
+            reporter.say(f"{node.name} is gone ({why}). The run goes on without it.")
+    if not hosts:
+        reporter.say("No host is left: the run is stopped. The same launch goes on with it.")
+    return bool(hosts)
 
 
 def _listening(own: str) -> socket.socket:
@@ -262,5 +280,5 @@ def _process(launched: Launched) -> psutil.Process | None:
 
 def _pass_on(file: IO[str]) -> None:
     """Print what was added to a log."""
-    sys.stdout.write(file.read())
+    sys.stdout.write(printable_lines(file.read()))
     sys.stdout.flush()

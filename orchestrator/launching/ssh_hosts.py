@@ -27,6 +27,7 @@ CHECKING = 30.0
 """Seconds for all hosts together to say what is there."""
 LEAVING = 25.0
 """Seconds for a host to stop its node once its connection is closed."""
+LOOPBACK = ("127.0.0.1", "::1")
 _NAME = re.compile(r"(?:[\w.+-]+@)?[\w\[\]:][\w.:\[\]%-]*")
 _COUNT = re.compile(r"(cpus|gpus)=(\d{1,4})")
 
@@ -93,11 +94,13 @@ def own_address(hosts: Sequence[Host], ssh: str) -> str:
             raise InputError(
                 f"By which address {host.name} reaches this machine can't be guessed ({error}). Give it: --address."
             ) from None
+    if len(guessed) > 1:  # what is this machine itself reaches it by any address
+        guessed = {own: names for own, names in guessed.items() if own not in LOOPBACK} or guessed
     if len(guessed) > 1:
         told = "; ".join(f"{address} for {', '.join(names)}" for address, names in guessed.items())
         raise InputError(f"The hosts reach this machine by different addresses: {told}. Give one for all: --address.")
     [address] = guessed
-    if address in ("127.0.0.1", "::1"):  # Ray announces itself by the outer one even so
+    if address in LOOPBACK:  # Ray announces itself by the outer one even so
         from ray._private.services import get_node_ip_address
 
         return str(get_node_ip_address())  # type: ignore[no-untyped-call]

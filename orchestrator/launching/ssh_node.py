@@ -87,7 +87,8 @@ def keep_node(order: dict[str, Any]) -> None:
         left_out = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
         variables = {name: value for name, value in os.environ.items() if name not in left_out} | order["variables"]
         variables |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-        own = [f"--temp-dir={folder / 'ray'}", "--block"]
+        # Any port for Ray's agent: its usual one may be that of another Ray on this host.
+        own = ["--dashboard-agent-listen-port=0", f"--temp-dir={folder / 'ray'}", "--block"]
         words = [sys.executable, "-P", "-c", START, "start", *order["arguments"], *own]
         node = subprocess.Popen(
             words, env=variables, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
