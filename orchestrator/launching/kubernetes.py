@@ -165,8 +165,8 @@ def _check_way_out(out: str, mount: str, mirror: str | None, nothing_kept: bool)
     where = f"--out {out} does not lie under {mount}, where the volume is mounted" if mount else "there is no --volume"
     raise InputError(
         f"Nothing of the run would be left once its pods are gone: {where}, and the experiment's `mirror` leads "
-        "nowhere else. Give --volume CLAIM:/path with --out below that path, or --set mirror=s3://…; --nothing-kept runs all "
-        "the same."
+        "nowhere else. Give --volume CLAIM:/path with --out below that path, or --set mirror=s3://…; --nothing-kept "
+        "runs all the same."
     )
 
 
