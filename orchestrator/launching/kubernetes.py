@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from orchestrator.experiment.yaml_text import write_yaml
 from orchestrator.launching.kubernetes_image import write_image
 from orchestrator.launching.kubernetes_job import MISSING, log, refuse_running, status, stop
-from orchestrator.launching.kubernetes_manifest import DRIVER_CPUS, THERE, config_map, ray_job
+from orchestrator.launching.kubernetes_manifest import DRIVER_CPUS, THERE, config_map, manifest, ray_job
 from orchestrator.launching.launched import Launched, claimed_folder, new_folder
 from orchestrator.launching.programs import said_by
 from orchestrator.launching.shipped import EXPERIMENT, write_shipped
@@ -107,15 +106,13 @@ def launch_kubernetes(
     shipped = write_shipped(work, folder)
     name = f"{_slug(work.out)}-{secrets.token_hex(2)}"  # its own: a finished RayJob that is applied again does nothing
     command = replace(work, overrides=()).command(f"{THERE}/{EXPERIMENT}", "python -P -m orchestrator.cli")
-    sent = {path.relative_to(shipped.folder).as_posix(): path for path in sorted(shipped.folder.rglob("*.*"))}
-    texts = {place: path.read_text(encoding="utf-8") for place, path in sent.items() if path.is_file()}
+    texts = _texts(shipped.folder)
     texts["run.sh"] = filled("run.sh.j2", command=command)
     objects = [config_map(name, namespace, texts), ray_job(name, pods, list(texts))]
     missing = write_image(folder / IMAGE)
     write_whole(
         folder / MANIFEST,
-        "# Written by `orchestrate launch kubernetes`. No token is in it: KubeRay makes one.\n---\n"
-        + "---\n".join(map(write_yaml, objects)),
+        f"# Written by `orchestrate launch kubernetes`. No token is in it: KubeRay makes one.\n{manifest(*objects)}",
         wait=False,
     )
     told = filled(
@@ -132,6 +129,19 @@ def launch_kubernetes(
         print(f"Nothing was started. {folder / READ_ME} says how.")
         return launched
     return _apply(launched, name)
+
+
+def _texts(folder: Path) -> dict[str, str]:
+    """The files that go along, by where they lie in the folder; InputError for what no ConfigMap holds as text."""
+    texts = {}
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        try:
+            texts[path.relative_to(folder).as_posix()] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{path.name} is not UTF-8, which a file that goes along must be. Save it as UTF-8."
+            ) from None
+    return texts
 
 
 def bytes_of(quantity: str) -> int:
@@ -158,6 +168,8 @@ def _volume(volume: str | None) -> tuple[str, str]:
 def _check_way_out(out: str, mount: str, mirror: str | None, nothing_kept: bool) -> None:
     """InputError where no result would outlive the pods."""
     path = PurePosixPath(out)
+    if not out.isprintable():
+        raise InputError(f"--out is {out!r}; a path of a run there must be printable.")
     kept = bool(mount) and path.is_relative_to(mount) and ".." not in path.parts
     outside = mirror is not None and urlsplit(mirror).scheme not in ("", "file")
     if kept or outside or nothing_kept:
@@ -180,9 +192,8 @@ def _apply(launched: Launched, name: str) -> Launched:
     """Have the cluster that kubectl is set to take the manifest."""
     context = said_by(["kubectl", "config", "current-context"], MISSING).strip()
     where = {**launched.where, "context": context}
-    manifest = str(launched.folder / MANIFEST)
     chosen = [f"--context={context}", f"--namespace={where['namespace']}"]
-    said_by(["kubectl", "apply", "-f", manifest, *chosen], MISSING)
+    said_by(["kubectl", "apply", "-f", str(launched.folder / MANIFEST), *chosen], MISSING)
     started = replace(launched, job=name, where=where)
     started.keep()
     print(f"Applied as RayJob {name} in {where['namespace']} of {shlex.quote(context)}.", flush=True)

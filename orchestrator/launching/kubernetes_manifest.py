@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from orchestrator.machine.engine import QUIET
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,6 +31,21 @@ STOP_DRIVER = (
     "pid=$(cat /tmp/driver.pid 2>/dev/null) && kill -TERM $pid && "
     "while kill -0 $pid 2>/dev/null; do sleep 1; done; true"
 )
+
+
+class _Blocks(yaml.SafeDumper):
+    """Writes texts of several lines as such, for whoever reads the manifest."""
+
+
+_Blocks.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def manifest(*objects: dict[str, Any]) -> str:
+    """The objects as one file of YAML."""
+    return yaml.dump_all(objects, Dumper=_Blocks, sort_keys=False, allow_unicode=True, explicit_start=True, width=120)
 
 
 def config_map(name: str, namespace: str, texts: dict[str, str]) -> dict[str, Any]:
@@ -112,8 +130,8 @@ def _template(name: str, pods: "Pods", places: Sequence[str], head: bool) -> dic
         "env": [
             # KubeRay from 1.5.1 on adds the token; an older one knows no authOptions, and starts no open cluster.
             {"name": "RAY_AUTH_MODE", "value": "token"},
-            {"name": "RAY_USAGE_STATS_ENABLED", "value": "0"},
             {"name": "RAY_JOB_STOP_WAIT_TIME_S", "value": str(GRACE)},
+            *({"name": one, "value": value} for one, value in QUIET.items()),
         ],
         "resources": {"requests": dict(amounts), "limits": dict(amounts)},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
