@@ -53,6 +53,7 @@ def experiment(tile_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         "budget": {"trials": 4, "epochs": 4, "patience": None, "concurrent": 1},
         "objective": {"metric": "validation_loss"},
         "precision": {"dtype": "float32"},
+        "resources": {"cpus": 1},
         "seeds": [0, 1, 2, 3],
     }
     (folder / "e.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
