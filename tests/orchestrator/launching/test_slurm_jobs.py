@@ -152,17 +152,17 @@ def test_a_job_that_is_told_to_stop_goes_on_exactly(
 
 
 def test_time_that_is_up_is_no_end(launched: Callable[..., Path], undisturbed: list[dict[str, Any]]) -> None:
-    folder = launched("--time", "2", pause=6)
+    folder = launched("--time", "4", pause=8)
     wait_until(lambda: "asked to stop" in text(folder), text(folder))
     start_again(folder)
-    # Four epochs of 32 take 192 s; each attempt has 75 s at the most.
+    # 32 epochs take 256 s; each attempt has 60 s less than its time, or up to two minutes less.
     while launch_status(folder).state in ("waiting", "running"):
         with suppress(subprocess.CalledProcessError):
             if shown(folder, "JobState") == "PENDING":
                 said("scontrol", "update", f"JobId={launched_at(folder).job}", "StartTime=now")
         time.sleep(2)
     assert launch_status(folder).state == "succeeded", text(folder)
-    assert text(folder).count("requeued: the run goes on") >= 2
+    assert text(folder).count("requeued: the run goes on") >= 1
     assert counted(Path(launched_at(folder).out)) == undisturbed
 
 
