@@ -37,14 +37,16 @@ NOT_HERE = {
     "orchestrate launch ssh experiment.yaml --out runs/first --hosts hosts.txt": "of hosts: "
     "tests/orchestrator/launching/test_ssh.py has some",
     **dict.fromkeys((f"orchestrate launch {word} first.ssh" for word in ("status", "log", "stop")), "of hosts"),
-    "orchestrate launch slurm experiment.yaml --out runs/first --nodes 2 --cpus-per-node 16 --time 8:00:00": "of Slurm: "
-    "tests/orchestrator/launching/test_slurm_jobs.py has one",
-    **dict.fromkeys((f"orchestrate launch {word} first.slurm" for word in ("status", "log", "stop")), "of Slurm"),
+    "orchestrate launch slurm experiment.yaml --out runs/first --nodes 2 --cpus-per-node 16 --time 8:00:00": (
+        "of Slurm: tests/orchestrator/launching/test_slurm_jobs.py has one"
+    ),
     "orchestrate launch kubernetes experiment.yaml --out /shared/runs/first --set data.path=/shared/csvs "
     "--image registry.example/runs:1 --volume claim:/shared --workers 4 --cpus 8 --memory 16Gi": "of Kubernetes",
-    **dict.fromkeys(
-        (f"orchestrate launch {word} first.kubernetes" for word in ("status", "log", "stop")), "of Kubernetes"
-    ),
+    **{
+        f"orchestrate launch {word} first.{target}": f"of {target}"
+        for word in ("status", "log", "stop")
+        for target in ("slurm", "kubernetes")
+    },
     "ray start --address=head:6379": "of a cluster",
     "RAY_ADDRESS=head:6379 orchestrate sweep experiment.yaml --out /shared/runs/first": "of a cluster",
 }
