@@ -7,6 +7,7 @@ without a word to the run, and calls a Ray that could not be started a success.
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -66,7 +67,7 @@ class Processes:
         return subprocess.CompletedProcess(command, self._code)
 
     def _start_ray(self, words: list[str], capture_output: bool) -> Any:
-        program = [sys.executable, "-P", "-m", "ray.scripts.scripts", *words, *_other_ports(words)]
+        program = [sys.executable, "-P", "-m", "ray.scripts.scripts", *words, *_more(words)]
         done = subprocess.run(program, capture_output=capture_output, check=False, text=True, errors="replace")
         if done.returncode != 0 and "--head" in words:
             print(f"Ray could not start:\n{done.stdout or ''}{done.stderr or ''}", file=sys.stderr, flush=True)
@@ -79,14 +80,25 @@ class Processes:
             self._run.terminate()
 
 
-def _other_ports(words: list[str]) -> list[str]:
-    """The one port that Ray's head would else share with every other head on the node, where it opens it at all."""
+def _more(words: list[str]) -> list[str]:
+    """What `ray start` needs on this node beside the words that symmetric-run gives it on all."""
+    if "--head" not in words:
+        return [f"--node-ip-address={_own_address(words[words.index('--address') + 1])}"]
     from ray._private.utils import get_ray_client_dependency_error
 
-    port = next((int(word.removeprefix("--port=")) for word in words if word.startswith("--port=")), None)
-    if port is None or get_ray_client_dependency_error() is not None:
-        return []
-    return [f"--ray-client-server-port={port + CLIENT}"]
+    more = ["--include-dashboard=false"]
+    if get_ray_client_dependency_error() is None:  # else it would open the same port on every head of a node
+        port = next(int(word.removeprefix("--port=")) for word in words if word.startswith("--port="))
+        more.append(f"--ray-client-server-port={port + CLIENT}")
+    return more
+
+
+def _own_address(head: str) -> str:
+    """By which the head reaches this node: that of the way to it. Ray itself asks for the way to the internet."""
+    host, _, port = head.rpartition(":")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:  # nothing is sent
+        way.connect((host, int(port)))
+        return str(way.getsockname()[0])
 
 
 def _end_own(folder: str) -> None:
