@@ -1,15 +1,18 @@
 """`ray symmetric-run` on nodes that others use too: it ends its own Ray alone, and passes SIGTERM on to the run.
 
 Ray's own refuses a node where any Ray runs, ends with `ray stop` every Ray that this user has there, dies of a SIGTERM
-without a word to the run, and calls a Ray that could not be started a success.
+without a word to the run, calls a Ray that could not be started a success, and leaves its Ray behind when it is killed.
 """
 
 import importlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -26,6 +29,10 @@ PID, CODE = "pid", "code"
 """In that folder, on the head: the process that takes SIGTERM for the run; later the run's exit code."""
 PATIENCE = 10.0
 """Seconds for Ray's processes to end by themselves."""
+STARTING = 300.0
+"""Seconds for Ray's head to start, on a node however busy."""
+STARTED = b"Ray runtime started"
+"""What `ray start` says then."""
 CLIENT = 6000
 """How far above the head's port that of Ray's clients is."""
 STOPPED = 128 + signal.SIGTERM
@@ -50,12 +57,12 @@ class Processes:
     def run(self, command: list[str], check: bool = False, capture_output: bool = False) -> Any:
         """Do what symmetric-run wants done: start Ray, run what it is for, or end this Ray."""
         if command[:2] == ["ray", "stop"]:
-            _end_own(str(self._folder))
+            end_processes(lambda one: one == str(self._folder))
             if self._code is not None:  # told last: whoever reads it ends what is left
                 write_whole(self._folder / CODE, str(self._code), wait=False)
             return None
         if command[0] == "ray":
-            return self._start_ray(command[1:], capture_output)
+            return self._start_ray(command[1:])
         self.listen()
         if self._asked:
             raise SystemExit(STOPPED)
@@ -66,13 +73,21 @@ class Processes:
         self._code = 128 - code if code < 0 else code
         return subprocess.CompletedProcess(command, self._code)
 
-    def _start_ray(self, words: list[str], capture_output: bool) -> Any:
+    def _start_ray(self, words: list[str]) -> Any:
+        """Start Ray's node, and stay its parent: what Slurm kills then takes all of it along."""
         program = [sys.executable, "-P", "-m", "ray.scripts.scripts", *words, *_more(words)]
-        done = subprocess.run(program, capture_output=capture_output, check=False, text=True, errors="replace")
-        if done.returncode != 0 and "--head" in words:
-            print(f"Ray could not start:\n{done.stdout or ''}{done.stderr or ''}", file=sys.stderr, flush=True)
-            raise SystemExit(1)
-        return done
+        if "--head" not in words:  # with --block already: symmetric-run itself waits here for the cluster's end
+            return subprocess.run(program, check=False)
+        told = self._folder / "ray_start.log"
+        with told.open("wb") as file:
+            started = subprocess.Popen([*program, "--block"], stdout=file, stderr=subprocess.STDOUT)
+        end = time.monotonic() + STARTING
+        while STARTED not in told.read_bytes():
+            if started.poll() is not None or time.monotonic() > end:
+                print(f"Ray could not start:\n{told.read_text(errors='replace')}", file=sys.stderr, flush=True)
+                raise SystemExit(1)
+            time.sleep(0.2)
+        return subprocess.CompletedProcess(program, 0)
 
     def _stop_run(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
@@ -101,10 +116,10 @@ def _own_address(head: str) -> str:
         return str(way.getsockname()[0])
 
 
-def _end_own(folder: str) -> None:
-    """End the processes of this job's Ray on this node, and nobody else's."""
+def end_processes(of: Callable[[str], bool]) -> None:
+    """End the processes on this node of the Rays in whose folders this says so, and nobody else's."""
     spared = {os.getpid(), *(one.pid for one in psutil.Process().parents())}
-    found = [one for one in psutil.process_iter() if one.pid not in spared and _is_of(one, folder)]
+    found = [one for one in psutil.process_iter() if one.pid not in spared and of(_folder_of(one))]
     for one in found:
         with suppress(psutil.Error):
             one.terminate()
@@ -113,10 +128,20 @@ def _end_own(folder: str) -> None:
             one.kill()
 
 
-def _is_of(process: psutil.Process, folder: str) -> bool:
+def _folder_of(process: psutil.Process) -> str:
+    """The folder of the Ray that a process belongs to; empty for one of none, or another user's."""
     with suppress(psutil.Error, OSError):
-        return bool(process.environ().get(FOLDER) == folder)
-    return False
+        return process.environ().get(FOLDER, "")
+    return ""
+
+
+def _end_earlier(folder: Path) -> None:
+    """End and remove what an earlier attempt of the same job left on this node: it would hold the head's port."""
+    attempts = f"{folder.parent}/{folder.name.rpartition('-')[0]}-"
+    end_processes(lambda one: one.startswith(attempts) and one != str(folder))
+    for earlier in folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*"):
+        if earlier != folder and earlier.owner() == folder.owner():
+            shutil.rmtree(earlier, ignore_errors=True)
 
 
 def main() -> None:
@@ -124,6 +149,7 @@ def main() -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     folder = Path(os.environ[FOLDER])
+    _end_earlier(folder)
     processes = Processes(folder)
     write_whole(folder / PID, str(os.getpid()), wait=False)
     rays: Any = importlib.import_module("ray.scripts.symmetric_run")
