@@ -83,8 +83,8 @@ def client_of(address: str) -> Any:
     need_packages()
     from ray.job_submission import JobSubmissionClient
 
-    for name in ("dashboard_sdk", "job.sdk"):  # their lines on what is uploaded and closed are not for the screen
-        logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
+    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
+        logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # what is uploaded is not for the screen
 
     class Patient(JobSubmissionClient):
         def _do_request(self, *arguments: Any, **options: Any) -> Any:
