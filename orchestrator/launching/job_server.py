@@ -83,8 +83,8 @@ def client_of(address: str) -> Any:
     need_packages()
     from ray.job_submission import JobSubmissionClient
 
-    for name in ("dashboard_sdk", "job.sdk"):  # their lines on what is uploaded and closed are not for the screen
-        logging.getLogger(f"ray.dashboard.modules.{name}").setLevel(logging.ERROR)
+    for name in ("dashboard.modules.dashboard_sdk", "dashboard.modules.job.sdk", "_private.runtime_env.packaging"):
+        logging.getLogger(f"ray.{name}").setLevel(logging.ERROR)  # what is uploaded is not for the screen
 
     class Patient(JobSubmissionClient):
         def _do_request(self, *arguments: Any, **options: Any) -> Any:
@@ -119,6 +119,12 @@ def submit(client: Any, address: str, **job: Any) -> None:
             time.sleep(2)
 
 
+def whole_log(client: Any, address: str, job: str) -> str:
+    """A job's log so far."""
+    with _told(address):
+        return str(client.get_job_logs(job))
+
+
 def ask_to_stop(client: Any, address: str, job: str) -> bool:
     """Have the server send SIGTERM to a job; whether it ran."""
     with _told(address):
@@ -146,7 +152,7 @@ def follow(client: Any, address: str, job: str, write: Callable[[str], object]) 
         found = _asked_again(client, address, job)
         if found is None or found.status.value in ENDED:
             with suppress(Exception):
-                write_new(0, client.get_job_logs(job))  # what was logged between the stream's end and the job's
+                write_new(0, whole_log(client, address, job))  # what was logged between the stream's end and the job's
             return found
 
 

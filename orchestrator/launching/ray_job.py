@@ -89,7 +89,7 @@ def log(launched: Launched, follow: bool) -> int:
     if found is not None and follow:
         found = job_server.follow(client, address, launched.job, _print)
     elif found is not None:
-        _print(client.get_job_logs(launched.job))
+        _print(job_server.whole_log(client, address, launched.job))
     if found is None:
         raise InputError(
             f"The job server at {address} knows no {launched.job}: its cluster was started anew. What was written "
@@ -169,5 +169,5 @@ def _info(launched: Launched) -> Any:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(printable_lines(text))
+    sys.stdout.write(printable_lines(text.expandtabs()))
     sys.stdout.flush()

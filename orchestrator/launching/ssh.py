@@ -280,5 +280,5 @@ def _process(launched: Launched) -> psutil.Process | None:
 
 def _pass_on(file: IO[str]) -> None:
     """Print what was added to a log."""
-    sys.stdout.write(printable_lines(file.read()))
+    sys.stdout.write(printable_lines(file.read().expandtabs()))
     sys.stdout.flush()

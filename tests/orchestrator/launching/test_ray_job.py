@@ -308,13 +308,13 @@ def test_a_job_is_followed_over_cuts_stopped_and_gone_on_with(
             text=True, timeout=600,
         )  # fmt: skip
 
-    first = start(trials=400)
+    first = start(trials=5000)
     wait_for_records(out, 4, first)
     assert proxy.cut() > 0
     first.kill()  # the follower; the run goes on
     first.communicate()
     assert json.loads(ask("status", str(files), "--json").stdout)["state"] == "running"
-    again = start(trials=400)
+    again = start(trials=5000)
     _, err = again.communicate(timeout=120)
     assert again.returncode == 2
     assert "is at work" in err
@@ -326,7 +326,7 @@ def test_a_job_is_followed_over_cuts_stopped_and_gone_on_with(
     assert "Stopped. What is finished is kept" in followed.stdout
     assert json.loads(ask("status", str(files), "--json").stdout)["state"] == "stopped"
     done = records_of(out)
-    assert before <= done < 400
+    assert before <= done < 5000
 
     second = start(trials=done + 4)
     wait_for_records(out, done + 1, second)

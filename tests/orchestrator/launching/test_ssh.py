@@ -209,7 +209,7 @@ def test_a_sweep_over_ssh_is_stopped_and_killed_and_leaves_nothing(
     cheap_experiment: Callable[..., Path], tmp_path: Path, ssh: str
 ) -> None:
     out = tmp_path / "run"
-    file = cheap_experiment(trials=300)
+    file = cheap_experiment(trials=5000)
     first = Launch(file, out, ssh)
     first.wait_for_records(3)
     folders = first.folders()
