@@ -90,7 +90,7 @@ class Engine:
             variables = {patience: os.environ[patience]}
             options |= {"address": address, "runtime_env": {"py_modules": modules, "env_vars": variables}}
         else:
-            _bind_to_loopback()
+            bind_to_loopback()
             options |= {
                 "address": "local",
                 "num_cpus": self._cpus,
@@ -237,7 +237,7 @@ def _open_cluster() -> bool:
         return host != "localhost"
 
 
-def _bind_to_loopback() -> None:
+def bind_to_loopback() -> None:
     """Keep Ray from turning 127.0.0.1 into the machine's outer address, on which all its servers would listen."""
     from ray._private import services
 
