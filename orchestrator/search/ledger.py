@@ -95,6 +95,7 @@ class Ledger(tune.Callback):
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_metrics(trial)
         opened = self._open.get(trial.trial_id)
         if opened is None:
             return
@@ -257,6 +258,12 @@ class Ledger(tune.Callback):
             facts=facts,
             provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
+
+
+def _forget_metrics(trial: Trial) -> None:
+    """Free what Tune keeps of an ended trial's metrics until the search ends: three quarters of its 80 KiB."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
 
 
 class OpenTrial:
