@@ -60,7 +60,7 @@ class Machine(BaseModel):
             "memory_free": seen.memory,
             "shared_memory": None if seen.shared_memory is None else seen.shared_memory.size,
             "disk_free": None if seen.temporary is None else seen.temporary.free,
-            "clock_ahead": round(node.ahead, 1),
+            "clock_ahead": round(node.ahead, 1) + 0.0,  # which makes of -0 a 0
         }
         return bare.model_copy(update=said)
 

@@ -151,12 +151,12 @@ def test_folders_are_seen_by_what_lies_in_them(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "data").mkdir()
     for name in ("a.csv", "b.csv"):
         (tmp_path / "data" / name).write_text("1\n", encoding="utf-8")
-    marker, other, absent = (str(tmp_path / name) for name in ("marker", "other", "gone/marker"))
+    marker, other, absent, unlike = (str(tmp_path / name) for name in ("marker", "other", "gone/marker", "nothing"))
     Path(marker).write_text("mine", encoding="ascii")
     Path(other).write_text("another's", encoding="ascii")
     files = tuple(str(tmp_path / "data" / name) for name in ("a.csv", "b.csv"))
-    here = look(Question(markers={marker: "mine", other: "mine", absent: "mine"}, files=files))
-    assert here.markers == {marker: "same", other: "other", absent: "absent"}
+    here = look(Question(markers=dict.fromkeys((marker, other, absent, unlike), "mine"), files=files))
+    assert here.markers == {marker: "same", other: "other", absent: "absent", unlike: "other"}
     places = [(marker, "the run's folder"), (other, "the store"), (absent, "the store")]
     clauses = unseen(node(here), here, places)
     assert [clause.split(" the store")[0] for clause in clauses] == ["sees another folder as", "does not see"]
