@@ -51,13 +51,11 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     if asked.cpus != "auto":
         cpus = asked.cpus
     elif family in before and before[family][0] == device:
-        cpus = min(before[family][1], offered.cpus)
+        cpus = min(before[family][1], max(has for has, _ in offered.each))
     else:
         cpus = 1.0 if device == "cuda" else _threads(experiment, offered)
     check_fits(cpus, gpus, offered)
-    fit = int(offered.cpus / cpus + 1e-9)
-    if gpus:
-        fit = min(fit, int(offered.gpus / gpus + 1e-9))
+    fit = offered.room(cpus, gpus)
     most = experiment.budget.concurrent
     return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most)
 
@@ -75,6 +73,22 @@ def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
             f"resources.gpus is {gpus:g} a trial, and {there}{trouble}. Set resources.gpus=auto to train where there "
             "is room, or resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
         )
+    _check_machines(cpus, gpus, offered)
+
+
+def _check_machines(cpus: float, gpus: float, offered: Offered) -> None:
+    """InputError where a training finds room on all machines of a cluster together, and on none of them alone."""
+    if not offered.machines or not (cpus or gpus) or offered.room(cpus, gpus):
+        return
+    asked = " and ".join(f"resources.{name} is {many:g}" for name, many in (("cpus", cpus), ("gpus", gpus)) if many)
+    kinds = sorted(set(offered.machines), reverse=True)
+    there = ", ".join(
+        f"{has:g} CPU{'s' * (has != 1)}" + (f" and {gpu:g} GPUs" if gpu else "") for has, gpu in kinds[:6]
+    )
+    raise InputError(
+        f"{asked} a trial, and no single machine of the cluster has that: there are machines of {there}. Ask for what "
+        "one of them has, or add a larger one."
+    )
 
 
 def check_asked(experiment: Experiment, offered: Offered) -> None:

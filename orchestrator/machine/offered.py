@@ -36,6 +36,17 @@ class Offered:
     """Why a GPU that is there can't be used; empty: nothing is known to be wrong."""
     elsewhere: bool = False
     """Whether it is all of a cluster's machines, and not this one."""
+    machines: tuple[tuple[float, float], ...] = ()
+    """(CPUs, GPUs) of each machine, where there are several: a training has room on a single one of them."""
+
+    @property
+    def each(self) -> tuple[tuple[float, float], ...]:
+        """(CPUs, GPUs) of each machine, of one too."""
+        return self.machines or ((self.cpus, self.gpus),)
+
+    def room(self, cpus: float, gpus: float) -> int:
+        """How many trainings that each reserve so much find room beside each other."""
+        return sum(_room_on(machine, cpus, gpus) for machine in self.each)
 
     @property
     def hindrance(self) -> str:
@@ -50,3 +61,8 @@ class Offered:
     def gpu_name(self) -> str:
         """What records call the GPU where no worker has said it."""
         return self.cards[0].name if self.cards else "a GPU"
+
+
+def _room_on(machine: tuple[float, float], cpus: float, gpus: float) -> int:
+    rooms = [int(has / each + 1e-9) for has, each in zip(machine, (cpus, gpus), strict=True) if each]
+    return min(rooms, default=0)

@@ -23,6 +23,7 @@ from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.offered import Offered
 from orchestrator.machine.progress import Reporter
+from orchestrator.machine.storage import Storage
 from orchestrator.scoring.judge import Judge
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.rules import Rules, rules_of
@@ -52,6 +53,8 @@ class Context:
     """Who hears what happens."""
     searched: RunFolder | None = None
     """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
+    storage: Storage = "shared"
+    """How files reach the machines that work."""
 
     @property
     def experiment(self) -> Experiment:
