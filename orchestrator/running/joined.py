@@ -1,8 +1,5 @@
 """What is looked at once a cluster is joined, before any work: its machines, and how files reach them."""
 
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +11,13 @@ from orchestrator.experiment.ablation_rows import AskedAblation
 from orchestrator.experiment.checks import checked_configs
 from orchestrator.experiment.preflight import Settled
 from orchestrator.families import family_row
+from orchestrator.machine.markers import markers
 from orchestrator.machine.node_checks import NEEDED, check_nodes, unseen
 from orchestrator.machine.node_probe import Question
 from orchestrator.machine.nodes import Nodes, ask
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.storage import Storage
 from trainables.errors import InputError
-from trainables.files import DRAFT
 
 SHOWN = 4
 """Machines of which a line says what they don't see."""
@@ -41,7 +38,7 @@ def check_cluster_for(settled: Settled, folder: RunFolder, ablation: bool, repor
     What was found and chosen is said, and noted in the run's folder.
     """
     asked = settled.experiment.resources.storage
-    with _markers(settled, folder, look=asked != "shipped") as places:
+    with markers({} if asked == "shipped" else _named(settled, folder)) as places:
         files = settled.some_files if places else ()
         question = Question(
             packages=NEEDED,
@@ -88,23 +85,10 @@ def choose(asked: str, nodes: Nodes, blind: dict[str, list[str]]) -> tuple[Stora
     return "shipped", f"{'; '.join(told[:SHOWN])}{more}. Pictures, states and models travel by Ray"
 
 
-@contextmanager
-def _markers(settled: Settled, folder: RunFolder, look: bool) -> Iterator[dict[str, str]]:
-    """Files of random content in the folders that a run writes to, and what each folder is called; removed again."""
+def _named(settled: Settled, folder: RunFolder) -> dict[Path, str]:
+    """The folders that a run writes to, and what each is called."""
     store = settled.experiment.data.store
-    names = {folder.whole: "the run's folder"} | ({} if store is None else {store.absolute(): "the store"})
-    made: dict[str, str] = {}
-    try:
-        for place, name in names.items() if look else ():
-            place.mkdir(parents=True, exist_ok=True)
-            marker = place / f".seen-{secrets.token_hex(8)}{DRAFT}"
-            made[str(marker)] = f"{name} {place}"
-            marker.write_text(secrets.token_hex(16), encoding="ascii")
-        yield made
-    finally:
-        for path in made:
-            with suppress(OSError):
-                Path(path).unlink()
+    return {folder.whole: "the run's folder"} | ({} if store is None else {store.absolute(): "the store"})
 
 
 def _weights(settled: Settled, ablation: bool) -> tuple[tuple[str, ...], ...]:

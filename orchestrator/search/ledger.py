@@ -218,7 +218,7 @@ class Ledger(tune.Callback):
             return
         self.records.append(record)
         if self._job.states is not None and opened.state:
-            (self._job.states / opened.state).unlink(missing_ok=True)
+            self._job.states.remove(opened.state)
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
         study, last, origin = self._study, opened.last, self._study.provenance()
