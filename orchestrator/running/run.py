@@ -255,7 +255,7 @@ def working(experiment: Experiment, out: str | Path, asked: Asked) -> Iterator[W
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        offered = replace(available(), elsewhere=engine.remote)
+        offered = available()
         if not engine.remote:
             offered = replace(offered, cards=local.cards, trouble=local.trouble)
         placements = place_all(settled.experiment, offered, before())

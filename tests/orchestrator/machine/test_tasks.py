@@ -8,7 +8,7 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError, TaskCancelledError, WorkerCrashedError
 
-from orchestrator.machine.tasks import answer_of
+from orchestrator.machine.tasks import Call, answer_of, task
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -25,8 +25,8 @@ def _answers() -> int:
     return 4
 
 
-def _asked(function: Callable[[], Any]) -> "ray.ObjectRef[Any]":
-    return ray.remote(function).options(num_cpus=0, max_retries=0).remote()
+def _asked(function: Callable[[], Any]) -> Call:
+    return task(function, cpus=0, gpus=0, retries=0).remote()
 
 
 def test_an_answer_and_a_failure_are_those_of_the_task() -> None:
@@ -43,4 +43,4 @@ def test_what_takes_too_long_is_ended() -> None:
     with pytest.raises(GetTimeoutError):
         answer_of(asked, 1.0)
     with pytest.raises((TaskCancelledError, WorkerCrashedError)):
-        ray.get(asked, timeout=60.0)
+        ray.get(asked.asked, timeout=60.0)
