@@ -89,6 +89,11 @@ class Offered:
         sizes = {card.memory for card in self.cards}
         return min(card.free for card in self.cards) if len(sizes) > 1 else None
 
+    def cpus_a_gpu(self, least: float) -> float:
+        """How many a GPU has, of the machine with fewest of those that have `least`."""
+        rooms = [one for one in self.rooms if one.gpus and one.cpus >= least] or [Room(self.cpus, self.gpus)]
+        return min(one.cpus / one.gpus for one in rooms)
+
     def places(self, cpus: float, gpus: float) -> int:
         """How many trainings that reserve so much find a place at a time, each on one machine."""
         every = self.rooms or (Room(self.cpus, self.gpus),)
