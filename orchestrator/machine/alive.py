@@ -62,4 +62,7 @@ def lacking(offered: Offered, cpus: float, gpus: float) -> str:
         return ""
     parts = [f"{cpus:g} CPU{'s' * (cpus != 1)}"] * bool(cpus) + [f"{gpus:g} GPU{'s' * (gpus != 1)}"] * bool(gpus)
     who = "the autoscaler is to bring one" if offered.growing else "no autoscaler is at work, so one must be started"
-    return f"waits for a node with {' and '.join(parts)}: none that is alive has them, and {who}; Ctrl-C ends the run, and --resume goes on"
+    what = " and ".join(parts)
+    return (
+        f"waits for a node with {what}: none that is alive has them, and {who}. Ctrl-C ends the run; --resume goes on"
+    )
