@@ -34,15 +34,12 @@ class Call:
         lost, and another one has it now."""
         if self._actor is None:
             return True
-        try:
-            ray.get(self.asked)
-        except (ActorDiedError, ActorUnavailableError) as error:
-            if self._lives.again(error):
-                self.end()
-                self.asked, self._actor = self._begin()
-                return False
-        except Exception:  # is raised where the answer is asked for
-            return True
+        loss = _loss(self.asked)
+        if loss is not None and self._lives.again(loss):
+            self.end()
+            self.asked, self._actor = self._begin()
+            return False
+        self._actor = None  # with which its process ends, and frees its place
         return True
 
     def end(self) -> None:
@@ -54,6 +51,17 @@ class Call:
         else:
             with suppress(Exception):  # it is gone already
                 ray.kill(self._actor)
+
+
+def _loss(asked: "ray.ObjectRef[Any]") -> Exception | None:
+    """The loss of a worker that ended a call; None: the call came to its own end."""
+    try:
+        ray.get(asked)
+    except (ActorDiedError, ActorUnavailableError) as error:
+        return error
+    except Exception:  # is raised where the answer is asked for
+        return None
+    return None
 
 
 class Task:

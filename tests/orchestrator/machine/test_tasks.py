@@ -80,6 +80,12 @@ def test_a_call_on_a_cluster_is_made_again_as_often_as_is_said(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("clustered")
+@pytest.mark.parametrize("node", ["127.0.0.1", "10.0.0.9"])
+def test_a_call_runs_on_the_node_it_is_for_as_long_as_that_is_alive(node: str) -> None:
+    assert answer_of(task(_answers, cpus=0, gpus=0, node=node).remote(), 120.0) == 4
+
+
+@pytest.mark.usefixtures("clustered")
 def test_a_call_on_a_cluster_that_takes_too_long_is_ended_and_ends_no_other() -> None:
     slow, fast = _asked(_sleeps), _asked(_answers)
     assert first_ended([slow, fast], 120.0) is fast
