@@ -239,8 +239,12 @@ def bind_to_loopback() -> None:
 
 
 def available() -> Offered:
-    """CPUs and GPUs that the running Ray has in all."""
+    """CPUs and GPUs that the running Ray has in all, and of a cluster on each node."""
     import ray
 
+    from orchestrator.machine.alive import Alive
+
+    if cluster_address() is not None:
+        return Alive().now()
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return Offered(resources.get("CPU", 0.0), resources.get("GPU", 0.0))
