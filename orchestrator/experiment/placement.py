@@ -7,7 +7,7 @@ from typing import Literal
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.families import family_row
-from orchestrator.machine.offered import Offered
+from orchestrator.machine.offered import AHEAD, Offered
 from trainables.errors import InputError
 
 Device = Literal["cpu", "cuda"]
@@ -29,6 +29,8 @@ class Placement:
     """The most trainings at a time that the experiment allows; None: no limit."""
     memory: int | None = None
     """Bytes of a GPU that torch may reserve for one training; None: all that is free."""
+    node: str = ""
+    """The address of the one node that it is to run on; empty: any that has room."""
 
 
 Before = Mapping[str, tuple[Device, float]]
@@ -51,19 +53,19 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     if asked.cpus != "auto":
         cpus = asked.cpus
     elif family in before and before[family][0] == device:
-        cpus = min(before[family][1], offered.cpus)
+        cpus = before[family][1] if offered.growing else min(before[family][1], offered.most_cpus)
     else:
         cpus = 1.0 if device == "cuda" else _threads(experiment, offered)
     check_fits(cpus, gpus, offered)
-    fit = int(offered.cpus / cpus + 1e-9)
-    if gpus:
-        fit = min(fit, int(offered.gpus / gpus + 1e-9))
+    fit = offered.places(cpus, gpus)
     most = experiment.budget.concurrent
     return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most)
 
 
 def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
-    """InputError where one training that reserves so much finds no place."""
+    """InputError where one training that reserves so much finds no place, nor an autoscaler may bring it one."""
+    if offered.growing:
+        return
     if cpus > offered.cpus:
         raise InputError(
             f"resources.cpus is {cpus:g} a trial, and there are {offered.cpus:g}. Ask for {offered.cpus:g} or fewer."
@@ -75,6 +77,22 @@ def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
             f"resources.gpus is {gpus:g} a trial, and {there}{trouble}. Set resources.gpus=auto to train where there "
             "is room, or resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
         )
+    _check_machines(cpus, gpus, offered)
+
+
+def _check_machines(cpus: float, gpus: float, offered: Offered) -> None:
+    """InputError where a training finds room on all machines of a cluster together, and on none of them alone."""
+    if not offered.rooms or not (cpus or gpus) or offered.places(cpus, gpus):
+        return
+    asked = " and ".join(f"resources.{name} is {many:g}" for name, many in (("cpus", cpus), ("gpus", gpus)) if many)
+    kinds = sorted({(room.cpus, room.gpus) for room in offered.rooms if room.cpus or room.gpus}, reverse=True)
+    there = ", ".join(
+        f"{has:g} CPU{'s' * (has != 1)}" + (f" and {gpu:g} GPUs" if gpu else "") for has, gpu in kinds[:6]
+    )
+    raise InputError(
+        f"{asked} a trial, and no single machine of the cluster has that: there are machines of {there}. Ask for what "
+        "one of them has, or add a larger one."
+    )
 
 
 def check_asked(experiment: Experiment, offered: Offered) -> None:
@@ -86,9 +104,9 @@ def check_asked(experiment: Experiment, offered: Offered) -> None:
 def fits(one: Placement, beside: Iterable[Placement], offered: Offered, concurrent: int | None) -> bool:
     """Whether a training finds room beside those that run. `concurrent`: the most of them; None: no limit."""
     every = [one, *beside]
-    room = sum(each.cpus for each in every) <= offered.cpus + 1e-9
-    room = room and sum(each.gpus for each in every) <= offered.gpus + 1e-9
-    return len(every) == 1 or (room and (concurrent is None or len(every) <= concurrent))
+    few = concurrent is None or len(every) <= concurrent
+    ahead = offered.growing and len(every) <= offered.places(one.cpus, one.gpus) + AHEAD
+    return len(every) == 1 or (few and (ahead or offered.holds((each.cpus, each.gpus) for each in every)))
 
 
 def _device(experiment: Experiment, family: str, offered: Offered, before: Before) -> tuple[Device, str]:

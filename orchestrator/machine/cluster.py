@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trainables.errors import InputError
@@ -19,6 +20,10 @@ ASKING = 180.0
 """Seconds for this machine, however busy, to come to ask it."""
 CONNECTING = 8.0
 """Seconds each for a name to be resolved, for a port to answer, and for the server to greet."""
+JOINING = 25.0
+"""Seconds to join it once it has answered: after 30 Ray ends this process itself, without a word."""
+ENDS = {"RAY_py_gcs_connect_timeout_s": "8", "RAY_gcs_server_port_wait_time_s": "1"}
+"""Of Ray's own tries to reach a head that has died since: one of these and a second one; else it is ten minutes."""
 HERE = ("", "local")
 """Values of RAY_ADDRESS that name no cluster: Ray runs on this machine."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
@@ -68,6 +73,38 @@ def open_cluster_error(address: str) -> InputError:
         "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
         "the same."
     )
+
+
+@contextmanager
+def joining(address: str | None) -> Iterator[None]:
+    """End this process, with a word and 2, where Ray does not come back from joining a cluster: its C++ part may wait
+    for a head or a local server that has died or hangs, where no exception reaches it. Nothing is begun then.
+
+    `address`: None where no cluster is joined, and nothing is waited for.
+    """
+    if address is None:
+        yield
+        return
+    screen = os.dup(2)  # Ray's own words are kept off it meanwhile
+
+    def give_up() -> None:
+        told = (
+            f"Error: The cluster at {address} answered, and could not be joined in {JOINING:.0f} s: its head, or the "
+            "Ray of this machine, hangs or has died. See `ray status` there, and whether `ray start --address` was "
+            "given on this machine.\n"
+        )
+        with suppress(OSError):
+            os.write(screen, told.encode())
+        os._exit(2)
+
+    timer = threading.Timer(JOINING, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        os.close(screen)
 
 
 def _found_here() -> str:

@@ -14,7 +14,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from orchestrator.machine.cluster import check_cluster, cluster_address, must_be_closed, open_cluster_error
+from orchestrator.machine.cluster import (
+    ENDS,
+    check_cluster,
+    cluster_address,
+    joining,
+    must_be_closed,
+    open_cluster_error,
+)
 from orchestrator.machine.engine_watch import EngineWatch
 from orchestrator.machine.limits import check_limits, limits_text
 from orchestrator.machine.offered import Offered
@@ -72,7 +79,8 @@ class Engine:
 
     def start(self) -> None:
         """Start a local Ray, or join the cluster that RAY_ADDRESS names, unless Ray runs in this process already."""
-        for name, value in QUIET.items():
+        address = cluster_address()
+        for name, value in (QUIET | (ENDS if address else {})).items():
             os.environ.setdefault(name, value)
         import ray
 
@@ -80,13 +88,12 @@ class Engine:
             return
         self.check()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-        address = cluster_address()
         if address:
             patience = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
             environment = {**shipped_modules(), "env_vars": {patience: os.environ[patience]}}
             options |= {"address": address, "runtime_env": environment}
         else:
-            _bind_to_loopback()
+            bind_to_loopback()
             options |= {
                 "address": "local",
                 "num_cpus": self._cpus,
@@ -100,7 +107,7 @@ class Engine:
         on_termination = signal.getsignal(signal.SIGTERM)
         self._folder = None if address else SessionFolder()
         try:
-            with warnings.catch_warnings(), _silent_stderr():
+            with warnings.catch_warnings(), joining(address), _silent_stderr():
                 warnings.simplefilter("ignore")
                 ray.init(**options, job_config=job_of_this_path())
         except BaseException as error:
@@ -170,7 +177,7 @@ def _tell(error: Exception, address: str | None, said: str) -> None:
     text = " ".join(str(error).split())[:500]
     if address:
         raise InputError(
-            f"The cluster at {address} answers, and can't be joined: {text or type(error).__name__}. See that its "
+            f"The cluster at {address} answered, and can't be joined: {text or type(error).__name__}. See that its "
             "nodes are up (`ray status` there), or unset RAY_ADDRESS to run on this machine."
         ) from error
     words = f"\nIts servers said last:\n{said}" if said else ""
@@ -224,7 +231,7 @@ def _open_cluster() -> bool:
     return must_be_closed(urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or "")
 
 
-def _bind_to_loopback() -> None:
+def bind_to_loopback() -> None:
     """Keep Ray from turning 127.0.0.1 into the machine's outer address, on which all its servers would listen."""
     from ray._private import services
 
@@ -232,8 +239,12 @@ def _bind_to_loopback() -> None:
 
 
 def available() -> Offered:
-    """CPUs and GPUs that the running Ray has in all."""
+    """CPUs and GPUs that the running Ray has in all, and of a cluster on each node."""
     import ray
 
+    from orchestrator.machine.alive import Alive
+
+    if cluster_address() is not None:
+        return Alive().now()
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return Offered(resources.get("CPU", 0.0), resources.get("GPU", 0.0))

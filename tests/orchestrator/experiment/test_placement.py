@@ -1,5 +1,6 @@
 """Where trainings run: what an experiment says, what there is, what the run has done before."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from orchestrator import Experiment, InputError
 from orchestrator.experiment.placement import Before, Placement, asking, check_asked, fits, place, place_all, told
 from orchestrator.families import FAMILIES
-from orchestrator.machine.offered import ROOM, Card, Offered
+from orchestrator.machine.offered import AHEAD, ROOM, Card, Offered, Room
 
 CARD = Card("H100", 80 * 2**30, 79 * 2**30)
 LAPTOP, NODE = Offered(8), Offered(16, 1, (CARD,))
@@ -154,3 +155,19 @@ def test_one_line_says_what_was_chosen_and_why() -> None:
     assert line(NODE, gpus=0).endswith("A GPU stands idle, since resources.gpus is 0.")
     assert "the GPU can't be used: too old" in line(Offered(8, trouble="too old"))
     assert "All on 0.5 of a GPU, 2 at a time" in line(NODE, gpus=0.5)
+
+
+def test_on_a_cluster_trainings_fit_node_by_node_and_more_wait_where_an_autoscaler_works() -> None:
+    small = Offered(6, elsewhere=True, rooms=(Room(2), Room(2), Room(2)))
+    one = place(experiment(cpus=2), "pca", small)
+    assert one.at_once == 3
+    assert place(experiment(cpus=1.5), "pca", small).at_once == 3
+    assert fits(one, [one, one], small, None)
+    assert not fits(one, [one, one, one], small, None)
+    growing = replace(small, growing=True)
+    assert fits(one, [one] * (2 + AHEAD), growing, None)
+    assert not fits(one, [one] * (3 + AHEAD), growing, None)
+    assert not fits(one, [one] * 5, growing, 5)
+    assert place(experiment(cpus=4, gpus=1), "vae", growing).at_once == 1
+    with pytest.raises(InputError, match="cpus is 8"):
+        place(experiment(cpus=8), "pca", small)
