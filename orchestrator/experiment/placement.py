@@ -77,6 +77,22 @@ def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
             f"resources.gpus is {gpus:g} a trial, and {there}{trouble}. Set resources.gpus=auto to train where there "
             "is room, or resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
         )
+    _check_machines(cpus, gpus, offered)
+
+
+def _check_machines(cpus: float, gpus: float, offered: Offered) -> None:
+    """InputError where a training finds room on all machines of a cluster together, and on none of them alone."""
+    if not offered.rooms or not (cpus or gpus) or offered.places(cpus, gpus):
+        return
+    asked = " and ".join(f"resources.{name} is {many:g}" for name, many in (("cpus", cpus), ("gpus", gpus)) if many)
+    kinds = sorted({(room.cpus, room.gpus) for room in offered.rooms if room.cpus or room.gpus}, reverse=True)
+    there = ", ".join(
+        f"{has:g} CPU{'s' * (has != 1)}" + (f" and {gpu:g} GPUs" if gpu else "") for has, gpu in kinds[:6]
+    )
+    raise InputError(
+        f"{asked} a trial, and no single machine of the cluster has that: there are machines of {there}. Ask for what "
+        "one of them has, or add a larger one."
+    )
 
 
 def check_asked(experiment: Experiment, offered: Offered) -> None:

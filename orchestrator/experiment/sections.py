@@ -250,6 +250,11 @@ class Resources(Section):
         description="GPUs a trial; fractions share one; 0: CPUs. auto: where there is a GPU, it, for the families that "
         "gain by one; else CPUs.",
     )
+    storage: Literal["auto", "shared", "shipped"] = Field(
+        default="auto",
+        description="On a cluster: how files reach its machines. shared: all see the run's folder, the data and the "
+        "store at the same paths; shipped: pictures, states and models travel by Ray; auto: shared where that is so.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -105,6 +105,7 @@ class Ledger(tune.Callback):
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_metrics(trial)
         opened = self._open.get(trial.trial_id)
         if opened is None:
             return
@@ -246,7 +247,7 @@ class Ledger(tune.Callback):
             return
         self.records.append(record)
         if self._job.states is not None and opened.state:
-            (self._job.states / opened.state).unlink(missing_ok=True)
+            self._job.states.remove(opened.state)
 
     def _record(self, opened: "OpenTrial", status: Status, reason: str) -> TrialRecord:
         study, last, origin = self._study, opened.last, self._study.provenance()
@@ -286,6 +287,12 @@ class Ledger(tune.Callback):
             facts=facts,
             provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
+
+
+def _forget_metrics(trial: Trial) -> None:
+    """Free what Tune keeps of an ended trial's metrics until the search ends: three quarters of its 80 KiB."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
 
 
 class OpenTrial:

@@ -21,10 +21,10 @@ from orchestrator.data.files.image_files import RESIZE
 from orchestrator.data.fill.drawing import identity_of_colours
 from orchestrator.data.layouts.table import LAYOUTS
 from orchestrator.data.store.store import Recipe
+from orchestrator.evaluation.away import Keeping, RunAtHome, arrived, forget_arrivals
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.evaluate_cell import (
     Grading,
-    Keeping,
     TestPart,
     evaluate_cell,
     evaluate_together,
@@ -74,8 +74,10 @@ def finish_cells(
         cross_fitted = context.cross_fitted(prepared)
         done = _Done(context, line, total - len(waiting), waiting, forecast, cross_fitted)
         tried: set[Hashable] = set()
+        forget_arrivals(context.folder)  # of a run that was broken off
         while waiting and not context.folder.stop.exists():
             waiting = _round(context, prepared, waiting, done, tried)
+        forget_arrivals(context.folder)
 
 
 def _round(
@@ -198,6 +200,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
                 continue
             if isinstance(told, str):
                 record = TrialRecord.model_validate_json(told)
+                arrived(folder, record)
             elif told.disk is not None:
                 full = told.disk
                 continue
@@ -310,15 +313,18 @@ def start_cells(context: Context, prepared: Prepared, begun: _Begun, source: Tri
     experiment, placement, job = context.experiment, begun.placement, begun.job
     first = begun.cells[0].setting
     cells = [(cell, _kept(context, prepared, cell, job)) for cell in begun.cells]
-    samples = prepared.samples(first.size, prepared.split.test, masks=True)
+    samples = context.handed(prepared.samples(first.size, prepared.split.test, masks=True))
     test = TestPart(samples, context.readings(prepared))
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
     made = origin(context, prepared, first.family)
+    folder, home = context.folder, None
+    if context.shipping is not None:
+        home = RunAtHome(context.files(folder.models), context.files(folder.states))
     begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES, node=placement.node)
     if len(cells) > 1:
-        return begin(evaluate_together).remote(cells, job, test, context.folder, grading, made)
+        return begin(evaluate_together).remote(cells, job, test, Keeping(folder, home=home), grading, made)
     ((cell, kept),) = cells
-    return begin(evaluate_cell).remote(cell, job, test, Keeping(context.folder, source), kept, grading, made)
+    return begin(evaluate_cell).remote(cell, job, test, Keeping(folder, source, home), kept, grading, made)
 
 
 def _kept(context: Context, prepared: Prepared, cell: Cell, job: Job) -> KeptModel:

@@ -95,7 +95,7 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     on_epoch=trials.hear,
                     say=context.reporter.say,
                     at_work=trials.at_work,
-                    renew=context.engine.renew,
+                    renew=context.renew,
                     stage=one.stage,
                 ),
                 job,

@@ -34,12 +34,12 @@ def run_trial(config: Suggestion, job: Job) -> None:
         os._exit(LOST)  # Tune goes on with the trial on another worker
     asked, seed, strategy = config["config"], config["seed"], config["strategy"]
     state = job.state_of(asked, seed, strategy=strategy, stage="search")
-    name = "" if state is None else state.path.name
+    name = "" if state is None else state.file.name
     try:
         kept = ended_state(job, asked, seed) if config["repeatable"] else None
         if kept is not None and _told_again(config, job, kept, name):
             return
-        with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
+        with watched(None if state is None else state.beside(".hung"), job.epoch_seconds) as alive:
             memory = PeakMemory(job.problem.device)
             model = job.build(asked, seed, job.pulse(alive.set))
             # After its first epoch: a scheduler may end the training before its last.
