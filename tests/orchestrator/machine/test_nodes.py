@@ -13,6 +13,7 @@ from orchestrator.machine import nodes as asking
 from orchestrator.machine.node_checks import NEEDED, all_told, check_nodes, unseen
 from orchestrator.machine.node_probe import Disk, Graphics, Known, Question, Seen, code_hash, look
 from orchestrator.machine.nodes import Node, Nodes, alive_nodes, ask
+from orchestrator.machine.offered import Card
 from orchestrator.running.joined import choose
 from trainables.errors import InputError
 
