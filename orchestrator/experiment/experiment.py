@@ -77,6 +77,7 @@ LATER_KEYS: dict[str, str | int | list[str] | None] = {
     "tracking.wandb": None,
     "objective.constraints.latency_ms": None,
     "objective.constraints.memory_mb": None,
+    "resources.workers": 1,
     **dict.fromkeys(
         (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",

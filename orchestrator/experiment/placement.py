@@ -1,5 +1,6 @@
 """Where the trainings of a family run: device, CPUs and GPUs of each, and how many beside each other."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +12,8 @@ from orchestrator.machine.offered import Offered
 from trainables.errors import InputError
 
 Device = Literal["cpu", "cuda"]
+TRY_HERE = "ORCHESTRATOR_WORKERS_ON_CPUS"
+"""The variable of the environment that, set to 1, lets several workers train on one machine's CPUs."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,9 @@ class Placement:
 
     device: Device
     cpus: float
-    """That one training reserves; torch has as many threads, and one at least."""
+    """That one worker of a training reserves; torch has as many threads, and one at least."""
     gpus: float
+    """Likewise."""
     at_once: int
     """Trainings of this family beside each other, where nothing else runs."""
     why: str = ""
@@ -29,6 +33,13 @@ class Placement:
     """The most trainings at a time that the experiment allows; None: no limit."""
     memory: int | None = None
     """Bytes of a GPU that torch may reserve for one training; None: all that is free."""
+    workers: int = 1
+    """That share one training."""
+
+    @property
+    def held(self) -> tuple[float, float]:
+        """The CPUs and GPUs that one training reserves in all. Who starts its workers only waits, and reserves none."""
+        return self.workers * self.cpus, self.workers * self.gpus
 
 
 Before = Mapping[str, tuple[Device, float]]
@@ -53,17 +64,26 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     elif family in before and before[family][0] == device:
         cpus = min(before[family][1], offered.cpus)
     else:
-        cpus = 1.0 if device == "cuda" else _threads(experiment, offered)
-    check_fits(cpus, gpus, offered)
-    fit = int(offered.cpus / cpus + 1e-9)
+        cpus = 1.0 if device == "cuda" or asked.workers > 1 else _threads(experiment, offered)
+    workers = asked.workers
+    check_fits(cpus, gpus, offered, workers)
+    check_gain(workers, device, gpus, offered)
+    fit = int(offered.cpus / (workers * cpus) + 1e-9)
     if gpus:
-        fit = min(fit, int(offered.gpus / gpus + 1e-9))
+        fit = min(fit, int(offered.gpus / (workers * gpus) + 1e-9))
     most = experiment.budget.concurrent
-    return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most)
+    return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most, workers=workers)
 
 
-def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
-    """InputError where one training that reserves so much finds no place."""
+def check_fits(cpus: float, gpus: float, offered: Offered, workers: int = 1) -> None:
+    """InputError where one training, each of whose workers reserves so much, finds no place."""
+    if workers > 1 and (workers * cpus > offered.cpus or workers * gpus > offered.gpus):
+        gpu = f" and {gpus:g} GPUs, {workers * gpus:g} in all," if gpus else ""
+        raise InputError(
+            f"resources.workers is {workers} a trial with {cpus:g} CPUs each, {workers * cpus:g} in all,{gpu} and "
+            f"there are {offered.cpus:g} CPUs and {offered.gpus:g} GPUs: its workers would wait for each other without "
+            "an end. Ask for fewer workers, or set resources.workers=1."
+        )
     if cpus > offered.cpus:
         raise InputError(
             f"resources.cpus is {cpus:g} a trial, and there are {offered.cpus:g}. Ask for {offered.cpus:g} or fewer."
@@ -77,17 +97,36 @@ def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
         )
 
 
+def check_gain(workers: int, device: Device, gpus: float, offered: Offered) -> None:
+    """InputError where a training gains nothing by several workers."""
+    if workers == 1:
+        return
+    if 0 < gpus < 1:
+        raise InputError(
+            f"resources.gpus is {gpus:g} and resources.workers {workers}: each worker has GPUs of its own, whole ones. "
+            "Set resources.gpus=1, or resources.workers=1 to share a GPU between trials."
+        )
+    if device == "cpu" and not offered.elsewhere and os.environ.get(TRY_HERE) != "1":
+        raise InputError(
+            f"resources.workers is {workers}, and trials train on this machine's CPUs: threads of one worker do the "
+            f"same, without sending gradients to each other. Set resources.workers=1 and resources.cpus={workers}, or "
+            f"train where there are {workers} GPUs, or on a cluster. {TRY_HERE}=1 tries it all the same."
+        )
+
+
 def check_asked(experiment: Experiment, offered: Offered) -> None:
     """InputError where a training finds no place that reserves what the experiment says in numbers."""
     asked = experiment.resources
-    check_fits(0.0 if asked.cpus == "auto" else asked.cpus, 0.0 if asked.gpus == "auto" else asked.gpus, offered)
+    gpus = 0.0 if asked.gpus == "auto" else asked.gpus
+    check_fits((asked.workers > 1) * 1.0 if asked.cpus == "auto" else asked.cpus, gpus, offered, asked.workers)
+    check_gain(asked.workers, "cuda" if gpus or (asked.gpus == "auto" and offered.gpus) else "cpu", gpus, offered)
 
 
 def fits(one: Placement, beside: Iterable[Placement], offered: Offered, concurrent: int | None) -> bool:
     """Whether a training finds room beside those that run. `concurrent`: the most of them; None: no limit."""
     every = [one, *beside]
-    room = sum(each.cpus for each in every) <= offered.cpus + 1e-9
-    room = room and sum(each.gpus for each in every) <= offered.gpus + 1e-9
+    room = sum(each.held[0] for each in every) <= offered.cpus + 1e-9
+    room = room and sum(each.held[1] for each in every) <= offered.gpus + 1e-9
     return len(every) == 1 or (room and (concurrent is None or len(every) <= concurrent))
 
 
@@ -147,7 +186,9 @@ def told(experiment: Experiment, placements: Mapping[str, Placement], offered: O
         many = f"{one.gpus:g} GPUs" if one.gpus > 1 else "a GPU" if one.gpus == 1 else f"{one.gpus:g} of a GPU"
         where = f"on {many if one.gpus else 'CPUs'}"
         why = f" ({one.why})" if one.why else ""
-        parts.append(f"{who} {where}{why}, {one.at_once} at a time with {one.cpus:g} CPU{'s' * (one.cpus != 1)} each")
+        over = f" over {one.workers} workers" if one.workers > 1 else ""
+        cpus = f"{one.cpus:g} CPU{'s' * (one.cpus != 1)}"
+        parts.append(f"{who} {where}{why}, {one.at_once} at a time{over} with {cpus} each")
     idle = offered.gpus > 0 and experiment.resources.gpus == 0
     unused = " A GPU stands idle, since resources.gpus is 0." if idle else ""
     return f"{'; '.join(parts)}.{unused}"

@@ -249,6 +249,7 @@ class Ledger(tune.Callback):
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,
+            workers=self.placement.workers,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
             own_memory=opened.own_memory if opened.memory else None,

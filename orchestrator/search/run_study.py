@@ -62,14 +62,17 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
     def full(running: int) -> bool:
         if study.offered is None or study.offered.elsewhere or study.placement.device != "cpu":
             return False
-        return not have_room([ledger.held] * (running + 1), available)
+        return not have_room([ledger.held] * (running + 1) * study.placement.workers, available)
 
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more, full)
     for number in reversed(alone):
         ledger.searcher.again(number)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
-    resources: dict[str, float] = {"cpu": ledger.placement.cpus, "gpu": ledger.placement.gpus}
+    # Of several workers, whom Ray Train gives their places, the trial itself only waits.
+    by_itself = ledger.placement.workers == 1
+    cpus, gpus = ledger.placement.held if by_itself else (0.0, 0.0)
+    resources: dict[str, float] = {"cpu": cpus, "gpu": gpus}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -79,7 +82,7 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier, spared),
             num_samples=min(AT_ONCE, trials),
             max_concurrent_trials=ledger.placement.at_once,
-            reuse_actors=True,
+            reuse_actors=by_itself,  # only with the trial do the workers of one that is pruned end
             trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),
         run_config=tune.RunConfig(
@@ -126,7 +129,8 @@ def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRec
     left, whole = study.trials - ended, study.placement
     if alone:
         return replace(whole, at_once=1), len(alone)
-    if study.offered is None or study.experiment.resources.gpus != "auto" or whole.device != "cuda":
+    shared = whole.device == "cuda" and whole.workers == 1
+    if study.offered is None or study.experiment.resources.gpus != "auto" or not shared:
         return whole, left
     closer = packed(whole, study.offered, earlier, left)
     known = any(record.available_memory and record.gpus >= 1 for record in earlier)

@@ -28,6 +28,7 @@ from orchestrator.evaluation.evaluate_cell import (
     Keeping,
     TestPart,
     evaluate_cell,
+    evaluate_over_workers,
     evaluate_together,
     failed_cell,
 )
@@ -166,7 +167,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
 
     def stackable(cell: Cell) -> bool:
         job = job_for(cell)
-        able = job.problem.precision.fused and job.family.stackable is not None
+        able = job.problem.precision.fused and job.family.stackable is not None and job.workers is None
         return able and done.known.weights_for(cell) is None
 
     places = Places(context, cells, stackable)
@@ -307,6 +308,11 @@ def start_cells(
     test = TestPart(samples, context.readings(prepared))
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
     made = origin(context, prepared, first.family)
+    if placement.workers > 1:
+        # Ray Train gives the workers their places, and who starts them only waits.
+        waits = task(evaluate_over_workers, cpus=0, gpus=0, retries=RETRIES)
+        ((cell, kept),) = cells
+        return waits.remote(cell, job, test, Keeping(context.folder, source), kept, grading, made)
     begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES)
     if len(cells) > 1:
         return begin(evaluate_together).remote(cells, job, test, context.folder, grading, made)
