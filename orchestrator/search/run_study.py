@@ -69,10 +69,10 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
         ledger.searcher.again(number)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
-    # Of several workers, whom Ray Train gives their places, the trial itself only waits.
     by_itself = ledger.placement.workers == 1
-    cpus, gpus = ledger.placement.held if by_itself else (0.0, 0.0)
-    resources: dict[str, float] = {"cpu": cpus, "gpu": gpus}
+    resources: dict[str, float] = {"cpu": ledger.placement.cpus, "gpu": ledger.placement.gpus}
+    if not by_itself:
+        resources = {"memory": 1}  # Ray Train gives the workers their places; the trial itself waits, and must ask something
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(

@@ -148,9 +148,10 @@ def family_model(case: Case, batch: int, span: Span | None) -> Any:
     sizes = {key: batch for key in ("batch_size", "vae_batch_size") if key in family.config.model_fields}
     problem = Problem(train.classes, (32, 32, 3), epochs_of(2 * case.batch), span=span)
     model = family.build(family.config(**{**case.keys, **sizes}), problem, 3)
-    if case.what == "feature_autoencoder":  # frozen features are kept in float32
-        kept = model.loop.fetch
+    kept = model.loop.fetch
+    if kept is not None:  # frozen features are kept in float32
         model.loop.fetch = lambda samples, rows: kept(samples, rows).double()
+        model.loop.batches.at = in_double
     return model
 
 

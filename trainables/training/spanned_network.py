@@ -1,18 +1,32 @@
 """A network whose batches lie in several processes: gradients, batch statistics and draws are those of the whole."""
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from trainables.training.draws import SharedDraws
 from trainables.training.precision import in_full
 from trainables.training.span import Share, Span
+
+
+class _Total(torch.autograd.Function):
+    """The sum of what each process has; so is its gradient, since each goes on with it."""
+
+    @staticmethod
+    def forward(context: Any, part: Tensor) -> Tensor:
+        whole = part.clone()
+        dist.all_reduce(whole)
+        return whole
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return _Total.forward(context, gradient)
 
 
 class SpannedBatchNorm(_BatchNorm):
@@ -30,9 +44,9 @@ class SpannedBatchNorm(_BatchNorm):
         count = given.new_tensor(given.numel() / given.shape[1])
         dist.all_reduce(count)
         # In two passes: the mean of squares less the square of the mean loses digits.
-        mean = all_reduce(given.sum(over)) / count
+        mean = _Total.apply(given.sum(over)) / count
         centred = given - mean.view(shape)
-        variance = all_reduce(centred.square().sum(over)) / count
+        variance = _Total.apply(centred.square().sum(over)) / count
         if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
             share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -69,8 +83,11 @@ class SpannedNetwork:
     def __init__(self, network: nn.Module, span: Span, device: torch.device) -> None:
         """`network`: batch normalisations see whole batches already."""
         self._device, self._draws = device, SharedDraws(torch.Generator(device))
-        # Buffers are alike by themselves. A loss is a share of the whole batch's: gradients add up.
-        self._parallel = DistributedDataParallel(network, broadcast_buffers=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of a new name for the same
+            # Statistics are alike by themselves.
+            self._parallel = DistributedDataParallel(network, broadcast_buffers=False)
+        # A loss is a share of the whole batch's: gradients add up.
         self._parallel.register_comm_hook(None, summed)
 
     def draws_from(self, seed: int) -> None:

@@ -10,8 +10,9 @@ from builders.spanned import LOOPS, OF_FAMILIES, OF_THREE, Case, share_all, trai
 from orchestrator.families import FAMILIES
 from trainables.training.span import Share, Span
 
-CLOSE = 1e-10
-"""Of weights in float64 after 20 steps, where 1e-5 is promised."""
+CLOSE = 1e-7
+"""Of weights in float64 after 20 steps, where 1e-5 is promised. The gradient of a bias before batch normalisation is
+nothing but rounding, which Adam makes larger: 5e-9 was seen, and 1e-10 of other weights."""
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -26,11 +27,11 @@ def compare(cases: dict[str, Case], workers: int, folder: Path) -> None:
     for name, one in alone.items():
         other = shared[name]
         for key, tensor in one["weights"].items():
-            torch.testing.assert_close(other["weights"][key], tensor, rtol=0, atol=CLOSE, msg=f"{name}: {key}")
+            torch.testing.assert_close(other["weights"][key], tensor, rtol=0, atol=CLOSE, msg=lambda told, at=f"{name}, {key}": f"{at}: {told}")
         assert len(other["losses"]) == len(one["losses"]) > 1
         for losses, expected in zip(other["losses"], one["losses"], strict=True):
-            assert losses == pytest.approx(expected, rel=1e-9), name
-        torch.testing.assert_close(other["scores"], one["scores"], rtol=1e-9, atol=1e-12)
+            assert losses == pytest.approx(expected, rel=1e-8), name
+        torch.testing.assert_close(other["scores"], one["scores"], rtol=1e-7, atol=1e-10)
         batch = cases[name].batch
         assert other["facts"]["workers"] == f"{workers}, batch {workers} × {batch}"
         assert "workers" not in one["facts"]
