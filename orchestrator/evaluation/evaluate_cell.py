@@ -383,9 +383,7 @@ def of_placement(placement: Placement | None) -> OfPlacement:
     """Nothing of a cell that has trained nothing."""
     if placement is None:
         return OfPlacement()
-    return OfPlacement(
-        device=placement.device, cpus=placement.cpus, gpus=placement.gpus, workers=placement.workers
-    )
+    return OfPlacement(device=placement.device, cpus=placement.cpus, gpus=placement.gpus, workers=placement.workers)
 
 
 def failed_cell(

@@ -151,6 +151,17 @@ class Experiment(Section):
         return value
 
     @model_validator(mode="after")
+    def _shared_trainings(self) -> Self:
+        alone = [key for key in ("compile", "cuda_graphs", "fused") if getattr(self.precision, key) is True]
+        if alone and self.resources.workers > 1:
+            raise ValueError(
+                f"precision.{alone[0]} is true and resources.workers {self.resources.workers}: a training that workers "
+                f"share is neither compiled, nor captured, nor stacked; leave out precision.{alone[0]}, or set "
+                "resources.workers to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _names_fit(self) -> Self:
         names = [variant.name for variant in self.families]
         repeated = sorted({name for name in names if names.count(name) > 1})

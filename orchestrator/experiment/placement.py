@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.families import family_row
+from orchestrator.families import FAMILIES, family_row
 from orchestrator.machine.offered import Offered
 from trainables.errors import InputError
 
@@ -57,6 +57,8 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     InputError where not even one fits.
     """
     before, asked = before or {}, experiment.resources
+    if asked.workers > 1:
+        check_family(family, asked.workers)
     device, why = _device(experiment, family, offered, before)
     gpus = (1.0 if device == "cuda" else 0.0) if asked.gpus == "auto" else asked.gpus
     if asked.cpus != "auto":
@@ -66,8 +68,8 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     else:
         cpus = 1.0 if device == "cuda" or asked.workers > 1 else _threads(experiment, offered)
     workers = asked.workers
-    check_fits(cpus, gpus, offered, workers)
     check_gain(workers, device, gpus, offered)
+    check_fits(cpus, gpus, offered, workers)
     fit = int(offered.cpus / (workers * cpus) + 1e-9)
     if gpus:
         fit = min(fit, int(offered.gpus / (workers * gpus) + 1e-9))
@@ -97,6 +99,16 @@ def check_fits(cpus: float, gpus: float, offered: Offered, workers: int = 1) -> 
         )
 
 
+def check_family(family: str, workers: int) -> None:
+    """InputError for a family whose trainings several workers can't share."""
+    if not family_row(family).family.spans:
+        able = ", ".join(name for name, row in FAMILIES.items() if row.family.spans)
+        raise InputError(
+            f"resources.workers is {workers}, and {family} does not train by steps that workers can share. Those that "
+            f"do: {able}. Leave {family} out of this experiment, or set resources.workers=1."
+        )
+
+
 def check_gain(workers: int, device: Device, gpus: float, offered: Offered) -> None:
     """InputError where a training gains nothing by several workers."""
     if workers == 1:
@@ -116,10 +128,12 @@ def check_gain(workers: int, device: Device, gpus: float, offered: Offered) -> N
 
 def check_asked(experiment: Experiment, offered: Offered) -> None:
     """InputError where a training finds no place that reserves what the experiment says in numbers."""
-    asked = experiment.resources
-    gpus = 0.0 if asked.gpus == "auto" else asked.gpus
-    check_fits((asked.workers > 1) * 1.0 if asked.cpus == "auto" else asked.cpus, gpus, offered, asked.workers)
-    check_gain(asked.workers, "cuda" if gpus or (asked.gpus == "auto" and offered.gpus) else "cpu", gpus, offered)
+    asked, several = experiment.resources, experiment.resources.workers > 1
+    # Unasked, each of several workers has one of both, where there is a GPU.
+    cpus = float(several) if asked.cpus == "auto" else asked.cpus
+    gpus = float(several and offered.gpus > 0) if asked.gpus == "auto" else asked.gpus
+    check_gain(asked.workers, "cuda" if gpus else "cpu", gpus, offered)
+    check_fits(cpus, gpus, offered, asked.workers)
 
 
 def fits(one: Placement, beside: Iterable[Placement], offered: Offered, concurrent: int | None) -> bool:

@@ -67,6 +67,8 @@ class Case:
         }
 
 
+SLOW = {"learning_rate": 1e-5}
+"""Of deep networks of random weights: at 1e-3 their first steps are chaotic, and rounding grows a millionfold an epoch."""
 SMALL_TRANSFER = {"vae_architecture": "small_conv", "vae_latent_dim": 8, "vae_epochs": 2}
 LOOPS = {
     # 45 pictures in batches of 18, or of 16: the last holds 9, or 13, of which one process takes one more.
@@ -90,10 +92,16 @@ OF_FAMILIES = {
     "plot_classifier": Case(
         "plot_classifier",
         9,
-        keys={"backbone": "shufflenet_v2_x0_5", "weights": "none", "augmentation": 0.5, "class_weights": "balanced"},
+        keys={
+            "backbone": "shufflenet_v2_x0_5",
+            "weights": "none",
+            "augmentation": 0.5,
+            "class_weights": "balanced",
+            **SLOW,
+        },
     ),
     "plot_classifier, stochastic depth": Case(
-        "plot_classifier", 9, keys={"backbone": "efficientnet_b0", "weights": "none"}
+        "plot_classifier", 9, keys={"backbone": "efficientnet_b0", "weights": "none", **SLOW}
     ),
 }
 
@@ -152,6 +160,8 @@ def family_model(case: Case, batch: int, span: Span | None) -> Any:
     if kept is not None:  # frozen features are kept in float32
         model.loop.fetch = lambda samples, rows: kept(samples, rows).double()
         model.loop.batches.at = in_double
+    if case.what == "feature_autoencoder":
+        model.features.float()
     return model
 
 
@@ -169,9 +179,7 @@ def train_all(cases: Mapping[str, Case], workers: int, span: Span | None) -> dic
 def share_all(rank: int, cases: Mapping[str, Case], workers: int, folder: Path) -> None:
     """In one of several processes; the leader leaves what was found in the folder."""
     store = dist.FileStore(str(folder / "store"), workers)
-    dist.init_process_group(
-        "gloo", store=store, rank=rank, world_size=workers, timeout=timedelta(seconds=TIMEOUT)
-    )
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=workers, timeout=timedelta(seconds=TIMEOUT))
     try:
         found = train_all(cases, workers, Span())
         if rank == 0:

@@ -54,6 +54,11 @@ class Share:
         return read[: len(self)]
 
 
+def share_of(rank: int, size: int, count: int) -> Share:
+    """What one of `size` processes takes of `count` rows: neighbours, as many as others take or one more."""
+    return Share(rank * count // size, (rank + 1) * count // size, count)
+
+
 class Follower(Protocol):
     """What a leader has done by others, too: a model, or an epoch loop."""
 
@@ -79,9 +84,8 @@ class Span:
         return self.rank == 0
 
     def share(self, count: int) -> Share:
-        """This process's part of `count` rows: neighbours, as many as others have or one more."""
-        borders = [rank * count // self.size for rank in (self.rank, self.rank + 1)]
-        return Share(borders[0], borders[1], count)
+        """This process's part of `count` rows."""
+        return share_of(self.rank, self.size, count)
 
     def total(self, part: Tensor) -> Tensor:
         """The sum of what each process has, without a gradient."""
