@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.artifacts.endings import RETRIES, Status, first_line
+from orchestrator.artifacts.endings import Status, first_line
 from orchestrator.artifacts.galleries import confused_gallery, handful, heat_map_gallery, write_galleries
 from orchestrator.artifacts.heat_maps import scale_of, write_heat_maps
 from orchestrator.artifacts.models import KeptModel, keep_model, note_speed
@@ -36,9 +36,8 @@ from trainables.errors import ToldError
 from trainables.files import file_sha256, whole
 from trainables.interface import Prediction, Samples, Task
 from trainables.speed import Speed
-from trainables.training.span import WorkerError, WorkersDied
 from trainables.training.timing import measure_speed
-from trainables.training.trial import Job, Stopping
+from trainables.training.trial import Job
 from trainables.training.usage import gpu_name
 
 MOST_LOOKED_AT, LOOKED_AT_ONCE = 2048, 64
@@ -108,25 +107,6 @@ def evaluate_cell(
     seconds = time.perf_counter() - started
     record = _scored(cell, job, trained, seconds, test, run, kept, grading, origin)
     return record.model_copy(update={"trained": taken is None}).model_dump_json()
-
-
-def evaluate_over_workers(cell: Cell, job: Job, *given: Any) -> str | ToldError | None:
-    """The same, `given` as there, where several workers share the training: the first of them does all else, too.
-
-    What ended them is returned.
-    """
-    from trainables.training.workers import over_workers  # a second, that others are spared
-
-    def lead(job: Job) -> str | None:
-        return evaluate_cell(cell, job, *given)
-
-    try:
-        found: str | None = over_workers(lead, job, cell.setting.config, cell.seed, retries=RETRIES)
-    except Stopping:
-        return None
-    except (WorkerError, WorkersDied) as error:
-        return error.told if isinstance(error, WorkerError) else ToldError.of(error)
-    return found
 
 
 def evaluate_together(

@@ -72,9 +72,8 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
     by_itself = ledger.placement.workers == 1
     resources: dict[str, float] = {"cpu": ledger.placement.cpus, "gpu": ledger.placement.gpus}
     if not by_itself:
-        resources = {
-            "memory": 1
-        }  # Ray Train gives the workers their places; the trial itself waits, and must ask something
+        # Ray Train gives the workers their places; the trial itself waits, and has to ask for something: one byte.
+        resources = {"memory": 1}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(

@@ -28,10 +28,10 @@ from orchestrator.evaluation.evaluate_cell import (
     Keeping,
     TestPart,
     evaluate_cell,
-    evaluate_over_workers,
     evaluate_together,
     failed_cell,
 )
+from orchestrator.evaluation.evaluate_over_workers import evaluate_over_workers
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge

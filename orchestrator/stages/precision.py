@@ -106,9 +106,9 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
 def _shared(probed: Probed, workers: int) -> Probed:
     """The same for trainings that workers share: a step which waits for others is neither compiled nor captured, and
     seeds are not stacked."""
-    alone = dict.fromkeys(("compile", "cuda_graphs", "fused"), False)
-    why = dict.fromkeys(alone, f"{workers} workers share a training")
-    return replace(probed, precision=replace(probed.precision, **alone), reasons=probed.reasons | why)
+    chosen = replace(probed.precision, compile=False, cuda_graphs=False, fused=False)
+    why = dict.fromkeys(("compile", "cuda_graphs", "fused"), f"{workers} workers share a training")
+    return replace(probed, precision=chosen, reasons=probed.reasons | why)
 
 
 def _tried(device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int, seeds: int, threads: int) -> Probed:

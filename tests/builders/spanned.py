@@ -68,7 +68,8 @@ class Case:
 
 
 SLOW = {"learning_rate": 1e-5}
-"""Of deep networks of random weights: at 1e-3 their first steps are chaotic, and rounding grows a millionfold an epoch."""
+"""Of deep networks of random weights: at 1e-3 their first steps are chaotic, and an epoch makes rounding a
+thousand times as large."""
 SMALL_TRANSFER = {"vae_architecture": "small_conv", "vae_latent_dim": 8, "vae_epochs": 2}
 LOOPS = {
     # 45 pictures in batches of 18, or of 16: the last holds 9, or 13, of which one process takes one more.

@@ -14,6 +14,7 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Prediction, Problem, Samples, Task
 from trainables.training.batches import Batches, labels_of
 from trainables.training.graphed_step import SMALL, GraphedStep, Step
+from trainables.training.loss_mean import LossMean
 from trainables.training.precision import computing, first_line, in_bfloat16, precision_name
 from trainables.training.precision import has_mixed_precision as has_mixed_precision
 from trainables.training.span import Share
@@ -26,8 +27,6 @@ Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
 """(samples, rows) -> the network's float32 input (B, ...) for these rows, on the device."""
 
 SCORING_BATCH = 128
-CHECK_EVERY = 32
-"""Steps between two looks at the loss: each look makes a GPU wait."""
 
 
 class Objective(Protocol):
@@ -249,10 +248,11 @@ class EpochLoop:
         batches: Sequence[NDArray[np.int64]],
         noise_seed: int,
         generator: torch.Generator,
-        mean: "LossMean",
+        mean: LossMean,
     ) -> None:
         """Take the steps of an epoch with this process's share of each batch."""
-        assert self.span is not None and self.spanned is not None
+        assert self.span is not None
+        assert self.spanned is not None
         shares = [self.span.share(len(rows)) for rows in batches]
         mine = [share.read(rows) for share, rows in zip(shares, batches, strict=True)]
         shared = getattr(self.augment, "shares", False)
@@ -323,7 +323,7 @@ class EpochLoop:
     def _score(
         self,
         samples: Samples,
-        means: Mapping[str, tuple["LossMean", int | None]],
+        means: Mapping[str, tuple[LossMean, int | None]],
         maps: bool,
         rows: NDArray[np.int64] | None = None,
     ) -> Prediction:
@@ -361,41 +361,6 @@ class EpochLoop:
     def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """Pictures (B, C, H, W), float32 in [0, 1], on the device."""
         return self.batches.at(samples, rows)
-
-
-class LossMean:
-    """A weighted mean of losses that stays on the device, and notices when one is no finite number."""
-
-    def __init__(self, where: str, total: Callable[[Tensor], Tensor] = lambda part: part) -> None:
-        """`total`: what a sum of this process is where others have a share of it."""
-        self.where, self.total, self.steps = where, total, 0
-        self.sums: list[Tensor] = []
-        self.weights: list[Tensor] = []
-
-    def add(self, losses: Tensor, weights: Tensor) -> None:
-        """One batch: each sample's loss (B,) and weight (B,)."""
-        self.sums.append((losses * weights).sum().double())
-        self.weights.append(weights.sum().double())
-        self.steps += 1
-        if self.steps % CHECK_EVERY == 0:
-            self._check()
-
-    def result(self) -> float:
-        """The mean over all batches. Raises FloatingPointError where it is no finite number."""
-        self._check()
-        return float(self.total(_sum(self.sums)) / self.total(_sum(self.weights)))
-
-    def _check(self) -> None:
-        if not self.sums:
-            return
-        finite = torch.isfinite(torch.stack(self.sums)).cpu()
-        if not finite.all():
-            step = int(finite.int().argmin()) + 1
-            raise FloatingPointError(f"The loss is not finite: {self.where}, step {step}. Lower the learning rate.")
-
-
-def _sum(parts: Sequence[Tensor]) -> Tensor:
-    return torch.stack(list(parts)).sum() if parts else torch.zeros((), dtype=torch.float64)
 
 
 def split_batches(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

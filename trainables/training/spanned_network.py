@@ -56,7 +56,8 @@ class SpannedBatchNorm(_BatchNorm):
         normal = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:
             normal = normal * self.weight.view(shape) + self.bias.view(shape)
-        return normal.to(input.dtype)
+        typed: Tensor = normal.to(input.dtype)
+        return typed
 
 
 def by_whole_batches(network: nn.Module, device: torch.device) -> None:
@@ -104,7 +105,7 @@ class SpannedNetwork:
             return self._parallel(pictures)
 
 
-def summed(state: object, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def summed(state: object, bucket: Any) -> torch.futures.Future[Tensor]:
     """For DistributedDataParallel: the sum of gradients, where by itself it takes their mean."""
     future = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
     found: torch.futures.Future[Tensor] = future.then(lambda done: done.value()[0])

@@ -67,7 +67,8 @@ def over_workers(
     for left in range(retries, -1, -1):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                return _trainer(shared, workers, Path(folder)).fit().return_value
+                result: Any = _trainer(shared, workers, Path(folder)).fit()
+                return result.return_value
             except WorkerGroupError as error:
                 _tell(error, last=not left)
     raise AssertionError("the last try returns or raises")
