@@ -55,7 +55,7 @@ def test_a_whole_run_with_a_trial_that_is_pruned(series_tree: Path, tmp_path: Pa
     )
     folder = run(asked, tmp_path / "run", reporter=QUIET)
     trials, cells = records(folder, "search"), records(folder, "evaluation")
-    assert {one.status for one in trials} == {"completed", "pruned"}, [(one.config, one.status) for one in trials]
+    assert {one.status for one in trials} == {"completed", "pruned"}, [(one.config, one.reason) for one in trials]
     assert all(one.config["wild"] for one in trials if one.status == "pruned")
     assert [(one.seed, one.status) for one in cells] == [(0, "completed"), (1, "completed")]
     for one in (*trials, *cells):

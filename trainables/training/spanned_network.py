@@ -105,7 +105,10 @@ class SpannedNetwork:
             return self._parallel(pictures)
 
 
-def summed(state: object, bucket: Any) -> torch.futures.Future[Tensor]:
+def summed(
+    state: object,
+    bucket: dist.GradBucket,  # type: ignore[name-defined]  # torch looks whether it is so annotated
+) -> torch.futures.Future[Tensor]:
     """For DistributedDataParallel: the sum of gradients, where by itself it takes their mean."""
     future = dist.all_reduce(bucket.buffer(), async_op=True).get_future()
     found: torch.futures.Future[Tensor] = future.then(lambda done: done.value()[0])

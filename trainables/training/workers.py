@@ -1,5 +1,6 @@
 """One training over several of Ray's workers, by Ray Train. It and `trainable` are all that imports Ray here."""
 
+import os
 import tempfile
 import threading
 import time
@@ -9,8 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from ray.train import RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch.config import _TorchBackend
+from ray.util import get_node_ip_address
 from ray.util.queue import Empty, Queue
 
 from trainables.errors import ToldError
@@ -24,6 +28,31 @@ GRACE = 15.0
 MARGIN, LONGEST = 600, 86_400
 """Seconds beyond an epoch's limit, and in all where that has none, that workers wait for each other. A dead one is
 noticed at once; this ends what is alive and hangs."""
+
+
+@dataclass
+class _Torch(TorchConfig):
+    """How the workers are connected: by the network by which Ray knows them, and on one machine by none."""
+
+    @property
+    def backend_cls(self) -> Any:
+        return _Backend
+
+
+class _Backend(_TorchBackend):
+    def on_start(self, worker_group: Any, backend_config: Any) -> None:
+        worker_group.execute(_choose_interface)
+        super().on_start(worker_group, backend_config)
+
+
+def _choose_interface() -> None:
+    """Let this process listen where its node is known. Gloo would ask what the host's name means, which need be no
+    address that others reach, and NCCL would take the first interface that is up."""
+    address = get_node_ip_address()
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(one.address == address for one in addresses):
+            for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):
+                os.environ.setdefault(variable, name)
 
 
 @dataclass(frozen=True)
@@ -79,7 +108,7 @@ def _trainer(shared: _Shared, workers: Workers, folder: Path) -> TorchTrainer:
     reserved = {"CPU": workers.cpus, "GPU": workers.gpus}
     return TorchTrainer(
         shared.__call__,
-        torch_config=TorchConfig(
+        torch_config=_Torch(
             # What is said goes by the CPU, what is computed by the GPU.
             backend="cpu:gloo,cuda:nccl" if workers.gpus else "gloo",
             timeout_s=LONGEST if seconds is None else int(seconds) + MARGIN,
