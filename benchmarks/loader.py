@@ -29,7 +29,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from orchestrator.data.store.lazy_arrays import StoredPictures
-from orchestrator.data.store.shards import rows_per_shard, write_shard
+from orchestrator.data.store.shards import ShardFolder, rows_per_shard, write_shard
 from trainables.interface import Samples
 from trainables.parts.augmentation import BRIGHTNESS, SHIFT, ZOOM, Augmentation
 from trainables.training.batches import Batches
@@ -91,7 +91,12 @@ def write(case: Case, folder: Path) -> Samples:
     ]
     rows = np.arange(case.count, dtype=np.int32)
     lazy = StoredPictures(
-        folder, tuple(one.shard for one in shards), rows // np.int32(step), rows % np.int32(step), shape, slice(0, 3)
+        ShardFolder(folder),
+        tuple(one.shard for one in shards),
+        rows // np.int32(step),
+        rows % np.int32(step),
+        shape,
+        slice(0, 3),
     )
     return Samples(lazy, labels, ("0", "1"), tuple(map(str, rows)))
 

@@ -31,6 +31,7 @@ from orchestrator.scoring.judge import Judge
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
 from trainables.interface import Epoch, Family, FamilyConfig, Gallery, Prediction, Problem, Samples
+from trainables.small_files import FolderFiles, NamedFile
 from trainables.training.trial import Job
 
 Seconds = tuple[float, float]
@@ -100,7 +101,8 @@ def ours(trials: int, folder: Path) -> Seconds:
     )
     job = Job(
         FAMILY, Problem(("a", "b"), (8, 8, 3), 1), samples, samples, Judge("classification"), "validation_loss", "min",
-        None, 1, states=folder / "states", code=code_version(), stop=folder / "stop",
+        None, 1, states=FolderFiles(folder / "states"), code=code_version(),
+        stop=NamedFile(FolderFiles(folder), "stop"),
     )  # fmt: skip
     ended: list[float] = []
 

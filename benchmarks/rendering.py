@@ -25,11 +25,13 @@ from PIL import Image
 
 from orchestrator.data.files.content_hashes import content_hash
 from orchestrator.data.files.series import parse_series
+from orchestrator.data.files.source_files import SourceFolder
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of
 from orchestrator.data.plotting.png import encode_png
 from orchestrator.data.plotting.renderer import Renderer
 from orchestrator.data.store.shards import write_shard
+from trainables.small_files import FolderFiles
 
 SIZE = (224, 224)
 BATCH = 64
@@ -125,7 +127,9 @@ class Ways:
         self._paths = write_csvs(self._csv, 4 * BATCH, length)
         (folder / "shards").mkdir()
         recipe = recipe_of("series", style, SIZE, None)
-        self._worker = DrawBatch(str(self._csv), str(folder / "shards"), recipe, (*SIZE, 3))
+        self._worker = DrawBatch(
+            SourceFolder(str(self._csv)), FolderFiles(folder / "shards", made=False), recipe, (*SIZE, 3)
+        )
         self._worker.draw(self._paths[:BATCH])  # the first pictures get the fast way ready
         self.renderer = Renderer(style, None)
         self.renderer.start()
@@ -262,7 +266,10 @@ def end_to_end(count: int, seeds_count: int, length: int, style: str, workers: i
         print(f"  first batch after {begun:.1f} s, all after {first:.1f} s; ", end="")
         print(f"second run on unchanged input {second:.2f} s ({second / first:.1%})")
         worker = DrawBatch(
-            str(folder / "csv"), str(folder / "store" / "shards"), recipe_of("series", style, SIZE, None), (*SIZE, 3)
+            SourceFolder(str(folder / "csv")),
+            FolderFiles(folder / "store" / "shards", made=False),
+            recipe_of("series", style, SIZE, None),
+            (*SIZE, 3),
         )
         worker.draw(paths[:BATCH])
         began = time.perf_counter()

@@ -5,11 +5,10 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from statistics import fmean
 from typing import Literal
 
-from trainables.files import write_whole
+from trainables.small_files import NamedFile
 
 EVERY = 2.0
 """Seconds between two notes of one training: more would be no news."""
@@ -55,45 +54,44 @@ def at_most(running: Sequence[AtWork], waiting: int, at_once: int) -> float | No
 class EpochNote:
     """A worker's note of how far its training is, for who watches the run; a file that may be lost without harm."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, file: NamedFile | None) -> None:
+        self._file = file
         self._written = 0.0
 
     def write(self, history: Sequence[dict[str, float]], seconds: float, best: float) -> None:
         """Note the rows of its epochs so far; `seconds` that they took, with those of earlier processes."""
-        if self._path is None or time.monotonic() - self._written < EVERY:
+        if self._file is None or time.monotonic() - self._written < EVERY:
             return
         self._written = time.monotonic()
         epoch = len(history)
         noted = {"epoch": epoch, "each": seconds / epoch, "best": best, "history": history}
         with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            write_whole(self._path, json.dumps(noted), wait=False, shared=True)
+            self._file.write(json.dumps(noted).encode(), wait=False)
 
     def remove(self) -> None:
         """The training has ended."""
-        if self._path is not None:
+        if self._file is not None:
             with suppress(OSError):
-                self._path.unlink()
+                self._file.remove()
 
 
-def noted(training: AtWork, path: Path | None) -> AtWork:
+def noted(training: AtWork, file: NamedFile | None) -> AtWork:
     """The same with how far its worker has noted it to be, where it has."""
-    if path is None:
+    if file is None:
         return training
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(file.read())
         return replace(training, epoch=int(read["epoch"]), each=float(read["each"]), best=float(read["best"]))
     except (OSError, ValueError, TypeError, KeyError):
         return training
 
 
-def noted_history(path: Path | None) -> list[dict[str, float]]:
+def noted_history(file: NamedFile | None) -> list[dict[str, float]]:
     """The rows of a training's epochs so far, as its worker has noted them; none where it has not."""
-    if path is None:
+    if file is None:
         return []
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(file.read())
         return [{str(name): float(value) for name, value in row.items()} for row in read["history"]]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return []

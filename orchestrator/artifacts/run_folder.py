@@ -72,6 +72,11 @@ class RunFolder(PathLike[str]):
         return self.whole / "precision.json"
 
     @property
+    def clusters(self) -> Path:
+        """A line each time that the run joined a cluster: its machines, and how files reach them."""
+        return self.whole / "clusters.jsonl"
+
+    @property
     def stores(self) -> Path:
         """The stores of pictures, one a style and size."""
         return self.whole / "stores"

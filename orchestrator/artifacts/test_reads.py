@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from trainables.files import append_after
 
@@ -12,6 +12,14 @@ EXPORT = "export"
 """What the command of a reading begins with that judged nothing: it held a file's scores against those kept."""
 CHAINED = "previous"
 """The key of a line that holds the hash of what stands before it, back to the last such line or to the beginning."""
+
+
+class Log(Protocol):
+    """Where readings are written down."""
+
+    def add(self, variant: str, seed: int, weights: str, moment: str) -> str:
+        """As that of a `ReadingLog`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,18 @@ class ReadingLog:
 
         line = append_after(self.path, following)
         return _begun(self.split, line.encode("ascii") + b"\n").hexdigest()
+
+    def add_once(self, variant: str, seed: int, weights: str, moment: str) -> str:
+        """The same of a call that may come twice: where the log has its line, that is the one."""
+        told = {"variant": variant, "seed": seed, "weights": weights, "read": moment, "command": self.command}
+        try:
+            lines = _lines(self.path.read_bytes())
+        except FileNotFoundError:
+            lines = []
+        for line in reversed(lines):
+            if told.items() <= _values(line).items():
+                return _begun(self.split, line).hexdigest()
+        return self.add(variant, seed, weights, moment)
 
     def _hash_of_end(self, content: bytes) -> str:
         lines = _lines(content)

@@ -18,7 +18,8 @@ from orchestrator.artifacts.provenance import now
 from orchestrator.artifacts.records import TRAINING, ClassScores, Provenance, ThresholdChoice, TrialRecord
 from orchestrator.artifacts.reference import Reference
 from orchestrator.artifacts.run_folder import RunFolder
-from orchestrator.artifacts.test_reads import ReadingLog
+from orchestrator.artifacts.test_reads import Log
+from orchestrator.evaluation.away import Keeping
 from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.train_cell import train, train_together
@@ -62,21 +63,12 @@ class TestPart:
     """The test data. Only `evaluate_cell` opens it, once a frozen cell, and writes down that it did."""
 
     samples: Samples
-    log: ReadingLog
+    log: Log
 
     def open(self, cell: Cell, weights: str) -> tuple[Samples, str]:
         """The samples, after logging which frozen weights are about to read them, and the hash of the log's line."""
         reading = self.log.add(cell.variant, cell.seed, weights, now())
         return self.samples, reading
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """Where a cell's model is kept, and whose weights it may have."""
-
-    run: RunFolder
-    source: TrialRecord | None = None
-    """Of a completed cell of the run that has the same weights: they are taken over where they are whole."""
 
 
 def evaluate_cell(
@@ -93,27 +85,28 @@ def evaluate_cell(
     None where the run is asked to stop before: the training's state is saved then.
     """
     started = time.perf_counter()
-    run, source = keeping.run, keeping.source
-    taken, remarks = None, dict[str, str]()
-    if source is not None:
-        try:
-            taken = taken_over(cell, job, run, source)
-        except Unusable as error:
-            remarks[TRAINING] = f"its own: the weights of {source.variant}, seed {source.seed}, can't be used ({error})"
-    trained = taken or train(cell, job)
-    if trained is None:
-        return None
-    trained = replace(trained, facts=trained.facts | remarks)
-    seconds = time.perf_counter() - started
-    record = _scored(cell, job, trained, seconds, test, run, kept, grading, origin)
-    return record.model_copy(update={"trained": taken is None}).model_dump_json()
+    source, taken, remarks = keeping.source, None, dict[str, str]()
+    with keeping.folder() as run:
+        if source is not None:
+            try:
+                taken = taken_over(cell, job, run, source)
+            except Unusable as error:
+                own = f"the weights of {source.variant}, seed {source.seed}, can't be used ({error})"
+                remarks[TRAINING] = f"its own: {own}"
+        trained = taken or train(cell, job)
+        if trained is None:
+            return None
+        trained = replace(trained, facts=trained.facts | remarks)
+        seconds = time.perf_counter() - started
+        record = _scored(cell, job, trained, seconds, test, run, kept, grading, origin)
+        return keeping.sent(run, record).model_copy(update={"trained": taken is None}).model_dump_json()
 
 
 def evaluate_together(
     cells: Sequence[tuple[Cell, KeptModel]],
     job: Job,
     test: TestPart,
-    run: RunFolder,
+    keeping: Keeping,
     grading: Grading,
     origin: Provenance,
 ) -> list[str | ToldError | None]:
@@ -130,7 +123,9 @@ def evaluate_together(
             found.append(one)
             continue
         try:
-            found.append(_scored(cell, job, one, share, test, run, kept, grading, origin).model_dump_json())
+            with keeping.folder() as run:
+                record = _scored(cell, job, one, share, test, run, kept, grading, origin)
+                found.append(keeping.sent(run, record).model_dump_json())
         except Exception as error:  # a full disk, say
             found.append(ToldError.of(error))
     return found

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from orchestrator.evaluation.cells import Cell
 from orchestrator.evaluation.trained import Trained
 from trainables.errors import ToldError
 from trainables.interface import Model, Prediction
+from trainables.small_files import NamedFile
 from trainables.training.loop import Apart, EpochLoop
 from trainables.training.past import Graded
 from trainables.training.precision import first_line
@@ -28,9 +28,9 @@ def state_of(cell: Cell, job: Job) -> TrialState | None:
     return job.state_of(cell.setting.config, cell.seed, strategy=cell.setting.strategy, stage="evaluation")
 
 
-def note_of(state: TrialState | None) -> Path | None:
+def note_of(state: TrialState | None) -> NamedFile | None:
     """Where the worker of a training notes its epochs."""
-    return None if state is None else state.path.with_suffix(".epochs")
+    return None if state is None else state.beside(".epochs")
 
 
 def train(cell: Cell, job: Job, on_epoch: Callable[[int], object] = bool) -> Trained | None:
@@ -89,10 +89,10 @@ def train_together(cells: Sequence[Cell], job: Job) -> list[Trained | ToldError 
     return [replace(one, own_memory=most // len(cells)) if isinstance(one, Trained) else one for one in found]
 
 
-def _mark_of(cell: Cell, job: Job) -> Path | None:
+def _mark_of(cell: Cell, job: Job) -> NamedFile | None:
     """What a training that hung has left."""
     state = state_of(cell, job)
-    return None if state is None else state.path.with_suffix(".hung")
+    return None if state is None else state.beside(".hung")
 
 
 def _stack(models: Sequence[Model], job: Job, ready: ExitStack) -> None:

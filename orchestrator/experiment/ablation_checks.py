@@ -63,13 +63,17 @@ def check_ablation(asked: AskedAblation, frame: Frame) -> list[str]:
 
 def with_all_sizes(asked: AskedAblation, goal: Goal) -> Experiment:
     """The experiment with a variant for each size of pictures that the ablation's rows see, the baseline's first."""
-    base, variant = _start(asked, goal), asked.variant
-    changes = rows(asked.ablation, base.family, known_values(asked, goal.strategies))
-    every = [base, *(changed(base, change.changes, change.family) for change in changes)]
-    sizes = dict.fromkeys(setting.size for setting in every)
+    sizes = dict.fromkeys(setting.size for setting in every_setting(asked, goal))
     return asked.experiment.model_copy(
-        update={"families": tuple(variant.model_copy(update={"size": one}) for one in sizes)}
+        update={"families": tuple(asked.variant.model_copy(update={"size": one}) for one in sizes)}
     )
+
+
+def every_setting(asked: AskedAblation, goal: Goal) -> list[Setting]:
+    """The baseline's, as far as it is known before its search, and those of all rows."""
+    base = _start(asked, goal)
+    changes = rows(asked.ablation, base.family, known_values(asked, goal.strategies))
+    return [base, *(changed(base, change.changes, change.family) for change in changes)]
 
 
 def _start(asked: AskedAblation, goal: Goal) -> Setting:

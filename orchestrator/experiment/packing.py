@@ -29,8 +29,9 @@ def packed(placement: Placement, offered: Offered, records: Iterable[TrialRecord
     if not free:
         return placement
     room = min(free) + CONTEXT  # what was free was told by a process that had its context already
+    room = min(room, offered.smallest_free or room)  # no trial chooses which of unlike GPUs it gets
     needed = MARGIN * max(one.own_memory or 0 for one in measured) + CONTEXT
-    cpus = int(offered.cpus / offered.gpus / placement.cpus + 1e-9)
+    cpus = int(offered.cpus_a_gpu(placement.cpus) / placement.cpus + 1e-9)
     beside = max(1, min(int(room / needed), cpus, MOST, -int(-left // offered.gpus)))
     if beside == 1:
         return placement

@@ -8,7 +8,7 @@ from typing import Literal
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.families import FAMILIES, family_row
-from orchestrator.machine.offered import Offered
+from orchestrator.machine.offered import AHEAD, Offered
 from trainables.errors import InputError
 
 Device = Literal["cpu", "cuda"]
@@ -33,13 +33,15 @@ class Placement:
     """The most trainings at a time that the experiment allows; None: no limit."""
     memory: int | None = None
     """Bytes of a GPU that torch may reserve for one training; None: all that is free."""
+    node: str = ""
+    """The address of the one node that it is to run on; empty: any that has room."""
     workers: int = 1
     """That share one training."""
 
     @property
-    def held(self) -> tuple[float, float]:
-        """The CPUs and GPUs that one training reserves in all. Who starts its workers only waits, and reserves none."""
-        return self.workers * self.cpus, self.workers * self.gpus
+    def parts(self) -> list[tuple[float, float]]:
+        """The CPUs and GPUs of each worker of a training. Who starts several only waits, and reserves none."""
+        return [(self.cpus, self.gpus)] * self.workers
 
 
 Before = Mapping[str, tuple[Device, float]]
@@ -64,27 +66,28 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     if asked.cpus != "auto":
         cpus = asked.cpus
     elif family in before and before[family][0] == device:
-        cpus = min(before[family][1], offered.cpus)
+        cpus = before[family][1] if offered.growing else min(before[family][1], offered.most_cpus)
     else:
         cpus = 1.0 if device == "cuda" or asked.workers > 1 else _threads(experiment, offered)
     workers = asked.workers
     check_gain(workers, device, gpus, offered)
     check_fits(cpus, gpus, offered, workers)
-    fit = int(offered.cpus / (workers * cpus) + 1e-9)
-    if gpus:
-        fit = min(fit, int(offered.gpus / (workers * gpus) + 1e-9))
+    fit = offered.places(cpus, gpus) // workers
     most = experiment.budget.concurrent
     return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most, workers=workers)
 
 
 def check_fits(cpus: float, gpus: float, offered: Offered, workers: int = 1) -> None:
-    """InputError where one training, each of whose workers reserves so much, finds no place."""
-    if workers > 1 and (workers * cpus > offered.cpus or workers * gpus > offered.gpus):
-        gpu = f" and {gpus:g} GPUs, {workers * gpus:g} in all," if gpus else ""
+    """InputError where one training, each of whose workers reserves so much, finds no place, nor an autoscaler may
+    bring it one."""
+    if offered.growing:
+        return
+    if workers > 1 and (room := offered.places(cpus, gpus)) < workers:
+        gpu = f" and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else ""
         raise InputError(
-            f"resources.workers is {workers} a trial with {cpus:g} CPUs each, {workers * cpus:g} in all,{gpu} and "
-            f"there are {offered.cpus:g} CPUs and {offered.gpus:g} GPUs: its workers would wait for each other without "
-            "an end. Ask for fewer workers, or set resources.workers=1."
+            f"resources.workers is {workers} a trial, each with {cpus:g} CPU{'s' * (cpus != 1)}{gpu}, and there is "
+            f"room for {room} of them ({offered.cpus:g} CPUs and {offered.gpus:g} GPUs in all): they would wait for "
+            "each other without an end. Ask for fewer workers, or set resources.workers=1."
         )
     if cpus > offered.cpus:
         raise InputError(
@@ -97,6 +100,22 @@ def check_fits(cpus: float, gpus: float, offered: Offered, workers: int = 1) -> 
             f"resources.gpus is {gpus:g} a trial, and {there}{trouble}. Set resources.gpus=auto to train where there "
             "is room, or resources.gpus=0 to train on CPUs; `orchestrate doctor` says what this machine offers."
         )
+    _check_machines(cpus, gpus, offered)
+
+
+def _check_machines(cpus: float, gpus: float, offered: Offered) -> None:
+    """InputError where a training finds room on all machines of a cluster together, and on none of them alone."""
+    if not offered.rooms or not (cpus or gpus) or offered.places(cpus, gpus):
+        return
+    asked = " and ".join(f"resources.{name} is {many:g}" for name, many in (("cpus", cpus), ("gpus", gpus)) if many)
+    kinds = sorted({(room.cpus, room.gpus) for room in offered.rooms if room.cpus or room.gpus}, reverse=True)
+    there = ", ".join(
+        f"{has:g} CPU{'s' * (has != 1)}" + (f" and {gpu:g} GPUs" if gpu else "") for has, gpu in kinds[:6]
+    )
+    raise InputError(
+        f"{asked} a trial, and no single machine of the cluster has that: there are machines of {there}. Ask for what "
+        "one of them has, or add a larger one."
+    )
 
 
 def check_family(family: str, workers: int) -> None:
@@ -139,9 +158,9 @@ def check_asked(experiment: Experiment, offered: Offered) -> None:
 def fits(one: Placement, beside: Iterable[Placement], offered: Offered, concurrent: int | None) -> bool:
     """Whether a training finds room beside those that run. `concurrent`: the most of them; None: no limit."""
     every = [one, *beside]
-    room = sum(each.held[0] for each in every) <= offered.cpus + 1e-9
-    room = room and sum(each.held[1] for each in every) <= offered.gpus + 1e-9
-    return len(every) == 1 or (room and (concurrent is None or len(every) <= concurrent))
+    few = concurrent is None or len(every) <= concurrent
+    ahead = offered.growing and len(every) <= offered.places(one.cpus, one.gpus) // one.workers + AHEAD
+    return len(every) == 1 or (few and (ahead or offered.holds(part for each in every for part in each.parts)))
 
 
 def _device(experiment: Experiment, family: str, offered: Offered, before: Before) -> tuple[Device, str]:

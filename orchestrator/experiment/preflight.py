@@ -1,6 +1,7 @@
 """All that is checked of an experiment before any work starts, each thing once, the cheapest first."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.data.files.series_remarks import early_remarks
@@ -18,6 +19,9 @@ from orchestrator.experiment.placement import Before, check_asked, device_of
 from orchestrator.machine.offered import Offered
 from trainables.own_code import read_anew
 
+BETWEEN = 6
+"""Files that are drawn by chance, to know the data by on other machines."""
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -32,6 +36,8 @@ class Settled:
     """To be said aloud, a sentence each."""
     of_data: tuple[str, ...]
     """Those of them that are of the data's files, which the report says too."""
+    some_files: tuple[str, ...] = ()
+    """A few of the data's files, relative to their folder: what another machine must see there, too."""
 
 
 def settle(
@@ -73,4 +79,11 @@ def settle(
     early = early_remarks(listing, experiment.data.column, experiment.data.decimal)
     suggested = group_suggestion(listing.files) if experiment.data.split.group is None else []
     of_data = (*listing.remarks, *suggested)
-    return Settled(experiment, goal, frame.classes, (*early, *of_data, *said), of_data)
+    some = _some_of([file.path for file in listing.files])
+    return Settled(experiment, goal, frame.classes, (*early, *of_data, *said), of_data, some)
+
+
+def _some_of(paths: Sequence[str]) -> tuple[str, ...]:
+    """The first, the last, and a few between them."""
+    between = random.Random(0).sample(paths[1:-1], min(BETWEEN, len(paths) - 2)) if len(paths) > 2 else []
+    return tuple(dict.fromkeys([*paths[:1], *between, *paths[-1:]]))

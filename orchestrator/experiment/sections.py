@@ -257,6 +257,11 @@ class Resources(Section):
         "its own. The batch size of a configuration is each worker's: 2 workers of batch 16 take the steps that one "
         "takes with batch 32.",
     )
+    storage: Literal["auto", "shared", "shipped"] = Field(
+        default="auto",
+        description="On a cluster: how files reach its machines. shared: all see the run's folder, the data and the "
+        "store at the same paths; shipped: pictures, states and models travel by Ray; auto: shared where that is so.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """Whether the cluster that RAY_ADDRESS names can be joined: asked with an end, for Ray itself waits without one."""
 
+import ipaddress
 import json
 import os
 import signal
@@ -7,7 +8,8 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trainables.errors import InputError
@@ -18,11 +20,15 @@ ASKING = 180.0
 """Seconds for this machine, however busy, to come to ask it."""
 CONNECTING = 8.0
 """Seconds each for a name to be resolved, for a port to answer, and for the server to greet."""
+JOINING = 25.0
+"""Seconds to join it once it has answered: after 30 Ray ends this process itself, without a word."""
+ENDS = {"RAY_py_gcs_connect_timeout_s": "8", "RAY_gcs_server_port_wait_time_s": "1"}
+"""Of Ray's own tries to reach a head that has died since: one of these and a second one; else it is ten minutes."""
 HERE = ("", "local")
 """Values of RAY_ADDRESS that name no cluster: Ray runs on this machine."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """With which HTTP/2 begins, and gRPC with it: a server answers with a frame of settings, known by its fourth byte."""
-_TOKEN = "Give the cluster's own: in RAY_AUTH_TOKEN, in a file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token."
+TOKEN = "Give the cluster's own: in RAY_AUTH_TOKEN, in a file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token."
 _NEXT = (
     "Give the address of its head, HOST:PORT (the port of `ray start --head`, 6379 unless told otherwise), or unset "
     "RAY_ADDRESS to run on this machine."
@@ -47,6 +53,58 @@ def check_cluster(address: str) -> None:
     host, port = _host_and_port(address)
     _knock(address, host, port)
     _ask(address)
+
+
+def must_be_closed(host: str) -> bool:
+    """Whether a host's servers may only be used where they ask for a token: others can reach them, too."""
+    if os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host != "localhost"
+
+
+def open_cluster_error(address: str) -> InputError:
+    """What is said of a cluster that asks for no token where it must."""
+    return InputError(
+        f"The cluster at {address} asks for no token, and its servers can be reached over the network: whoever "
+        "reaches them can run code on every node (CVE-2023-48022). Start it with RAY_AUTH_MODE=token and set "
+        "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
+        "the same."
+    )
+
+
+@contextmanager
+def joining(address: str | None) -> Iterator[None]:
+    """End this process, with a word and 2, where Ray does not come back from joining a cluster: its C++ part may wait
+    for a head or a local server that has died or hangs, where no exception reaches it. Nothing is begun then.
+
+    `address`: None where no cluster is joined, and nothing is waited for.
+    """
+    if address is None:
+        yield
+        return
+    screen = os.dup(2)  # Ray's own words are kept off it meanwhile
+
+    def give_up() -> None:
+        told = (
+            f"Error: The cluster at {address} answered, and could not be joined in {JOINING:.0f} s: its head, or the "
+            "Ray of this machine, hangs or has died. See `ray status` there, and whether `ray start --address` was "
+            "given on this machine.\n"
+        )
+        with suppress(OSError):
+            os.write(screen, told.encode())
+        os._exit(2)
+
+    timer = threading.Timer(JOINING, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        os.close(screen)
 
 
 def _found_here() -> str:
@@ -150,12 +208,12 @@ def _ask(address: str) -> None:
         return
     told = asked.stderr
     if "couldn't find an authentication token" in told or "RAY_AUTH_TOKEN_PATH is set but" in told:
-        raise InputError(f"RAY_AUTH_MODE is token, and there is no token to show the cluster at {address}. {_TOKEN}")
+        raise InputError(f"RAY_AUTH_MODE is token, and there is no token to show the cluster at {address}. {TOKEN}")
     if "InvalidAuthToken" in told or "AuthenticationError" in told:
         if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
             raise InputError(
-                f"The cluster at {address} asks for a token. Set RAY_AUTH_MODE=token here as on its head. {_TOKEN}"
+                f"The cluster at {address} asks for a token. Set RAY_AUTH_MODE=token here as on its head. {TOKEN}"
             )
-        raise InputError(f"The cluster at {address} refuses the token that it is shown. {_TOKEN}")
+        raise InputError(f"The cluster at {address} refuses the token that it is shown. {TOKEN}")
     last = (told.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
     raise InputError(f"RAY_ADDRESS is {address!r}, and the Ray there can't be asked ({last[:300]}). {_NEXT}")

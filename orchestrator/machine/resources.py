@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from orchestrator.machine.cpu_quota import usable_cpus
 from orchestrator.machine.nvml import read_driver, usable
 from orchestrator.machine.offered import Offered
 
@@ -20,7 +21,7 @@ def gpu_nodes() -> list[str]:
 
 def local_resources() -> Offered:
     """CPUs and GPUs that this process may use, without starting Ray."""
-    cpus = float(len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    cpus = float(usable_cpus())
     if sys.platform == "linux" and not gpu_nodes():
         return Offered(cpus)
     import torch  # seconds, so only where there may be a GPU

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from orchestrator.data.files.content_hashes import look_at
 from orchestrator.data.files.picture_layers import planes_of
+from orchestrator.data.files.source_files import SourceFolder
 from orchestrator.data.fill.draw_batch import DrawBatch, Job
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.store_entries import Filling
@@ -22,6 +23,7 @@ from orchestrator.experiment.preflight import Settled
 from orchestrator.planning.sizes import Sizes, division
 from orchestrator.stages.context import Prepared
 from trainables.interface import Pictures, Samples
+from trainables.small_files import FolderFiles
 
 FIRST = 8
 MOST_TRAIN, MOST_VALIDATION = 96, 32
@@ -67,7 +69,8 @@ class SampleFiles:
         """Their pictures at one size, in a store in an empty folder."""
         few = self._chosen(FIRST / (len(self._train) + len(self._validation)))
         filling, first = self._filling(few, size, folder)
-        arguments = (str(few.root.absolute()), str((folder / "shards").absolute()), first.recipe, first.shape)
+        shards = FolderFiles((folder / "shards").absolute(), made=False)
+        arguments = (SourceFolder(str(few.root.absolute())), shards, first.recipe, first.shape)
         begun = time.perf_counter()
         drawer = DrawBatch(*arguments)
         filling.add(drawer.draw(first.jobs))

@@ -38,6 +38,7 @@ from trainables.errors import InputError, storage_error
 from trainables.files import write_whole
 from trainables.interface import Task
 from trainables.own_code import is_own, read_anew
+from trainables.small_files import FolderFiles, NamedFile
 
 if TYPE_CHECKING:  # these import torch, or seconds of other packages, which bad input should not wait for
     from orchestrator.data.store.store import Store
@@ -160,7 +161,8 @@ def _prepared(
     fixed = np.concatenate([split.train, data.trainable(split.test)]) if asked.with_test else split.train
     data = replace(data, more=more, fixed=fixed)
     goal, judge = _judging(source, store)
-    job = job_for(source, goal, judge, data, device, states=work / "states", stop=work / "stop")
+    places = {"states": FolderFiles(work / "states"), "stop": NamedFile(FolderFiles(work), "stop")}
+    job = job_for(source, goal, judge, data, device, **places)
     return Refitting(source, data, goal, judge, job, asked.everything, asked.with_test, folds)
 
 

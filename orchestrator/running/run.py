@@ -27,8 +27,10 @@ from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.progress import Reporter
 from orchestrator.machine.resources import local_resources
 from orchestrator.machine.stopping import Stop
+from orchestrator.machine.storage import Storage
 from orchestrator.running.ablation_progress import told_by_a_sweep
 from orchestrator.running.claim import check_folder, check_is_experiment, locked, open_run, storage_told
+from orchestrator.running.joined import check_cluster_for
 from orchestrator.running.planned import told_at_the_end
 from orchestrator.scoring.own_metrics import save_own
 from orchestrator.tracking.trackers import check_tracking
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 Until = Literal["render", "search", "evaluate", "report"]
 Command = Literal["sweep", "evaluate", "ablate"]
 """What a run's log of readings calls those who read."""
+LOCALLY: Storage = "shared"
+"""How files reach the workers of this machine."""
 STAGES: tuple[Until, ...] = get_args(Until)
 
 
@@ -255,15 +259,19 @@ def working(experiment: Experiment, out: str | Path, asked: Asked) -> Iterator[W
         if settled.goal.own:
             save_own(folder.own_metrics, settled.goal.own)
         # Of the Ray that runs: a cluster's, or one that this process has started before.
-        offered = replace(available(), elsewhere=engine.remote)
-        if not engine.remote:
+        offered, storage = available(), LOCALLY
+        if engine.remote:
+            cluster = check_cluster_for(settled, folder, ablation, reporter)
+            offered, storage = replace(offered, cards=cluster.nodes.cards), cluster.storage
+        else:
             offered = replace(offered, cards=local.cards, trouble=local.trouble)
         placements = place_all(settled.experiment, offered, before())
         reporter.say(told(settled.experiment, placements, offered))
         marked = f"{asked.command} {uuid.uuid4().hex[:12]}"
         context = Context(
-            settled, folder, engine, reporter, mirror, offered, placements, asked.strict, marked, beat.at_work, events
-        )
+            settled, folder, engine, reporter, mirror, offered, placements, asked.strict, marked, beat.at_work, events,
+            storage=storage,
+        )  # fmt: skip
         note_spent(folder.spent, "start", time.monotonic() - began)
         yield Work(context, beat, stop)
 

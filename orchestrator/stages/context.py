@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +15,27 @@ from orchestrator.artifacts.records import read_records
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.artifacts.test_reads import ReadingLog
 from orchestrator.data.split.split import Split
+from orchestrator.data.store.lazy_arrays import StoredPlanes
 from orchestrator.data.store.store import Store
+from orchestrator.evaluation.away import ShippedLog
 from orchestrator.experiment.checks import DETECTION_CLASSES
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal
 from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.preflight import Settled
+from orchestrator.machine.alive import Alive
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.offered import Offered
 from orchestrator.machine.progress import Reporter
+from orchestrator.machine.shipping import Shipping
+from orchestrator.machine.storage import Storage
 from orchestrator.scoring.judge import Judge
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.rules import Rules, rules_of
+from orchestrator.stages.shipping_of import shipping_of
 from trainables.interface import Samples
+from trainables.small_files import FolderFiles
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,14 @@ class Context:
     """Who hears what happens."""
     searched: RunFolder | None = None
     """The folder of the split whose winners are trained on this one, too; None: it has its own searches."""
+    storage: Storage = "shared"
+    """How files reach the machines that work."""
+    shipping: Shipping | None = None
+    """What does for workers what they can't, where they do not; made here."""
+
+    def __post_init__(self) -> None:
+        if self.storage == "shipped" and self.shipping is None:
+            object.__setattr__(self, "shipping", shipping_of(self.experiment.data, self.folder))
 
     @property
     def experiment(self) -> Experiment:
@@ -62,6 +79,17 @@ class Context:
     def goal(self) -> Goal:
         """What the run seeks."""
         return self.settled.goal
+
+    def now(self) -> Offered:
+        """What there is to train on at this moment: on a cluster nodes come and go."""
+        if not self.offered.elsewhere:
+            return self.offered
+        now = self._alive.now()
+        return replace(self.offered, cpus=now.cpus, gpus=now.gpus, rooms=now.rooms)
+
+    @cached_property
+    def _alive(self) -> Alive:
+        return Alive()
 
     @property
     def concurrent(self) -> int:
@@ -134,7 +162,27 @@ class Context:
 
     def readings(self, prepared: "Prepared") -> ReadingLog:
         """Where this command writes down what reads the test part."""
-        return ReadingLog(self.folder.test_reads, prepared.split.fingerprint, self.command)
+        named = (self.folder.test_reads, prepared.split.fingerprint, self.command)
+        return ReadingLog(*named) if self.shipping is None else ShippedLog(*named, shipping=self.shipping)
+
+    def files(self, folder: Path) -> FolderFiles:
+        """Files of a folder of the run, for this process and for workers that they are handed to."""
+        return FolderFiles(folder) if self.shipping is None else self.shipping.files(folder)
+
+    def handed(self, samples: Samples) -> Samples:
+        """Samples of a store, for workers."""
+        given: dict[str, Any] = {}
+        if self.shipping is not None:
+            planes: dict[str, Any] = {"pictures": samples.pictures, "depth": samples.depth, "masks": samples.masks}
+            given = {name: one.shipped(self.shipping) for name, one in planes.items() if isinstance(one, StoredPlanes)}
+        return replace(samples, **given)
+
+    def renew(self) -> bool:
+        """Start Ray anew, as `Engine.renew` does, with all that workers were handed."""
+        renewed = self.engine.renew()
+        if renewed and self.shipping is not None:
+            self.shipping.start()
+        return renewed
 
 
 @dataclass(frozen=True)

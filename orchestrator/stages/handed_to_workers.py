@@ -16,6 +16,7 @@ from trainables.cache import own_cache
 from trainables.files import json_sha256
 from trainables.interface import Problem
 from trainables.own_code import OwnFiles
+from trainables.small_files import NamedFile
 from trainables.training.trial import Job, Workers
 
 BATCH = 32
@@ -62,18 +63,18 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
             data=pictures_of(prepared, store),
             precision=precision_of(context, placement.device, size, epochs * -(-len(train) // BATCH)),
         ),
-        train=train,
-        validation=prepared.samples(size, split.validation, masks=goal.pixel),
+        train=context.handed(train),
+        validation=context.handed(prepared.samples(size, split.validation, masks=goal.pixel)),
         grade=context.judge,
         metric=goal.metric,
         mode=goal.mode,
         patience=experiment.budget.patience,
         threads=max(1, int(placement.cpus)),
-        states=context.folder.states,
+        states=context.files(context.folder.states),
         code=code_version(context.own_code),
         own_files=OwnFiles(),
         epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
-        stop=context.folder.stop,
+        stop=NamedFile(context.files(context.folder.stop.parent), context.folder.stop.name),
         limits=goal.limits,
         workers=Workers(placement.workers, placement.cpus, placement.gpus) if placement.workers > 1 else None,
     )

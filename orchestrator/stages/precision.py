@@ -95,9 +95,9 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     """Tried on a worker, with what a trial reserves."""
     held = next(one for one in context.placements.values() if one.device == device)
     tried = task(_tried, cpus=held.cpus, gpus=held.gpus)
-    asked = tried.remote(device, size, wishes, steps, len(context.experiment.seeds), max(1, int(held.cpus)))
+    call = tried.remote(device, size, wishes, steps, len(context.experiment.seeds), max(1, int(held.cpus)))
     try:
-        found: Probed = answer_of(asked, LONGEST)
+        found: Probed = answer_of(call, LONGEST)
     except Exception as error:  # a GPU that is full, a library that fails or hangs: what pays can't be known then
         return Probed(Precision(), {"all": f"nothing could be tried ({first_line(str(error))})"})
     return found

@@ -48,6 +48,7 @@ def prepare(context: Context, experiment: Experiment | None = None) -> Prepared:
             resumed=context.folder.split.exists(),
             sights=not stores and not divided,
             strict=context.strict,
+            shipping=context.shipping,
         )
         stores[size] = filled.store
         bits = filled.store.recipe.bits or MOST_BITS  # one for all sizes

@@ -28,6 +28,7 @@ from orchestrator.search.searcher import STATE_OF, OptunaSearcher
 from orchestrator.search.study import Study
 from trainables.interface import Problem, Samples
 from trainables.pca_logistic import FAMILY
+from trainables.small_files import FolderFiles
 from trainables.training.reports import EpochReport, LeavingReport
 from trainables.training.trial import Job
 
@@ -82,7 +83,7 @@ class Interleavings(RuleBasedStateMachine):
         )
         job = Job(
             FAMILY, Problem(("a", "b"), (8, 8, 3), 9), SAMPLES, SAMPLES, Judge("classification"), "macro_f1", "max",
-            None, 1, states=self.folder / "states",
+            None, 1, states=FolderFiles(self.folder / "states"),
         )  # fmt: skip
         self.searcher: OptunaSearcher = open_searcher(self.study, self.study.earlier, job, lambda: False)
         self.ledger = Ledger(self.study, job)

@@ -73,6 +73,19 @@ def find_weights(backbone: str, weights: str) -> WeightsFile | None:
     raise unknown_weights(backbone, weights, listed)
 
 
+def where_weights_lie(backbone: str, weights: str) -> tuple[str, ...]:
+    """The files that `find_weights` would look for, the first one that is there; those that torchvision names by their
+    name alone, as each machine keeps them in a folder of its own. None where no file is looked for, or a function of
+    one's own says which."""
+    listed = {} if is_own(backbone) else _listed(backbone)
+    if weights == "none" or (is_own(weights) and not is_file(expanded(weights))):
+        return ()
+    if weights == "auto":
+        return tuple(dict.fromkeys(file.path.name for file in listed.values()))
+    name = weights.rpartition("_Weights.")[2]
+    return (listed[name].path.name,) if name in listed else (str(expanded(weights).absolute()),)
+
+
 def _named_by(weights: str) -> WeightsFile:
     """The file whose path the callable `weights` gives."""
     given = call(weights)

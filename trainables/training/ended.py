@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainables.small_files import NamedFile
 from trainables.training.past import Past
 from trainables.training.trial import Job
 from trainables.training.trial_state import TrialState, state_key
@@ -19,9 +20,9 @@ class EndedState(TrialState):
     """One finished training's file: found again by all that decides the training, and by nothing that judges it."""
 
     @property
-    def path(self) -> Path:
+    def file(self) -> NamedFile:
         """Where it lies."""
-        return self.folder / f"{self.key}{SUFFIX}"
+        return self.beside(SUFFIX)
 
 
 @dataclass(frozen=True)

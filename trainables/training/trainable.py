@@ -36,7 +36,7 @@ def run_trial(config: Suggestion, job: Job) -> None:
         os._exit(LOST)  # Tune goes on with the trial on another worker
     asked, seed, strategy = config["config"], config["seed"], config["strategy"]
     state = job.state_of(asked, seed, strategy=strategy, stage="search")
-    name = "" if state is None else state.path.name
+    name = "" if state is None else state.file.name
     try:
         if job.workers is None:
             _train(config, job, state, _tell)
@@ -66,11 +66,11 @@ def _train_over_workers(config: Suggestion, job: Job, state: TrialState | None) 
 def _train(config: Suggestion, job: Job, state: TrialState | None, tell: Callable[[TrialReport], object]) -> None:
     """Train what is suggested, and tell of each epoch."""
     asked, seed, strategy = config["config"], config["seed"], config["strategy"]
-    name = "" if state is None else state.path.name
+    name = "" if state is None else state.file.name
     kept = ended_state(job, asked, seed) if config["repeatable"] else None
     if kept is not None and _told_again(config, job, kept, name, tell):
         return
-    with watched(None if state is None else state.path.with_suffix(".hung"), job.epoch_seconds) as alive:
+    with watched(None if state is None else state.beside(".hung"), job.epoch_seconds) as alive:
         memory = PeakMemory(job.problem.device)
         model = job.build(asked, seed, job.pulse(alive.set))
         # After its first epoch: a scheduler may end the training before its last.

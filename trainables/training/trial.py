@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from trainables.errors import InputError
 from trainables.interface import Family, Mode, Model, Precision, Prediction, Problem, Samples
 from trainables.own_code import OwnFiles, described
+from trainables.small_files import NamedFile, SmallFiles
 from trainables.speed import NO_LIMITS, Limits
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
@@ -57,8 +57,8 @@ class Job:
     """Bytes of a GPU that torch may reserve; None: all that is free."""
     exactly: int | None = None
     """Train so many epochs and keep the last, where nothing is held out to choose one by; None: validation chooses."""
-    states: Path | None = None
-    """The folder of what broken-off trainings go on from; None: they start again."""
+    states: SmallFiles | None = None
+    """What broken-off trainings go on from; None: they start again."""
     code: str = ""
     """The version of the code: a training that another version began starts again."""
     epoch_seconds: float | None = None
@@ -67,7 +67,7 @@ class Job:
     """The files of the user's own code: a worker that does not see them has them by this."""
     limits: Limits = NO_LIMITS
     """What its model may take; where there are any, a search's trainings measure it."""
-    stop: Path | None = None
+    stop: NamedFile | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""
     workers: Workers | None = None
     """Those that share each training; None: one trains it."""

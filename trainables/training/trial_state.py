@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from trainables.files import bytes_sha256, json_sha256, write_whole
+from trainables.files import bytes_sha256, json_sha256
+from trainables.small_files import NamedFile, SmallFiles
 
 FORMAT = 1
 SHARE = 20
@@ -44,20 +45,24 @@ def state_key(identity: Mapping[str, Any]) -> str:
 class TrialState:
     """One training's file. Reading it runs no code; what is broken counts as absent, what is foreign is set aside."""
 
-    folder: Path
+    files: SmallFiles
     key: str
     _saved: float = field(default_factory=time.monotonic)
     _cost: float = 0.0
 
     @property
-    def path(self) -> Path:
+    def file(self) -> NamedFile:
         """Where it lies."""
-        return self.folder / f"{self.key}.state"
+        return self.beside(".state")
+
+    def beside(self, suffix: str) -> NamedFile:
+        """A file of this training's, by how its name ends."""
+        return NamedFile(self.files, f"{self.key}{suffix}")
 
     def load(self) -> dict[str, Any] | None:
         """What `save` was given last, its tensors on the CPU; None where there is nothing whole."""
         try:
-            content = self.path.read_bytes()
+            content = self.file.read()
         except OSError:
             return None
         digest, payload = content[:64], content[64:]
@@ -75,7 +80,7 @@ class TrialState:
     def set_aside(self) -> None:
         """Let the training begin anew, and keep what stood in its file's place to be looked at and told of."""
         with suppress(OSError):
-            self.path.replace(self.path.with_suffix(SET_ASIDE))
+            self.file.rename(f"{self.key}{SET_ASIDE}")
 
     def due(self) -> bool:
         """Whether so much was trained since the last file that another one is worth its time."""
@@ -89,13 +94,12 @@ class TrialState:
         started = time.monotonic()
         payload = io.BytesIO()
         torch.save({"format": FORMAT, "key": self.key, "content": dict(content)}, payload)
-        self.folder.mkdir(exist_ok=True)
         digest = bytes_sha256(payload.getbuffer()).encode()
-        write_whole(self.path, [digest, payload.getbuffer()], wait=wait, shared=True)
+        self.file.write(digest, payload.getbuffer(), wait=wait)
         self._saved = time.monotonic()
         self._cost = self._saved - started
 
     def remove(self) -> None:
         """Forget it: the training has ended."""
         with suppress(OSError):
-            self.path.unlink()
+            self.file.remove()

@@ -4,7 +4,8 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+
+from trainables.small_files import NamedFile
 
 HUNG = 75
 """The exit status of a worker that ended itself because no epoch came."""
@@ -15,7 +16,7 @@ class Hung(Exception):
 
 
 @contextmanager
-def watched(mark: Path | None, seconds: float | None) -> Iterator[threading.Event]:
+def watched(mark: NamedFile | None, seconds: float | None) -> Iterator[threading.Event]:
     """End this process where the event is not set again within `seconds`: nothing else ends a computation that hangs.
 
     It leaves `mark`; who finds it, raises Hung instead of trying the same again.
@@ -25,7 +26,7 @@ def watched(mark: Path | None, seconds: float | None) -> Iterator[threading.Even
         yield alive
         return
     if mark.exists():
-        mark.unlink()
+        mark.remove()
         raise Hung(f"no epoch came within {seconds:g} s. Raise budget.epoch_minutes if that is too short.")
 
     def watch() -> None:
@@ -33,9 +34,10 @@ def watched(mark: Path | None, seconds: float | None) -> Iterator[threading.Even
             if alive.wait(seconds):
                 alive.clear()
             elif not over.is_set():
-                mark.parent.mkdir(parents=True, exist_ok=True)
-                mark.touch()
-                os._exit(HUNG)
+                try:
+                    mark.write(wait=False)
+                finally:
+                    os._exit(HUNG)
 
     threading.Thread(target=watch, daemon=True).start()
     try:

@@ -48,7 +48,7 @@ class _Backend(_TorchBackend):
 def _choose_interface() -> None:
     """Let this process listen where its node is known. Gloo would ask what the host's name means, which need be no
     address that others reach, and NCCL would take the first interface that is up."""
-    address = get_node_ip_address()
+    address = get_node_ip_address()  # type: ignore[no-untyped-call]
     for name, addresses in psutil.net_if_addrs().items():
         if any(one.address == address for one in addresses):
             for variable in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):

@@ -2,14 +2,17 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from orchestrator.data.files.image_files import ImageError, picture_size
 from orchestrator.data.files.mask_reading import MaskState
 from orchestrator.data.files.picture_layers import mask_state
+from orchestrator.data.files.source_files import Content as Read
+from orchestrator.data.files.source_files import SourceFiles, SourceFolder
 from orchestrator.data.layouts.listing import ListedFile, Listing
-from trainables.files import bytes_sha256, read_regular, text_sha256
+from trainables.files import bytes_sha256, text_sha256
 
 SETTLED_NS = 2 * 10**9
 """A file younger than this may change again within the clock tick of its time (two seconds on some file systems)."""
@@ -124,15 +127,31 @@ def hash_contents(
 
 def read_sources(root: str, file: ListedFile) -> Sources:
     """The bytes of a listed picture, its depth and its mask. OSError where one can't be read."""
-    picture = read_regular(f"{root}/{file.path}")
-    if file.depth is None and file.mask is None:
-        return Sources(picture)
-    try:
-        depth = None if file.depth is None else read_regular(f"{root}/{file.depth}")
-        mask = None if file.mask is None else read_regular(f"{root}/{file.mask}")
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror} (its depth or mask)") from error
-    return Sources(picture, depth, mask)
+    (found,) = each_sources(SourceFolder(root), [file])
+    if isinstance(found, Sources):
+        return found
+    raise found
+
+
+def each_sources(files: SourceFiles, listed: Sequence[ListedFile]) -> Iterator[Sources | OSError | MemoryError]:
+    """The bytes of each listed picture, its depth and its mask, in order; or why one can't be read."""
+    read = files.each([path for file in listed for path in _paths(file)])
+    for file in listed:
+        yield _joined_sources(file, list(islice(read, len(_paths(file)))))
+
+
+def _joined_sources(file: ListedFile, read: Sequence[Read]) -> Sources | OSError | MemoryError:
+    picture, *beside = read
+    if not isinstance(picture, bytes):
+        return picture
+    for one in beside:
+        if isinstance(one, OSError):
+            return OSError(one.errno, f"{one.strerror} (its depth or mask)")
+        if isinstance(one, MemoryError):
+            return one
+    rest = [one for one in beside if isinstance(one, bytes)]
+    depth = None if file.depth is None else rest.pop(0)
+    return Sources(picture, depth, None if file.mask is None else rest.pop(0))
 
 
 def _state(sources: Sources, size: tuple[int, int] | None) -> tuple[MaskState, str]:

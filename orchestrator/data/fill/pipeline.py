@@ -12,6 +12,7 @@ import numpy as np
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
 from orchestrator.data.files.series import DecimalMark, Gaps
+from orchestrator.data.files.source_files import ShippedSources, SourceFiles, SourceFolder
 from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.png_export import Export, WritePngs
@@ -24,13 +25,18 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
 from orchestrator.data.store.upkeep import claimed, finish, is_current, knows_sights, unwritable
+from orchestrator.machine.cluster import cluster_address
+from orchestrator.machine.shipping import Shipping
 from orchestrator.machine.worker_pool import by_workers
 from trainables.errors import InputError
 from trainables.own_code import OwnFiles
+from trainables.small_files import FolderFiles, SmallFiles
 
 BATCHES_A_WORKER = 8
 """Where the files are few: so many shards a worker, for an even end and for progress that moves."""
 LEAST_ROWS = 16
+LEAST_POOL = 16
+"""Workers that jobs on a cluster are divided for, at least: nodes may join, and what a lost one had is done again."""
 WORTH_A_WORKER = 64
 BYTES_WORTH_A_WORKER = 32 * 2**20
 """Jobs, and bytes to read, below both of which another worker costs more than it saves: it starts for some five
@@ -63,6 +69,7 @@ class Workers:
     most: int | None
     start_engine: Callable[[], None] | None
     on_progress: Callable[[Progress], None] | None
+    shipping: Shipping | None = None
 
 
 def fill_store(
@@ -84,6 +91,7 @@ def fill_store(
     workers: int | None = None,
     start_engine: Callable[[], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    shipping: Shipping | None = None,
 ) -> Filled:
     """Make the store in `folder` hold the picture of every file below `root`, drawing only those it does not hold.
 
@@ -98,15 +106,16 @@ def fill_store(
     cells that can't be read. At most `workers` (else as many as there are CPUs) draw at a time.
     `start_engine` is called where there is something to draw and must leave Ray initialised; without it Ray must run
     already. What was interrupted goes on from the shards that are whole. One process at a time fills a store; the
-    workers may be on several machines, if these share `root`, `folder` and `png` under the same paths.
+    workers may be on several machines, if these share `root`, `folder` and `png` under the same paths, or if
+    `shipping` does for them what is done there.
 
     Raises InputError on a root or a folder that can't be used, pictures of several sizes where none is set, a folder
     that holds another recipe's pictures, and where no file, or only one class, gives pictures.
     """
     if png is not None:
-        pictures = root.root if isinstance(root, Listing) else root
-        _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else pictures)
-    crew = Workers(workers, start_engine, on_progress)
+        among = root.root if isinstance(root, Listing) else root
+        _refuse_overlap(png, folder, None if LAYOUTS[layout].plots else among)
+    crew = Workers(workers, start_engine, on_progress, shipping)
     listing = root if isinstance(root, Listing) else find_files(root, layout)
     looks = look_at(listing)
     facts = look_into(listing, looks, folder)
@@ -121,7 +130,7 @@ def fill_store(
             index, rendered, remarks = before, 0, ()
         else:
             filling = Filling(listing, looks, folder, recipe, shape, before, facts, sights)
-            where = (str(listing.root.absolute()), str(folder.absolute() / "shards"))
+            where = _places(listing.root.absolute(), folder.absolute() / "shards", shipping)
             _render(crew, filling, folder, (*where, recipe, shape, OwnFiles()))
             index, rendered = filling.index(least_classes=1 if listing is root else 2), filling.rendered
             remarks = (*([DRAWN_AGAIN] if before is not None and not known else ()), *sorted(filling.remarks))
@@ -132,8 +141,12 @@ def fill_store(
         store = store_of(folder, recipe, index)
         if png is not None:
             with Export(folder, png, index) as export:
-                writing = (store.pictures, str(png.absolute()), LAYOUTS[layout].plots)
-                written = work(crew, "png", WritePngs, writing, export.missing(), PNG_ROWS)
+                missing, pictures, files = export.missing(), store.pictures, FolderFiles(png.absolute(), made=False)
+                if shipping is not None and missing:
+                    _start(crew)
+                    pictures, files = pictures.shipped(shipping), shipping.files(files.folder, made=False)
+                writing = (pictures, files, LAYOUTS[layout].plots)
+                written = work(crew, "png", WritePngs, writing, missing, PNG_ROWS)
                 for result in cast("Iterator[Written]", written):
                     export.add(result)
     return Filled(store, rendered, max(0, len(store.paths) - rendered), remarks)
@@ -148,7 +161,16 @@ def _refuse_overlap(png: Path, store: Path, pictures: Path | None) -> None:
             )
 
 
-def _render(crew: Workers, filling: Filling, folder: Path, arguments: tuple[str, str, Recipe, Shape, OwnFiles]) -> None:
+def _places(root: Path, shards: Path, shipping: Shipping | None) -> tuple[SourceFolder, FolderFiles]:
+    """What workers read, and where they write shards."""
+    if shipping is None:
+        return SourceFolder(str(root)), FolderFiles(shards, made=False)
+    return ShippedSources(str(root), shipping=shipping), shipping.files(shards, made=False)
+
+
+def _render(
+    crew: Workers, filling: Filling, folder: Path, arguments: tuple[SourceFiles, SmallFiles, Recipe, Shape, OwnFiles]
+) -> None:
     """Draw what is missing. What was drawn before an error stays for the next run."""
     missing = filling.missing()
     drawn = work(crew, "render", DrawBatch, arguments, missing, rows_per_shard(arguments[3]), filling.bytes_of(missing))
@@ -176,19 +198,30 @@ def work(
     if not jobs:
         return
     step = Step(name, len(jobs), crew.on_progress)
+    _start(crew)
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cpus = max(1, int(resources.get("CPU", 1)))
+    pool = min(crew.most or cpus, cpus)
+    if cluster_address() is not None:
+        pool = crew.most or max(cpus, LEAST_POOL)
+    batches = divided(jobs, most, pool)
+    pool = min(len(batches), workers_for(len(jobs), content, pool))
+    for result in by_workers(worker, arguments, batches, most=pool, waits=step.waits):
+        yield result
+        step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
+
+
+def _start(crew: Workers) -> None:
+    """Have Ray run, and what does for workers what they can't."""
     import ray  # a second or more, which a store with nothing to draw must not cost
 
     if not ray.is_initialized() and crew.start_engine is not None:
         crew.start_engine()
     assert ray.is_initialized(), "Ray must run already, or start_engine must start it"
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cpus = max(1, int(resources.get("CPU", 1)))
-    pool = min(crew.most or cpus, cpus)
-    batches = divided(jobs, most, pool)
-    pool = min(len(batches), workers_for(len(jobs), content, pool))
-    for result in by_workers(worker, arguments, batches, most=pool):
-        yield result
-        step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
+    if crew.shipping is not None:
+        crew.shipping.start()
 
 
 def workers_for(jobs: int, content: int, most: int) -> int:

@@ -21,6 +21,7 @@ from orchestrator.data.store.lazy_arrays import StoredPictures
 from orchestrator.machine.worker_pool import as_batches
 from trainables.errors import InputError
 from trainables.files import bytes_sha256, write_whole
+from trainables.small_files import SmallFiles
 
 Job = tuple[str, int, int, int, str]
 """Target relative to the PNG folder, row in the store, true height and width, what the picture is made from."""
@@ -85,10 +86,10 @@ class Export:
 class WritePngs:
     """A worker of the pipeline: writes a batch of pictures as PNG files."""
 
-    def __init__(self, pictures: StoredPictures, png: str, plots: bool) -> None:
+    def __init__(self, pictures: StoredPictures, png: SmallFiles, plots: bool) -> None:
         """`plots` says that the pictures are plots, for which there is a faster encoder than Pillow's."""
         self._pictures = pictures
-        self._png = Path(png).resolve()
+        self._png = png
         self._encode = _pillow_png
         if plots:
             with suppress(ImportError):  # it needs numba; the files' pixels are the same without
@@ -103,14 +104,10 @@ class WritePngs:
         """Write each picture, whole or not at all."""
         result = Written(drawn=[], failed=[])
         for target, number, height, width, picture in jobs:
-            path = self._png / target
             try:
-                if not path.parent.resolve().is_relative_to(self._png):
-                    raise OSError("a link there leads out of the folder")
-                path.parent.mkdir(parents=True, exist_ok=True)
                 pixels = self._pictures[np.array([number])][0, :height, :width]
-                write_whole(path, self._encode(np.ascontiguousarray(pixels)), wait=False, shared=True)
-                result["drawn"].append((target, picture, *_looks(str(path))))
+                looks = self._png.write(target, [self._encode(np.ascontiguousarray(pixels))], wait=False)
+                result["drawn"].append((target, picture, *looks))
             except OSError as error:
                 result["failed"].append((target, error.strerror or str(error)))
         return result

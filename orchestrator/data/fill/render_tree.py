@@ -7,12 +7,20 @@ from typing import Any
 
 from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gaps
 from orchestrator.data.files.series_remarks import early_remarks
+from orchestrator.data.files.source_files import kinds_for
 from orchestrator.data.fill.pipeline import Filled, fill_store
+from orchestrator.data.fill.progress_count import Progress
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LayoutName, find_any_files
 from orchestrator.data.picture_size import Size, checked_size, sides
+from orchestrator.data.store.upkeep import writing
 from orchestrator.machine.engine import Engine
+from orchestrator.machine.markers import markers
+from orchestrator.machine.node_checks import check_nodes, unseen
+from orchestrator.machine.node_probe import Question
+from orchestrator.machine.nodes import ask
 from orchestrator.machine.progress import Reporter
+from orchestrator.machine.shipping import Shipping
 from trainables.errors import InputError
 from trainables.own_code import read_anew
 
@@ -91,7 +99,7 @@ def render(
     listing = find_any_files([Path(csvs)] if isinstance(csvs, str | Path) else [Path(one) for one in csvs], "series")
     for remark in (*listing.remarks, *early_remarks(listing, column, mark)):
         reporter.say(remark)
-    engine = Engine()
+    engine, exported = Engine(), None if png is None else Path(png)
     try:
         filled = fill_with_line(
             reporter,
@@ -104,12 +112,30 @@ def render(
             column=column,
             gaps=known_gaps,
             decimal=mark,
-            png=None if png is None else Path(png),
+            png=exported,
             strict=strict,
+            shipping=_shipping(engine, listing, folder, exported, reporter) if engine.remote else None,
         )
     finally:
         engine.stop()
     return Rendered(filled, folder.absolute())
+
+
+def _shipping(engine: Engine, listing: Listing, folder: Path, png: Path | None, reporter: Reporter) -> Shipping | None:
+    """What a cluster's workers need, where not all machines see the files and the folders; None where they do."""
+    engine.start()
+    names = {folder.absolute(): "the store"} | ({} if png is None else {png.absolute(): "the PNG folder"})
+    ends = dict.fromkeys(str(listing.root.absolute() / file.path) for file in (*listing.files[:1], *listing.files[-1:]))
+    with writing(folder), markers(names) as places:
+        content = {marker: Path(marker).read_text(encoding="ascii") for marker in places}
+        nodes = ask(Question(markers=content, files=tuple(ends)))
+    for remark in check_nodes(nodes):
+        reporter.say(remark)
+    blind = [node.label for node in nodes.working if unseen(node, nodes.here, list(places.items()))]
+    if not blind:
+        return None
+    reporter.say(f"{', '.join(blind)} do not see all of the files: these are read and written here, and travel by Ray.")
+    return Shipping(kinds_for(listing.root, *names))
 
 
 def fill_with_line(
@@ -131,9 +157,20 @@ def fill_with_line(
     sights: bool = False,
     png: Path | None = None,
     title: str = "render",
+    shipping: Shipping | None = None,
 ) -> Filled:
     """Fill a store as `fill_store` does, showing pictures done, pictures a second and the time left."""
     with reporter.line(title, 0, "pictures") as line:
+
+        def show(progress: Progress) -> None:
+            line.waits(progress.waits)
+            line.update(
+                progress.done,
+                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
+                total=progress.total,
+                seconds_left=progress.seconds_left,
+            )
+
         filled = fill_store(
             root,
             folder,
@@ -150,12 +187,8 @@ def fill_with_line(
             strict=strict,
             png=png,
             start_engine=engine.start,
-            on_progress=lambda progress: line.update(
-                progress.done,
-                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
-                total=progress.total,
-                seconds_left=progress.seconds_left,
-            ),
+            shipping=shipping,
+            on_progress=show,
         )
     for remark in filled.remarks:
         reporter.say(remark)

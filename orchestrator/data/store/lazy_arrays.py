@@ -7,7 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.data.store.shards import Shape, Shard, open_shard, views_file
+from orchestrator.data.store.shards import Shape, Shard, ShardFolder, ShardSource, open_shard, views_file
+from orchestrator.data.store.shipped_shards import shipped_shards
+from orchestrator.machine.shipping import Shipping
 
 
 class StoredViews:
@@ -43,7 +45,7 @@ class StoredPlanes:
 
     def __init__(
         self,
-        folder: Path,
+        source: ShardSource,
         shards: tuple[Shard, ...],
         shard: NDArray[np.int32],
         place: NDArray[np.int32],
@@ -51,7 +53,7 @@ class StoredPlanes:
         planes: slice,
     ) -> None:
         """`shape` is (H, W, all planes of a shard), of which `planes` are given."""
-        self._folder = folder
+        self._source = source
         self._shards = shards
         self._shard = shard
         self._place = place
@@ -63,15 +65,21 @@ class StoredPlanes:
 
     def select(self, rows: NDArray[np.int64]) -> Self:
         """Those at `rows` alone, in that order, still on the disk."""
-        return type(self)(self._folder, self._shards, self._shard[rows], self._place[rows], self._stored, self._planes)
+        return type(self)(self._source, self._shards, self._shard[rows], self._place[rows], self._stored, self._planes)
+
+    def shipped(self, shipping: Shipping) -> Self:
+        """The same, of which a worker that it is handed to has the shards by Ray."""
+        assert isinstance(self._source, ShardFolder)
+        used = [self._shards[number] for number in np.unique(self._shard).tolist()]
+        source = shipped_shards(self._source.folder, used, shipping)
+        return type(self)(source, self._shards, self._shard, self._place, self._stored, self._planes)
 
     def views(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         """The planes at each of `rows` (H, W, planes), in order, not copied: good for who reads each once."""
         shape = self._stored
         planes = slice(None) if self._planes == slice(0, shape[2]) else self._planes
         for number, place in zip(self._shard[rows].tolist(), self._place[rows].tolist(), strict=True):
-            shard = self._shards[number]
-            yield open_shard(self._folder / f"{shard.name}.npy", shard.mtime_ns)[place][..., planes]
+            yield self._source.opened(self._shards[number])[place][..., planes]
 
     def _read(self, rows: Any) -> NDArray[np.uint8]:
         """The planes at `rows` (any NumPy index into N), copied: (..., H, W, planes)."""
@@ -88,8 +96,8 @@ class StoredPlanes:
             order.tolist(), shards.ravel()[order].tolist(), places.ravel()[order].tolist(), strict=True
         ):
             if number != current:
-                shard, current = self._shards[number], number
-                opened = open_shard(self._folder / f"{shard.name}.npy", shard.mtime_ns)
+                current = number
+                opened = self._source.opened(self._shards[number])
             flat[target] = opened[place][..., planes]
         return read
 

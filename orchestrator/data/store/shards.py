@@ -9,16 +9,18 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orchestrator.data.files.series import Reading
 from orchestrator.data.files.sight import Sight
-from trainables.files import text_sha256, write_whole
+from trainables.files import text_sha256
+from trainables.small_files import FolderFiles, SmallFiles
 
 SHARD_ROWS = 256
 SHARD_BYTES = 32 * 2**20
@@ -58,8 +60,26 @@ def rows_per_shard(shape: Shape) -> int:
     return max(1, min(SHARD_ROWS, SHARD_BYTES // int(np.prod(shape))))
 
 
+class ShardSource(Protocol):
+    """Where the pictures of shards are had."""
+
+    def opened(self, shard: Shard) -> Picture:
+        """Those of one shard (N, H, W, planes), not copied."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShardFolder:
+    """Shards in a folder that this process sees."""
+
+    folder: Path
+
+    def opened(self, shard: Shard) -> Picture:
+        return open_shard(self.folder / f"{shard.name}.npy", shard.mtime_ns)
+
+
 def write_shard(
-    folder: Path,
+    folder: Path | SmallFiles,
     keys: Sequence[str],
     sizes: Sequence[tuple[int, int]],
     pictures: NDArray[np.uint8],
@@ -68,16 +88,18 @@ def write_shard(
 ) -> ShardContents:
     """Write pictures (N, H, W, 3) as one shard, named after its keys; then its description, which makes it whole.
 
-    `readings`: of series, how each was read. `sights`: what is seen in each; empty: not known.
+    `folder`: that is there, or the files of one. `readings`: of series, how each was read. `sights`: what is seen in
+    each; empty: not known.
 
     Writing the same keys again, from anywhere, replaces a shard by an equal one.
     """
     assert len(keys) == len(sizes) == len(pictures) > 0
+    files = FolderFiles(folder, made=False) if isinstance(folder, Path) else folder
     name = text_sha256("\n".join(keys))[:32]
     pictures = np.ascontiguousarray(pictures)
     header = _header(pictures.shape)
     checksum = zlib.crc32(pictures.data)
-    write_whole(folder / f"{name}.npy", [header, pictures.data], wait=True, shared=True)
+    looks = files.write(f"{name}.npy", [header, pictures.data], wait=True)
     described = {
         "rows": len(keys),
         "shape": pictures.shape[1:],
@@ -92,10 +114,9 @@ def write_shard(
         views = np.stack([sight.views for sight in sights])
         described["sights"] = [sight.name for sight in sights]
         described["views"] = zlib.crc32(views.data)
-        write_whole(views_file(folder, name), [_header(views.shape), views.data], wait=True, shared=True)
-    write_whole(folder / f"{name}.json", json.dumps(described), wait=True, shared=True)
-    status = (folder / f"{name}.npy").stat()
-    shard = Shard(name, len(keys), status.st_size, status.st_mtime_ns, checksum)
+        files.write(views_name(name), [_header(views.shape), views.data], wait=True)
+    files.write(f"{name}.json", [json.dumps(described).encode("ascii")], wait=True)
+    shard = Shard(name, len(keys), *looks, checksum)
     told = tuple(readings) or (None,) * len(keys)
     return ShardContents(shard, tuple(keys), tuple(sizes), told, tuple(sight.name for sight in sights))
 
@@ -123,9 +144,14 @@ def read_shard(folder: Path, name: str, shape: Shape, known: Shard | None = None
     return contents
 
 
+def views_name(name: str) -> str:
+    """The file of a shard's views."""
+    return f"{name}.views"
+
+
 def views_file(folder: Path, name: str) -> Path:
     """Where the views of a shard lie."""
-    return folder / f"{name}.views"
+    return folder / views_name(name)
 
 
 def _sights(folder: Path, name: str, described: dict[str, Any]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName
 from orchestrator.data.store.index import FORMAT, Index, read_json, write_json
 from orchestrator.data.store.index import read_index as read_index
 from orchestrator.data.store.lazy_arrays import StoredDepths, StoredMasks, StoredPictures, StoredViews
-from orchestrator.data.store.shards import has_right_form
+from orchestrator.data.store.shards import ShardFolder, has_right_form
 from trainables.errors import InputError
 from trainables.files import text_sha256
 
@@ -147,7 +147,8 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
     """The store that an index describes."""
     rows = index.rows
     places = (np.array(rows.shard, dtype=np.int32), np.array(rows.place, dtype=np.int32))
-    where = (folder.absolute() / "shards", index.shards, *places, index.shape)
+    shards = folder.absolute() / "shards"
+    where = (ShardFolder(shards), index.shards, *places, index.shape)
     depth, mask = (channels_of(recipe.planes, name) for name in ("depth", "mask"))
     labels = np.array(rows.label, dtype=np.int64)
     normal = LAYOUTS[recipe.layout].normal
@@ -174,7 +175,7 @@ def store_of(folder: Path, recipe: Recipe, index: Index) -> Store:
         of_pictures=tuple(picture_remarks(facts, recipe.bits, recipe.upright)),
         readings=index.readings_by_path(),
         sights=tuple(rows.sight),
-        views=StoredViews(where[0], index.shards, *places) if all(rows.sight) else None,
+        views=StoredViews(shards, index.shards, *places) if all(rows.sight) else None,
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.artifacts import at_work
 from orchestrator.artifacts.at_work import AtWork, EpochNote, at_most, noted, noted_history
+from trainables.small_files import FolderFiles, NamedFile
 
 
 def training(**changes: object) -> AtWork:
@@ -33,33 +34,33 @@ def test_a_note_is_read_as_it_was_written_and_not_written_without_end(
 ) -> None:
     clock = [100.0]
     monkeypatch.setattr(at_work.time, "monotonic", lambda: clock[0])
-    path = tmp_path / "states" / "key.epochs"
-    note = EpochNote(path)
+    note_file = NamedFile(FolderFiles(tmp_path / "states"), "key.epochs")
+    note = EpochNote(note_file)
     note.write(rows(4), 10.0, 0.75)
-    assert noted(training(), path) == training(epoch=4, each=2.5, best=0.75)
+    assert noted(training(), note_file) == training(epoch=4, each=2.5, best=0.75)
     clock[0] += 1.0
     note.write(rows(5), 12.0, 0.8)
-    assert noted(training(), path).epoch == 4
+    assert noted(training(), note_file).epoch == 4
     clock[0] += 1.5
     note.write(rows(6), 15.0, 0.9)
-    assert noted(training(), path) == training(epoch=6, each=2.5, best=0.9)
-    assert noted_history(path) == rows(6)
+    assert noted(training(), note_file) == training(epoch=6, each=2.5, best=0.9)
+    assert noted_history(note_file) == rows(6)
     note.remove()
-    assert list(path.parent.iterdir()) == []
+    assert list((tmp_path / "states").iterdir()) == []
     note.remove()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b'{"epoch": 3}', b'{"epoch": "x", "each": 1, "best": 1}'])
 def test_a_note_that_is_broken_tells_nothing(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "key.epochs"
-    path.write_bytes(content)
-    assert noted(training(), path) == training()
-    assert noted(training(), tmp_path / "none") == training()
+    note_file, none = (NamedFile(FolderFiles(tmp_path), name) for name in ("key.epochs", "none"))
+    note_file.write(content, wait=False)
+    assert noted(training(), note_file) == training()
+    assert noted(training(), none) == training()
     assert noted(training(), None) == training()
-    assert noted_history(path) == noted_history(tmp_path / "none") == noted_history(None) == []
+    assert noted_history(note_file) == noted_history(none) == noted_history(None) == []
 
 
 def test_a_note_that_can_not_be_written_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "states").write_text("a file where the folder should be")
-    EpochNote(tmp_path / "states" / "key.epochs").write(rows(1), 1.0, 0.5)
+    EpochNote(NamedFile(FolderFiles(tmp_path / "states"), "key.epochs")).write(rows(1), 1.0, 0.5)
     EpochNote(None).write(rows(1), 1.0, 0.5)

@@ -188,3 +188,13 @@ def test_two_of_the_same_moment_are_no_removed_line(path: Path) -> None:
     written(path, 1)
     found = read_readings(path, SPLIT)
     assert (faults(found), len(found.found)) == ({"beside": [4]}, 5)
+
+
+def test_a_call_that_comes_twice_has_one_line(path: Path) -> None:
+    log, told = ReadingLog(path, SPLIT, "sweep aaaa"), ("pca", 0, "weights", "2026-01-02T03:04:05+00:00")
+    named = [log.add_once(*told), log.add_once("pca", 1, *told[2:]), log.add_once(*told), log.add_once(*told)]
+    assert named[0] == named[2] == named[3] != named[1]
+    assert [one.hash for one in read_readings(path, SPLIT).found] == named[:2]
+    again = ReadingLog(path, SPLIT, "evaluate bbbb").add_once(*told)
+    assert again not in named
+    assert faults(read_readings(path, SPLIT)) == {}

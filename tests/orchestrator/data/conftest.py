@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from builders.drawing import draw_batch
 from PIL import Image
 
 from orchestrator.data.files.content_hashes import look_at
 from orchestrator.data.files.picture_layers import planes_of
-from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.store_entries import Filling
 from orchestrator.data.fill.value_range import look_into, settled_bits
@@ -129,7 +129,7 @@ def fill(tmp_path: Path) -> Fill:
         shape = shape_of(recipe, listing)
         with claimed(folder, recipe) as before:
             filling = Filling(listing, looks, folder, recipe, shape, before, facts, sights)
-            worker = DrawBatch(str(root), str(folder / "shards"), recipe, shape)
+            worker = draw_batch(root, folder / "shards", recipe, shape)
             jobs = filling.missing()
             for start in range(0, len(jobs), 8):
                 filling.add(json.loads(json.dumps(worker.draw(jobs[start : start + 8]))))

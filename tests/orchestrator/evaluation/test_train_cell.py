@@ -19,6 +19,7 @@ from orchestrator.families import FAMILIES
 from orchestrator.scoring.judge import Judge
 from trainables.errors import ToldError
 from trainables.interface import Model, Precision, Problem, Samples
+from trainables.small_files import FolderFiles, NamedFile
 from trainables.testing import make_samples
 from trainables.training.loop import EpochLoop
 from trainables.training.trial import Job, Stopping
@@ -62,8 +63,8 @@ def made(tmp_path: Path) -> Callable[..., Made]:
             mode="min",
             patience=None,
             threads=1,
-            states=tmp_path / "states",
-            stop=tmp_path / "stop",
+            states=FolderFiles(tmp_path / "states"),
+            stop=NamedFile(FolderFiles(tmp_path), "stop"),
         )
         strategy = "youden" if family.task == "detection" else None
         setting = Setting(family=name, config=CONFIGS[name], size=SIZE, epochs=EPOCHS, strategy=strategy)
@@ -124,10 +125,10 @@ def test_the_seeds_of_a_stopped_run_go_on_together(made: Callable[..., Made]) ->
     job, cells = made("vae")
     whole = [train(cell, replace(job, states=None)) for cell in cells]
     assert job.stop is not None
-    job.stop.touch()
+    job.stop.write(wait=False)
     assert train_together(cells, job) == [None, None, None]
     assert all((state := state_of(cell, job)) and state.path.exists() for cell in cells)
-    job.stop.unlink()
+    job.stop.remove()
     for one, other in zip(train_together(cells, job), whole, strict=True):
         same(one, other)
 
@@ -165,7 +166,7 @@ def test_what_happens_while_they_get_ready_each_meets_by_itself(made: Callable[.
         if len(entered) == 2:
             if stopped:
                 assert job.stop is not None
-                job.stop.touch()
+                job.stop.write(wait=False)
                 raise Stopping
             raise OSError("the features can't be read")
         yield model.loop

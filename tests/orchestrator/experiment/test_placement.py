@@ -1,5 +1,6 @@
 """Where trainings run: what an experiment says, what there is, what the run has done before."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from orchestrator import Experiment, InputError
 from orchestrator.experiment.placement import Before, Placement, asking, check_asked, fits, place, place_all, told
 from orchestrator.families import FAMILIES
-from orchestrator.machine.offered import ROOM, Card, Offered
+from orchestrator.machine.offered import AHEAD, ROOM, Card, Offered, Room
 
 CARD = Card("H100", 80 * 2**30, 79 * 2**30)
 LAPTOP, NODE = Offered(8), Offered(16, 1, (CARD,))
@@ -133,6 +134,7 @@ def test_what_can_not_be_had_is_told(resources: dict[str, Any], words: str) -> N
 
 SIXTEEN = Offered(16, 4, (CARD,) * 4)
 CLUSTER = Offered(16, elsewhere=True)
+NODES = Offered(8, elsewhere=True, rooms=(Room(3), Room(5)))
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,7 @@ CLUSTER = Offered(16, elsewhere=True)
         ({"workers": 2, "gpus": 2}, SIXTEEN, ("cuda", 1, 2, 1)),
         ({"workers": 4}, CLUSTER, ("cpu", 1, 0, 4)),
         ({"workers": 2, "cpus": 3}, CLUSTER, ("cpu", 3, 0, 2)),
+        ({"workers": 2, "cpus": 3}, NODES, ("cpu", 3, 0, 1)),
     ],
 )
 def test_what_a_trial_reserves_is_each_workers(resources: dict[str, Any], offered: Offered, expected: Any) -> None:
@@ -150,7 +153,7 @@ def test_what_a_trial_reserves_is_each_workers(resources: dict[str, Any], offere
     check_asked(asked, offered)
     found = place(asked, "vae", offered)
     assert where(found) == expected
-    assert found.held == (found.workers * found.cpus, found.workers * found.gpus)
+    assert found.parts == [(found.cpus, found.gpus)] * found.workers
     assert fits(found, [found] * (found.at_once - 1), offered, None)
     assert not fits(found, [found] * found.at_once, offered, None)
     assert f"at a time over {found.workers} workers with" in told(asked, {"vae": found}, offered)
@@ -161,8 +164,13 @@ def test_what_a_trial_reserves_is_each_workers(resources: dict[str, Any], offere
     [
         ({"workers": 2}, LAPTOP, "train on this machine's CPUs: threads of one worker do the same.*resources.cpus=2"),
         ({"workers": 2, "gpus": 0}, SIXTEEN, "train on this machine's CPUs"),
-        ({"workers": 2}, NODE, "there are 16 CPUs and 1 GPUs: its workers would wait for each other"),
-        ({"workers": 17}, CLUSTER, "17 a trial with 1 CPUs each, 17 in all, and there are 16 CPUs and 0 GPUs"),
+        (
+            {"workers": 2},
+            NODE,
+            r"each with 1 CPU and 1 GPU, and there is room for 1 of them \(16 CPUs and 1 GPUs",
+        ),
+        ({"workers": 17}, CLUSTER, "each with 1 CPU, and there is room for 16 of them.*would wait for each other"),
+        ({"workers": 2, "cpus": 4}, NODES, "each with 4 CPUs, and there is room for 1 of them"),
         ({"workers": 2, "gpus": 0.5}, SIXTEEN, "each worker has GPUs of its own, whole ones"),
     ],
 )
@@ -222,3 +230,19 @@ def test_one_line_says_what_was_chosen_and_why() -> None:
     assert line(NODE, gpus=0).endswith("A GPU stands idle, since resources.gpus is 0.")
     assert "the GPU can't be used: too old" in line(Offered(8, trouble="too old"))
     assert "All on 0.5 of a GPU, 2 at a time" in line(NODE, gpus=0.5)
+
+
+def test_on_a_cluster_trainings_fit_node_by_node_and_more_wait_where_an_autoscaler_works() -> None:
+    small = Offered(6, elsewhere=True, rooms=(Room(2), Room(2), Room(2)))
+    one = place(experiment(cpus=2), "pca", small)
+    assert one.at_once == 3
+    assert place(experiment(cpus=1.5), "pca", small).at_once == 3
+    assert fits(one, [one, one], small, None)
+    assert not fits(one, [one, one, one], small, None)
+    growing = replace(small, growing=True)
+    assert fits(one, [one] * (2 + AHEAD), growing, None)
+    assert not fits(one, [one] * (3 + AHEAD), growing, None)
+    assert not fits(one, [one] * 5, growing, 5)
+    assert place(experiment(cpus=4, gpus=1), "vae", growing).at_once == 1
+    with pytest.raises(InputError, match="cpus is 8"):
+        place(experiment(cpus=8), "pca", small)

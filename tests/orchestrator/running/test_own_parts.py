@@ -34,6 +34,7 @@ from orchestrator.scoring.metric_table import METRICS, metric_row
 from orchestrator.scoring.metrics import grade
 from trainables.interface import Family, Prediction, Problem, Samples
 from trainables.own_code import attribute_of, installed, read_anew
+from trainables.small_files import FolderFiles
 from trainables.testing import FamilyContract
 from trainables.training.trial import Job
 
@@ -323,7 +324,7 @@ def test_two_families_of_one_name_do_not_go_on_from_each_other(folder: Path, tmp
     for family in families:
         job = Job(
             family, Problem(nothing.classes, (8, 8, 3), 1), nothing, nothing, Judge("detection"), "roc_auc", "max",
-            None, 1, states=tmp_path,
+            None, 1, states=FolderFiles(tmp_path),
         )  # fmt: skip
         state = job.state_of({}, 0, strategy=None, stage="search")
         assert state is not None

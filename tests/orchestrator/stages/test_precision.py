@@ -63,7 +63,7 @@ def test_trainings_that_workers_share_go_without_what_can_not_wait_in_its_midst(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = Precision(dtype="bfloat16", compile=True, cuda_graphs=True, fused=True)
-    monkeypatch.setattr(module, "_probed", lambda *given: Probed(fast, {"compile": "it pays"}))
+    monkeypatch.setattr(module, "_probed", lambda *given: Probed(fast, {"dtype": "asked for", "compile": "it pays"}))
     said: list[str] = []
     shared = context_of(tmp_path, said, dtype="bfloat16")
     shared.experiment = shared.experiment.model_copy(update={"resources": Resources(workers=2)})

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from orchestrator.data.store.lazy_arrays import StoredPictures
-from orchestrator.data.store.shards import write_shard
+from orchestrator.data.store.shards import ShardFolder, write_shard
 from orchestrator.families import family_row
 from trainables.interface import Problem, Samples
 from trainables.parts import augmentation
@@ -38,7 +38,7 @@ def stored(folder: Path, count: int = 40, side: int = 12, channels: int = 3) -> 
     ]
     order = draws.permutation(count)
     lazy = StoredPictures(
-        folder,
+        ShardFolder(folder),
         tuple(contents.shard for contents in shards),
         (order // half).astype(np.int32),
         (order % half).astype(np.int32),

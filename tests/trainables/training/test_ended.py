@@ -10,6 +10,7 @@ import pytest
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.judge import Judge
 from trainables.interface import Problem, Samples
+from trainables.small_files import FolderFiles
 from trainables.training.ended import Ended, ended_state, read_ended, remove_ended
 from trainables.training.past import Graded, Past
 from trainables.training.trial import Job, epochs
@@ -40,7 +41,7 @@ def job(make_samples: Any, tmp_path_factory: pytest.TempPathFactory) -> Job:
         mode="max",
         patience=None,
         threads=1,
-        states=tmp_path_factory.mktemp("states"),
+        states=FolderFiles(tmp_path_factory.mktemp("states")),
     )
 
 
@@ -112,13 +113,14 @@ def test_a_file_gives_it_back_to_the_last_bit_whatever_judges(job: Job) -> None:
 
 def test_a_cut_or_foreign_file_is_trained_again(job: Job, tmp_path: Path) -> None:
     _, past = trained(job, "youden")
-    state = ended_state(replace(job, states=tmp_path), CONFIG, 0)
+    state = ended_state(replace(job, states=FolderFiles(tmp_path)), CONFIG, 0)
     assert state is not None
     Ended(past, "v", 3, 7, {}).keep(state)
-    whole = state.path.read_bytes()
-    state.path.write_bytes(whole[:-9])
+    path = tmp_path / state.file.name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
     assert read_ended(state) is None
-    state.path.write_bytes(whole)
+    path.write_bytes(whole)
     assert read_ended(state) is not None
     state.save({**past.content(), "about": '{"no": "such"}'})
     assert read_ended(state) is None
@@ -131,7 +133,7 @@ def test_a_cut_or_foreign_file_is_trained_again(job: Job, tmp_path: Path) -> Non
 def test_without_room_for_it_the_trial_ends_all_the_same(job: Job, tmp_path: Path) -> None:
     _, past = trained(job, "youden")
     (tmp_path / "file").touch()
-    state = ended_state(replace(job, states=tmp_path / "file"), CONFIG, 0)
+    state = ended_state(replace(job, states=FolderFiles(tmp_path / "file")), CONFIG, 0)
     assert state is not None
     Ended(past, "v", 3, 7, {}).keep(state)
     assert ended_state(replace(job, states=None), CONFIG, 0) is None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ import torch
 from orchestrator.families import FAMILIES
 from orchestrator.scoring.judge import Judge
 from trainables.interface import Problem, Samples
+from trainables.small_files import FolderFiles, NamedFile
 from trainables.training.past import Graded
 from trainables.training.trial import Job, Workers, epochs
 from trainables.training.trial_state import TrialState
@@ -45,8 +46,8 @@ def job_for(train: Samples, validation: Samples, folder: Path, patience: int | N
         mode="min",
         patience=patience,
         threads=1,
-        states=folder / "states",
-        stop=folder / "stop",
+        states=FolderFiles(folder / "states"),
+        stop=NamedFile(FolderFiles(folder), "stop"),
     )
 
 
@@ -60,7 +61,7 @@ class Eager(TrialState):
 def train(job: Job, stop: int | None = None, best: Weights | None = None) -> list[Graded]:
     state = job.state_of(CONFIG, 0, **OF)
     assert state is not None
-    training: Iterator[Graded] = epochs(job.build(CONFIG, 0), job, None, Eager(state.folder, state.key), best)
+    training: Iterator[Graded] = epochs(job.build(CONFIG, 0), job, None, Eager(state.files, state.key), best)
     if stop is None:
         return list(training)
     return [graded for graded, _ in zip(training, range(stop), strict=False)]
@@ -97,7 +98,7 @@ def test_broken_off_and_gone_on(job: Job, unbroken: tuple[list[Graded], Weights]
 def test_a_spoiled_state_starts_again(job: Job, unbroken: tuple[list[Graded], Weights]) -> None:
     whole, _ = unbroken
     train(job, 3)
-    (file,) = (job.states or Path()).iterdir()
+    (file,) = cast(FolderFiles, job.states).folder.iterdir()
     file.write_bytes(file.read_bytes()[:-100])
     assert [told(one) for one in train(job)] == [told(one) for one in whole]
 
@@ -140,10 +141,10 @@ def test_asked_to_stop_it_saves_after_its_epoch(job: Job) -> None:
     next(training)
     assert state.load() is None  # too short a time to be worth a file
     assert job.stop is not None
-    job.stop.touch()
+    job.stop.write(wait=False)
     next(training)
     training.close()
-    job.stop.unlink()
+    job.stop.remove()
     assert [one.epoch for one in train(job)] == list(range(1, EPOCHS + 1))
 
 

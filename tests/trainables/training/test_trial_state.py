@@ -13,6 +13,7 @@ from orchestrator.scoring.judge import Judge
 from trainables.files import bytes_sha256
 from trainables.interface import Problem
 from trainables.plot_classifier import FAMILY
+from trainables.small_files import FolderFiles
 from trainables.training.trial import Job, epochs
 from trainables.training.trial_state import FORMAT, TrialState, state_key, told_of_foreign
 
@@ -21,19 +22,29 @@ CONTENT: dict[str, Any] = {"model": {"weight": torch.arange(50.0), "epoch": 3}, 
 
 @pytest.fixture
 def state(tmp_path: Path) -> TrialState:
-    return TrialState(tmp_path / "states", state_key({"family": "vae", "seed": 1}))
+    return TrialState(FolderFiles(tmp_path / "states"), state_key({"family": "vae", "seed": 1}))
+
+
+def folder_of(state: TrialState) -> Path:
+    """Where its file lies."""
+    assert isinstance(state.files, FolderFiles)
+    return state.files.folder
+
+
+def path_of(state: TrialState) -> Path:
+    return folder_of(state) / state.file.name
 
 
 def test_what_is_saved_is_loaded(state: TrialState) -> None:
     assert state.load() is None
     state.save(CONTENT)
-    loaded = TrialState(state.folder, state.key).load()
+    loaded = TrialState(state.files, state.key).load()
     assert loaded is not None
     assert torch.equal(loaded["model"]["weight"], CONTENT["model"]["weight"])
     assert (loaded["model"]["epoch"], loaded["note"]) == (3, "third")
     state.save({"note": "fourth"})
     assert state.load() == {"note": "fourth"}
-    assert [path.name for path in state.folder.iterdir()] == [state.path.name]
+    assert [path.name for path in folder_of(state).iterdir()] == [path_of(state).name]
     state.remove()
     assert state.load() is None
     state.remove()
@@ -41,28 +52,28 @@ def test_what_is_saved_is_loaded(state: TrialState) -> None:
 
 def test_a_file_cut_at_any_of_twenty_places_counts_as_absent(state: TrialState) -> None:
     state.save(CONTENT)
-    whole = state.path.read_bytes()
+    whole = path_of(state).read_bytes()
     for cut in range(20):
-        state.path.write_bytes(whole[: len(whole) * cut // 20])
+        path_of(state).write_bytes(whole[: len(whole) * cut // 20])
         assert state.load() is None
 
 
 def test_a_changed_byte_counts_as_absent(state: TrialState) -> None:
     state.save(CONTENT)
-    whole = bytearray(state.path.read_bytes())
+    whole = bytearray(path_of(state).read_bytes())
     for place in range(0, len(whole), max(1, len(whole) // 40)):
         spoiled = whole.copy()
         spoiled[place] ^= 0xFF
-        state.path.write_bytes(spoiled)
+        path_of(state).write_bytes(spoiled)
         assert state.load() is None
 
 
 def test_noise_and_another_training_count_as_absent(state: TrialState) -> None:
-    other = TrialState(state.folder, state_key({"family": "vae", "seed": 2}))
+    other = TrialState(state.files, state_key({"family": "vae", "seed": 2}))
     other.save(CONTENT)
-    state.path.write_bytes(other.path.read_bytes())
+    path_of(state).write_bytes(path_of(other).read_bytes())
     assert state.load() is None
-    state.path.write_bytes(b"\0" * 500)
+    path_of(state).write_bytes(b"\0" * 500)
     assert state.load() is None
 
 
@@ -84,8 +95,8 @@ def foreign(state: TrialState, content: Any) -> None:
     """Write something else with the right checksum."""
     payload = io.BytesIO()
     torch.save(content, payload)
-    state.folder.mkdir(exist_ok=True)
-    state.path.write_bytes(bytes_sha256(payload.getvalue()).encode() + payload.getvalue())
+    folder_of(state).mkdir(exist_ok=True)
+    path_of(state).write_bytes(bytes_sha256(payload.getvalue()).encode() + payload.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -101,20 +112,20 @@ def test_whole_bytes_of_something_else_are_set_aside_and_told_of_once(state: Tri
         content = content | {"key": state.key}
     foreign(state, content)
     assert state.load() is None
-    assert not state.path.exists()
-    (said,) = told_of_foreign(state.folder)
+    assert not path_of(state).exists()
+    (said,) = told_of_foreign(folder_of(state))
     assert "1 saved states" in said
-    assert told_of_foreign(state.folder) == []
+    assert told_of_foreign(folder_of(state)) == []
     state.save(CONTENT)
     assert state.load() is not None
 
 
 def test_bytes_that_are_no_archive_are_set_aside(state: TrialState) -> None:
-    state.folder.mkdir()
+    folder_of(state).mkdir()
     for payload in (b"", b"text", b"PK\x03\x04", pickle.dumps(CONTENT["note"])):
-        state.path.write_bytes(bytes_sha256(payload).encode() + payload)
+        path_of(state).write_bytes(bytes_sha256(payload).encode() + payload)
         assert state.load() is None
-        assert len(told_of_foreign(state.folder)) == 1
+        assert len(told_of_foreign(folder_of(state))) == 1
 
 
 PAST = {"rows": [{"loss": 1.0}], "bests": [1], "metrics": {"1": {"loss": 1.0}}, "seconds": 1.0, "energy": None}
@@ -152,4 +163,4 @@ def test_a_training_whose_state_is_foreign_begins_anew_as_if_there_were_none(
     spoil(content)
     state.save(content)
     assert [one.row for one in epochs(model, job, state=state)] == expected
-    assert len(told_of_foreign(state.folder)) == 1
+    assert len(told_of_foreign(folder_of(state))) == 1

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from builders.drawing import draw_batch
 from builders.little_memory import little_memory
 from PIL import Image
 
 from orchestrator.data.files.content_hashes import content_hash
-from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of
 from orchestrator.data.store.shards import read_shard
 
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_batch_becomes_one_shard(root: Path) -> None:
     paths = sorted(f"a/{path.name}" for path in (root / "a").iterdir())
-    worker = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE)
+    worker = draw_batch(root, root / "shards", RECIPE, SHAPE)
     job = json.dumps([(path, None, None) for path in (*paths, "a/gone.png")]).encode("ascii")
     answer = worker(pa.table({"job": pa.array([job], pa.binary())}))
     result = json.loads(answer.column("result")[0].as_py())
@@ -49,13 +49,13 @@ def test_a_batch_becomes_one_shard(root: Path) -> None:
 
 
 def test_a_batch_without_pictures_writes_nothing(root: Path) -> None:
-    result = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE).draw([("a/bad.png", None, None)])
+    result = draw_batch(root, root / "shards", RECIPE, SHAPE).draw([("a/bad.png", None, None)])
     assert (result["drawn"], result["shard"]) == ([], None)
     assert list((root / "shards").iterdir()) == []
 
 
 def test_a_disk_that_refuses_is_told_not_raised(root: Path) -> None:
-    result = DrawBatch(str(root), str(root / "nowhere"), RECIPE, SHAPE).draw([("a/0 'é\n\udcff.png", None, None)])
+    result = draw_batch(root, root / "nowhere", RECIPE, SHAPE).draw([("a/0 'é\n\udcff.png", None, None)])
     assert (result["error"], result["shard"]) == ("No such file or directory", None)
 
 
@@ -63,7 +63,7 @@ def test_a_file_that_memory_can_not_hold_is_left_out(root: Path) -> None:
     huge = root / "a/huge.png"
     with huge.open("wb") as file:
         file.truncate(2**29)
-    worker = DrawBatch(str(root), str(root / "shards"), RECIPE, SHAPE)
+    worker = draw_batch(root, root / "shards", RECIPE, SHAPE)
     with little_memory():
         result = worker.draw([("a/huge.png", None, None)])
     assert result["failed"] == [("a/huge.png", None, "too large for this machine's memory", False)]
@@ -71,4 +71,4 @@ def test_a_file_that_memory_can_not_hold_is_left_out(root: Path) -> None:
 
 def test_a_worker_of_other_versions_refuses_to_draw(root: Path) -> None:
     with pytest.raises(RuntimeError, match=r"would draw other pixels .* Install the same versions"):
-        DrawBatch(str(root), str(root / "shards"), replace(RECIPE, identity="older"), SHAPE)
+        draw_batch(root, root / "shards", replace(RECIPE, identity="older"), SHAPE)

@@ -14,10 +14,12 @@ from PIL import Image
 
 from orchestrator.data.files.image_files import decode_picture
 from orchestrator.data.files.series import read_series
+from orchestrator.data.files.source_files import kinds_for
 from orchestrator.data.fill.pipeline import Filled, Progress, divided, fill_store
 from orchestrator.data.layouts.table import find_files
 from orchestrator.data.plotting.renderer import Renderer
 from orchestrator.data.store.store import Store, open_store
+from orchestrator.machine.shipping import Shipping
 from trainables.errors import InputError
 
 SIZE = (24, 32)
@@ -164,6 +166,7 @@ def test_a_killed_workers_batch_is_drawn_again(tmp_path: Path) -> None:
 DRIVER = """
 import os, signal, sys
 from pathlib import Path
+from orchestrator.data.files.source_files import kinds_for
 from orchestrator.data.fill.pipeline import fill_store
 from orchestrator.machine.engine import Engine
 
@@ -232,3 +235,28 @@ def test_memory_does_not_grow_with_the_number_of_files(tmp_path: Path) -> None:
     # The second half's pictures are 147 MB.
     assert growth < 3000 * 3 * size[0] * size[1] / 4
     print(f"{growth / 2**20:.0f} MiB more from {early / 2**20:.0f}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_session")
+def test_where_workers_see_no_folder_the_same_comes_out(tmp_path: Path) -> None:
+    root, linked = tmp_path / "tree", tmp_path / "elsewhere.csv"
+    for seed, name in enumerate(["a/1.csv", "a/2 '\"\n.csv", "b/\udcff.csv", "c/1.csv"]):
+        write_series(root / name, seed)
+    (root / "a/bad.csv").write_bytes(b"\0")
+    linked.write_text("value\nprivate\nwords\n")
+    (root / "b/link.csv").symlink_to(linked)
+    (root / "c/comma.csv").write_text("value\n" + "\n".join(f'"{number},5"' for number in range(9)))
+    plain = fill_series(root, tmp_path / "plain", png=tmp_path / "plain-png")
+    folder, png = tmp_path / "store", tmp_path / "png"
+    shipping = Shipping(kinds_for(root, folder, png))
+    filled = fill_series(root, folder, png=png, shipping=shipping)
+    for one, other in ((tmp_path / "plain/shards", folder / "shards"), (tmp_path / "plain-png", png)):
+        files = {path.relative_to(one): path.read_bytes() for path in one.rglob("*") if path.is_file()}
+        assert files == {path.relative_to(other): path.read_bytes() for path in other.rglob("*") if path.is_file()}
+        assert files
+    assert filled.store.skipped == plain.store.skipped
+    assert filled.store.readings == plain.store.readings
+    assert filled.store.remarks == plain.store.remarks
+    again = fill_series(root, folder, png=png, shipping=shipping, start_engine=no_engine, on_progress=pytest.fail)
+    assert (again.rendered, again.reused) == (0, filled.rendered)

@@ -12,6 +12,7 @@ from orchestrator.data.store.index import Index, Row, Rows
 from orchestrator.data.store.shards import write_shard
 from orchestrator.data.store.store import Recipe, store_of
 from trainables.errors import InputError
+from trainables.small_files import FolderFiles
 
 SHAPE = (4, 6, 3)
 PICTURES = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
@@ -34,7 +35,7 @@ def export(tmp_path: Path, index: Index, png: Path, plots: bool = False) -> list
     pictures = store_of(tmp_path / "store", Recipe("series", "plain", None, None, ""), index).pictures
     with Export(tmp_path / "store", png, index) as one:
         missing = one.missing()
-        one.add(WritePngs(pictures, str(png), plots).write(missing))
+        one.add(WritePngs(pictures, FolderFiles(png, made=False), plots).write(missing))
         return [target for target, *_ in missing]
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.drawing import draw_batch
 from PIL import Image
 
 from orchestrator.data.files.content_hashes import digest, look_at
 from orchestrator.data.files.picture_layers import planes_of
 from orchestrator.data.files.series import Gaps, read_series
-from orchestrator.data.fill.draw_batch import DrawBatch
 from orchestrator.data.fill.drawing import recipe_of, shape_of
 from orchestrator.data.fill.store_entries import Filling, refuse_failures
 from orchestrator.data.layouts.table import LayoutName, find_files
@@ -57,7 +57,7 @@ def fill(
         filling = Filling(listing, looks, folder, recipe, shape, before)
         missing = filling.missing()
         if missing:
-            worker = DrawBatch(str(root), str(folder / "shards"), recipe, shape)
+            worker = draw_batch(root, folder / "shards", recipe, shape)
             for start in range(0, len(missing), 4):
                 filling.add(json.loads(json.dumps(worker.draw(missing[start : start + 4]))))
         index = filling.index()
@@ -238,7 +238,7 @@ def test_refusing_failures_names_them(tmp_path: Path, tree: Path) -> None:
     recipe = recipe_of("series", "plain", SIZE, None)
     with claimed(tmp_path / "store", recipe) as before:
         filling = Filling(listing, look_at(listing), tmp_path / "store", recipe, (*SIZE, 3), before)
-        worker = DrawBatch(str(tree), str(tmp_path / "store/shards"), recipe, (*SIZE, 3))
+        worker = draw_batch(tree, tmp_path / "store/shards", recipe, (*SIZE, 3))
         filling.add(worker.draw(filling.missing()))
         with pytest.raises(InputError, match=r"12 files .* strict.*\n  'a/bad00.csv': empty\n(.*\n)+  and 2 more"):
             refuse_failures(filling.index(), tree)
@@ -253,7 +253,7 @@ def test_a_file_that_changes_while_it_is_drawn_has_the_newer_picture(tmp_path: P
         write_series(tree / "a/0.csv", 77)
         write_series(tree / "a/1.csv", 78)
         (tree / "a/2.csv").unlink()
-        worker = DrawBatch(str(tree), str(tmp_path / "store/shards"), recipe, (*SIZE, 3))
+        worker = draw_batch(tree, tmp_path / "store/shards", recipe, (*SIZE, 3))
         filling.add(worker.draw(missing))
         store = store_of(tmp_path / "store", recipe, finish(tmp_path / "store", recipe, filling.index()))
     reasons = dict(store.skipped)
