@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from orchestrator.experiment.experiment import Experiment, schema
     from orchestrator.experiment.lists import list_families, list_metrics
     from orchestrator.experiment.starter import write_starter
+    from orchestrator.launching.kubernetes import launch_kubernetes
+    from orchestrator.launching.launched import JobStatus, Launched
+    from orchestrator.launching.ray_job import launch_ray
+    from orchestrator.launching.slurm import launch_slurm
+    from orchestrator.launching.ssh import launch_ssh
+    from orchestrator.launching.targets import launch_log, launch_status, launch_stop
     from orchestrator.machine.doctor import doctor
     from orchestrator.machine.progress import Reporter
     from orchestrator.machine.shared_cache import cached, clean_cache
@@ -48,6 +54,8 @@ _HOMES = {
     "Exported": "orchestrator.using.export.exporting",
     "InputError": "trainables.errors",
     "Inspection": "orchestrator.data.inspect.inspection",
+    "JobStatus": "orchestrator.launching.launched",
+    "Launched": "orchestrator.launching.launched",
     "LoadedModel": "orchestrator.using.loaded_model",
     "Predicted": "orchestrator.using.predict",
     "RecordWritten": "orchestrator.artifacts.events",
@@ -74,6 +82,13 @@ _HOMES = {
     "evaluate": "orchestrator.running.run",
     "export_model": "orchestrator.using.export.exporting",
     "inspect": "orchestrator.data.inspect.inspection",
+    "launch_kubernetes": "orchestrator.launching.kubernetes",
+    "launch_log": "orchestrator.launching.targets",
+    "launch_ray": "orchestrator.launching.ray_job",
+    "launch_slurm": "orchestrator.launching.slurm",
+    "launch_ssh": "orchestrator.launching.ssh",
+    "launch_status": "orchestrator.launching.targets",
+    "launch_stop": "orchestrator.launching.targets",
     "leaderboard": "orchestrator.comparing.compared",
     "list_families": "orchestrator.experiment.lists",
     "list_metrics": "orchestrator.experiment.lists",
@@ -103,6 +118,8 @@ __all__ = [
     "Exported",
     "InputError",
     "Inspection",
+    "JobStatus",
+    "Launched",
     "LoadedModel",
     "Predicted",
     "RecordWritten",
@@ -129,6 +146,13 @@ __all__ = [
     "evaluate",
     "export_model",
     "inspect",
+    "launch_kubernetes",
+    "launch_log",
+    "launch_ray",
+    "launch_slurm",
+    "launch_ssh",
+    "launch_status",
+    "launch_stop",
     "leaderboard",
     "list_families",
     "list_metrics",

@@ -10,6 +10,7 @@ from pathlib import Path
 EXPECTED = {"orchestrator", "trainables", "search_spaces"}
 DATA = (
     "orchestrator/experiment/starter.yaml",
+    "orchestrator/launching/templates/job.sh.j2",
     "orchestrator/py.typed",
     "orchestrator/report/document/templates",
 )

@@ -8,6 +8,7 @@ import typer
 from orchestrator.cli.cache import cache
 from orchestrator.cli.data import inspect, render
 from orchestrator.cli.export import export
+from orchestrator.cli.launch import launch
 from orchestrator.cli.lists import families, metrics
 from orchestrator.cli.live import stream, watch
 from orchestrator.cli.refit import refit
@@ -35,6 +36,7 @@ for command in (
     *(predict, watch, stream, export, refit, track, dashboard, render, families, metrics, schema, doctor, demo),
 ):
     app.command()(command)
+app.add_typer(launch, name="launch")
 app.add_typer(cache, name="cache")
 
 

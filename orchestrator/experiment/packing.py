@@ -22,15 +22,16 @@ def packed(placement: Placement, offered: Offered, records: Iterable[TrialRecord
     `records`: of the kind of training, in any order. What is free of a GPU is taken from those that had one alone.
     `left`: how many are to be trained. Each process may reserve no more than its share.
     """
-    if placement.device != "cuda" or placement.gpus != 1 or not offered.gpus:
+    if placement.device != "cuda" or placement.gpus != 1 or placement.workers > 1 or not offered.gpus:
         return placement
     measured = [one for one in records if one.device == "cuda" and one.own_memory is not None]
     free = [one.available_memory for one in measured if one.gpus >= 1 and one.available_memory]
     if not free:
         return placement
     room = min(free) + CONTEXT  # what was free was told by a process that had its context already
+    room = min(room, offered.smallest_free or room)  # no trial chooses which of unlike GPUs it gets
     needed = MARGIN * max(one.own_memory or 0 for one in measured) + CONTEXT
-    cpus = int(offered.cpus / offered.gpus / placement.cpus + 1e-9)
+    cpus = int(offered.cpus_a_gpu(placement.cpus) / placement.cpus + 1e-9)
     beside = max(1, min(int(room / needed), cpus, MOST, -int(-left // offered.gpus)))
     if beside == 1:
         return placement

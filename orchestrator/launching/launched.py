@@ -10,6 +10,7 @@ from trainables.files import write_whole
 
 NOTE = "launch.json"
 TargetName = Literal["ray", "slurm", "kubernetes", "ssh"]
+State = Literal["waiting", "running", "succeeded", "failed", "stopped", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,26 @@ def new_folder(files: str | Path | None, out: str, target: str) -> Path:
     return Path(files if files is not None else f"{name}.{target}").expanduser().absolute()
 
 
+def claimed_folder(folder: Path, target: TargetName, out: str) -> Launched | None:
+    """What was launched with a folder before: the same target and RUN, or nothing. InputError for anything else."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    if not (folder / NOTE).is_file():
+        raise InputError(f"{str(folder)!r} is not empty, and no launch wrote it. Give another folder with --files.")
+    earlier = launched_at(folder)
+    if (earlier.target, earlier.out) != (target, out):
+        raise InputError(
+            f"{str(folder)!r} holds the files of a launch of {earlier.out} with the target {earlier.target}, and this "
+            f"is {out} with {target}. Give another folder with --files."
+        )
+    return earlier
+
+
 @dataclass(frozen=True)
 class JobStatus:
     """How what was launched stands."""
 
-    state: Literal["waiting", "running", "succeeded", "failed", "stopped", "unknown"]
+    state: State
     said: str
     """The target's own words on it, such as PENDING (Resources)."""
 

@@ -27,8 +27,8 @@ class Work:
     def command(self, experiment: str, program: str = "orchestrate") -> str:
         """The shell's line that runs it, and goes on with it where it was begun: `experiment` is the file's path there.
 
-        An ablation goes on by itself.
+        `program`: the words of the command. An ablation goes on by itself.
         """
-        words = [program, "ablate" if self.ablate else "sweep", experiment, "--out", self.out]
+        words = [*shlex.split(program), "ablate" if self.ablate else "sweep", experiment, "--out", self.out]
         words += [] if self.ablate else ["--resume"]
         return shlex.join([*words, *(word for one in self.overrides for word in ("--set", one))])

@@ -1,5 +1,6 @@
 """Whether the cluster that RAY_ADDRESS names can be joined: asked with an end, for Ray itself waits without one."""
 
+import ipaddress
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ HERE = ("", "local")
 """Values of RAY_ADDRESS that name no cluster: Ray runs on this machine."""
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """With which HTTP/2 begins, and gRPC with it: a server answers with a frame of settings, known by its fourth byte."""
-_TOKEN = "Give the cluster's own: in RAY_AUTH_TOKEN, in a file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token."
+TOKEN = "Give the cluster's own: in RAY_AUTH_TOKEN, in a file that RAY_AUTH_TOKEN_PATH names, or in ~/.ray/auth_token."
 _NEXT = (
     "Give the address of its head, HOST:PORT (the port of `ray start --head`, 6379 unless told otherwise), or unset "
     "RAY_ADDRESS to run on this machine."
@@ -52,6 +53,26 @@ def check_cluster(address: str) -> None:
     host, port = _host_and_port(address)
     _knock(address, host, port)
     _ask(address)
+
+
+def must_be_closed(host: str) -> bool:
+    """Whether a host's servers may only be used where they ask for a token: others can reach them, too."""
+    if os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
+        return False
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host != "localhost"
+
+
+def open_cluster_error(address: str) -> InputError:
+    """What is said of a cluster that asks for no token where it must."""
+    return InputError(
+        f"The cluster at {address} asks for no token, and its servers can be reached over the network: whoever "
+        "reaches them can run code on every node (CVE-2023-48022). Start it with RAY_AUTH_MODE=token and set "
+        "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
+        "the same."
+    )
 
 
 @contextmanager
@@ -187,12 +208,12 @@ def _ask(address: str) -> None:
         return
     told = asked.stderr
     if "couldn't find an authentication token" in told or "RAY_AUTH_TOKEN_PATH is set but" in told:
-        raise InputError(f"RAY_AUTH_MODE is token, and there is no token to show the cluster at {address}. {_TOKEN}")
+        raise InputError(f"RAY_AUTH_MODE is token, and there is no token to show the cluster at {address}. {TOKEN}")
     if "InvalidAuthToken" in told or "AuthenticationError" in told:
         if os.environ.get("RAY_AUTH_MODE", "").lower() != "token":
             raise InputError(
-                f"The cluster at {address} asks for a token. Set RAY_AUTH_MODE=token here as on its head. {_TOKEN}"
+                f"The cluster at {address} asks for a token. Set RAY_AUTH_MODE=token here as on its head. {TOKEN}"
             )
-        raise InputError(f"The cluster at {address} refuses the token that it is shown. {_TOKEN}")
+        raise InputError(f"The cluster at {address} refuses the token that it is shown. {TOKEN}")
     last = (told.strip().splitlines() or [f"exit code {asked.returncode}"])[-1]
     raise InputError(f"RAY_ADDRESS is {address!r}, and the Ray there can't be asked ({last[:300]}). {_NEXT}")

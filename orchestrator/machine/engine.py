@@ -1,7 +1,5 @@
 """Ray, started when there is work for it and stopped afterwards; bound to this machine unless a cluster is named."""
 
-import importlib
-import ipaddress
 import logging
 import os
 import secrets
@@ -16,11 +14,19 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from orchestrator.machine.cluster import ENDS, check_cluster, cluster_address, joining
+from orchestrator.machine.cluster import (
+    ENDS,
+    check_cluster,
+    cluster_address,
+    joining,
+    must_be_closed,
+    open_cluster_error,
+)
 from orchestrator.machine.engine_watch import EngineWatch
 from orchestrator.machine.limits import check_limits, limits_text
 from orchestrator.machine.offered import Offered
 from orchestrator.machine.session_folder import SessionFolder
+from orchestrator.machine.shipped_modules import shipped_modules
 from orchestrator.machine.worker_path import job_of_this_path
 from trainables.errors import InputError
 
@@ -40,7 +46,6 @@ QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune's ends one study as if it were done; Ctrl-C must end the run
     "TUNE_MAX_PENDING_TRIALS_PG": "auto",
 }
-PACKAGES = ("orchestrator", "trainables", "search_spaces")
 
 
 class Engine:
@@ -84,13 +89,11 @@ class Engine:
         self.check()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
         if address:
-            # So that the workers import these packages, and not a stranger's of the same name.
-            modules = [str(Path(str(importlib.import_module(name).__file__)).parent) for name in PACKAGES]
             patience = "TUNE_FUNCTION_THREAD_TIMEOUT_S"
-            variables = {patience: os.environ[patience]}
-            options |= {"address": address, "runtime_env": {"py_modules": modules, "env_vars": variables}}
+            environment = {**shipped_modules(), "env_vars": {patience: os.environ[patience]}}
+            options |= {"address": address, "runtime_env": environment}
         else:
-            _bind_to_loopback()
+            bind_to_loopback()
             options |= {
                 "address": "local",
                 "num_cpus": self._cpus,
@@ -117,12 +120,7 @@ class Engine:
             raise
         if address and _open_cluster():
             ray.shutdown()
-            raise InputError(
-                f"The cluster at {address} asks for no token, and its servers can be reached over the network: whoever "
-                "reaches them can run code on every node (CVE-2023-48022). Start it with RAY_AUTH_MODE=token and set "
-                "the same here. Where the network is closed by other means, ORCHESTRATOR_OPEN_CLUSTER=1 joins it all "
-                "the same."
-            )
+            raise open_cluster_error(address)
         for token in () if token_folder is None else token_folder.glob("*token*"):
             with suppress(OSError):
                 token.chmod(0o600)  # Ray writes it readable by all
@@ -146,7 +144,8 @@ class Engine:
 
             if self._watch is not None:
                 self._watch.stop()
-            ray.shutdown()
+                with self._watch.leaving():
+                    ray.shutdown()
             worker.print_to_stdstream = self._printing
             self._remove_folder()
             self._started = False
@@ -228,16 +227,12 @@ def _open_cluster() -> bool:
     import ray
     from ray._private.authentication.authentication_utils import is_token_auth_enabled
 
-    if is_token_auth_enabled() or os.environ.get("ORCHESTRATOR_OPEN_CLUSTER") == "1":
+    if is_token_auth_enabled():
         return False
-    host = urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or ""
-    try:
-        return not ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host != "localhost"
+    return must_be_closed(urlsplit(f"//{ray.get_runtime_context().gcs_address}").hostname or "")
 
 
-def _bind_to_loopback() -> None:
+def bind_to_loopback() -> None:
     """Keep Ray from turning 127.0.0.1 into the machine's outer address, on which all its servers would listen."""
     from ray._private import services
 
@@ -245,8 +240,12 @@ def _bind_to_loopback() -> None:
 
 
 def available() -> Offered:
-    """CPUs and GPUs that the running Ray has in all."""
+    """CPUs and GPUs that the running Ray has in all, and of a cluster on each node."""
     import ray
 
+    from orchestrator.machine.alive import Alive
+
+    if cluster_address() is not None:
+        return Alive().now()
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return Offered(resources.get("CPU", 0.0), resources.get("GPU", 0.0))

@@ -3,7 +3,9 @@
 import os
 import sys
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, Self
 
@@ -13,6 +15,8 @@ from orchestrator.machine.session_folder import SessionFolder
 
 EVERY = 2.0
 """Seconds between two looks."""
+PATIENCE = 45.0
+"""Seconds for which a cluster's head may not answer."""
 SERVERS = {"gcs_server", "raylet"}
 """Without these nothing of Ray works."""
 GO_ON = "What was written is safe: give the same command again, a run's with --resume."
@@ -27,6 +31,7 @@ class EngineWatch:
         self._folder = folder
         self._over = threading.Event()
         self._processes: set[psutil.Process] = set()
+        self._silent_since: float | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def start(self) -> Self:
@@ -40,6 +45,24 @@ class EngineWatch:
         """Look no more: from here on, Ray may end."""
         self._over.set()
         self._thread.join()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Leave the cluster that was joined: with an end, for Ray waits minutes for a head whose cable is out."""
+        over = threading.Timer(PATIENCE, self._give_up)
+        over.daemon = True
+        if self._cluster is not None:
+            over.start()
+        try:
+            yield
+        finally:
+            over.cancel()
+
+    def _give_up(self) -> None:
+        _say(
+            f"The cluster at {self._cluster} can't be left, since its head does not answer; this ends at once. {GO_ON}"
+        )
+        os._exit(1)
 
     def _work(self) -> None:
         while not self._over.wait(EVERY):
@@ -56,12 +79,26 @@ class EngineWatch:
                     if self._folder is not None:
                         self._folder.remove()
                     os._exit(1)
-            elif not _head_answers():
-                _say(
-                    f"The head of the cluster at {self._cluster} does not answer. Unless it comes back within a "
-                    f"minute, Ray ends this run. {GO_ON}"
-                )
-                return
+            else:
+                self._look_at_head()
+
+    def _look_at_head(self) -> None:
+        """Say that the head does not answer, and end the run where it does not for long: Ray would, later or never."""
+        if _head_answers():
+            if self._silent_since is not None:
+                _say(f"The head of the cluster at {self._cluster} answers again.")
+            self._silent_since = None
+            return
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+            _say(
+                f"The head of the cluster at {self._cluster} does not answer. Unless it comes back within a minute, "
+                f"this run ends. {GO_ON}"
+            )
+        elif now - self._silent_since >= PATIENCE:
+            _say(f"The head of the cluster at {self._cluster} did not come back, which ends this run. {GO_ON}")
+            os._exit(1)
 
 
 def _dead_servers() -> list[str]:

@@ -166,7 +166,7 @@ def unseen(node: Node, here: Seen, places: Iterable[tuple[str, str]]) -> list[st
     for marker, name in places:
         sight = seen.markers.get(marker, "absent")
         words = {
-            "absent": f"does not see {name}, or sees another folder there",
+            "absent": f"does not see {name}",
             "other": f"sees another folder as {name}",
             "closed": f"can't read and write {name}",
         }

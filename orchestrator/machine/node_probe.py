@@ -49,7 +49,7 @@ class Known(NamedTuple):
 
 
 Sight = Literal["same", "absent", "other", "closed"]
-"""Of a file or folder: closed, where it can't be read or written."""
+"""Of a folder: other, where one without our marker lies there; closed, where it can't be read or written."""
 
 
 class Disk(NamedTuple):
@@ -187,7 +187,8 @@ def _sights(markers: Mapping[str, str]) -> dict[str, Sight]:
     while "absent" in found.values() and time.monotonic() < deadline:
         time.sleep(0.25)
         found = {path: _sight(Path(path), content) for path, content in markers.items()}
-    return found
+    folders = {path for path, sight in found.items() if sight == "absent" and Path(path).parent.is_dir()}
+    return {path: "other" if path in folders else sight for path, sight in found.items()}
 
 
 def _sight(marker: Path, content: str) -> Sight:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.artifacts.endings import first_line
 from orchestrator.machine.node_probe import Question, Seen, look
-from orchestrator.machine.offered import Offered
+from orchestrator.machine.offered import Card
 
 LEAST = 30.0
 """Seconds that every machine has to answer."""
@@ -60,13 +60,10 @@ class Nodes:
         return tuple(node for node in self.every if node.works)
 
     @property
-    def machines(self) -> tuple[tuple[float, float], ...]:
-        """(CPUs, GPUs) of each, as `Offered` has them."""
-        return tuple((node.cpus, node.gpus) for node in self.working)
-
-    def fits(self, cpus: float, gpus: float) -> bool:
-        """Whether one training that reserves so much finds room on any single machine."""
-        return Offered(0, machines=self.machines).room(cpus, gpus) > 0
+    def cards(self) -> tuple[Card, ...]:
+        """Their GPUs, as `Offered` has them."""
+        there = ((node, card) for node in self.working if node.seen is not None for card in node.seen.gpus)
+        return tuple(Card(card.name, card.memory, card.free, node.address) for node, card in there)
 
 
 def alive_nodes() -> list[Node]:

@@ -27,6 +27,8 @@ from trainables.printing import printable, printable_lines
 
 PLAIN_INTERVAL = 30.0
 """Seconds between lines where the output is no terminal (a log file, a batch job)."""
+WAITING_INTERVAL = 60.0
+"""The same while it is waited for what only someone else can bring."""
 RECENT = 20
 """The last units that the time left is reckoned by: a scheduler cuts later trials shorter than the first ones."""
 
@@ -68,6 +70,8 @@ class Line:
         """Where it can't end before, and may end much later, or the other way round: what stands before the time."""
         self._running = ""
         """What trains at this moment."""
+        self._waits = ""
+        """What is waited for where nothing can go on."""
         self._ended: deque[tuple[float, int]] = deque(maxlen=max(RECENT, 4 * at_once))
         """When so many were done, of late."""
         self._task: TaskID | None = None
@@ -109,14 +113,23 @@ class Line:
                 self._ends, self._bound = min(now + left, self._last_moment), AT_MOST
         self._show(now)
 
+    def waits(self, what: str) -> None:
+        """Show what is waited for, at once and from then on as long as it is; empty: nothing any more."""
+        if what == self._waits:
+            return
+        now, self._waits = time.monotonic(), what
+        if what:
+            self._said = now - WAITING_INTERVAL
+        self._show(now)
+
     def _show(self, now: float) -> None:
-        note = "  ".join(part for part in (self._note, self._running) if part)
+        note = self._waits or "  ".join(part for part in (self._note, self._running) if part)
         done = self._done or 0
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=self._total, note=note)
-        elif self._console is not None and now - self._said >= PLAIN_INTERVAL:
+        elif self._console is not None and now - self._said >= (WAITING_INTERVAL if self._waits else PLAIN_INTERVAL):
             self._said = now
-            text = "  ".join(part for part in (note, self.time_left) if part)
+            text = "  ".join(part for part in (note, "" if self._waits else self.time_left) if part)
             self._console.print(
                 f"{self._title}: {done}/{self._total} {self._unit}  {text}", markup=False, soft_wrap=True
             )

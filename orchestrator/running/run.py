@@ -262,7 +262,7 @@ def working(experiment: Experiment, out: str | Path, asked: Asked) -> Iterator[W
         offered, storage = available(), LOCALLY
         if engine.remote:
             cluster = check_cluster_for(settled, folder, ablation, reporter)
-            offered, storage = replace(offered, elsewhere=True, machines=cluster.nodes.machines), cluster.storage
+            offered, storage = replace(offered, cards=cluster.nodes.cards), cluster.storage
         else:
             offered = replace(offered, cards=local.cards, trouble=local.trouble)
         placements = place_all(settled.experiment, offered, before())

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -17,11 +17,16 @@ from orchestrator.artifacts.at_work import EVERY, AtWork
 from orchestrator.artifacts.endings import NO_MEMORY, RETRIES, TIME_USED_UP, Status, all_failed, kernel_kills, why
 from orchestrator.artifacts.records import TRAINING, TrialRecord
 from orchestrator.experiment.packing import worker_memory
+from orchestrator.machine.alive import lacking
+from orchestrator.machine.lives import Lives, lost_node
 from orchestrator.search.searcher import OptunaSearcher, report, tell
 from orchestrator.search.study import Study
 from trainables.speed import Speed
 from trainables.training.reports import EpochReport, Suggestion, TrialReport
 from trainables.training.trial import Job
+
+FAILURE = re.compile(r"^Failure # \d+.*\n", re.MULTILINE)
+"""What stands before each of the deaths in the file in which Tune keeps those of a trial."""
 
 
 class Ledger(tune.Callback):
@@ -48,6 +53,8 @@ class Ledger(tune.Callback):
         self.given_back = 0
         """How many trials were given back to the searcher, for another try."""
         self._given_back: Counter[int] = Counter()
+        self._lives: defaultdict[int, Lives] = defaultdict(lambda: Lives(RETRIES))
+        """Of the trials under which nodes were lost, by their number."""
         self._open: dict[str, OpenTrial] = {}
         self.first_epoch: float | None = None
         """The seconds from here to the first epoch of any trial."""
@@ -89,12 +96,16 @@ class Ledger(tune.Callback):
         if time.monotonic() - self._told < EVERY:
             return
         self._told = time.monotonic()
+        if self._study.now is not None:
+            now = self._study.now()
+            self._study.waits(lacking(now, self.placement.cpus, self.placement.gpus, self.placement.workers))
         epochs = self._study.experiment.epochs_of(self._study.variant)
         self._study.at_work(
             [one.at_work(self._study.variant.name, epochs, self._job.metric) for one in self._open.values()]
         )
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        _forget_metrics(trial)
         opened = self._open.get(trial.trial_id)
         if opened is None:
             return
@@ -120,10 +131,16 @@ class Ledger(tune.Callback):
         path = Path(trial.error_file or "")
         text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         opened = self._open.get(trial.trial_id)
+        number, deaths = trial.config["number"], FAILURE.split(text)[1:]
+        if any(map(lost_node, deaths)) and all(self._lives[number].again(one) for one in deaths):
+            # Tune counts the loss of a node as it does the death of a worker, which may be the trial's own fault.
+            self._open.pop(trial.trial_id, None)
+            self._suggest_again(number)
+            return
         if opened is None or opened.starts <= RETRIES:
             # A worker that is used again and dies in between takes a trial with it that Tune has not begun, and which
             # Tune gives up at once, however often it is told to try.
-            if self._give_back(trial.config["number"]):
+            if self._give_back(number):
                 self._open.pop(trial.trial_id, None)
                 return
             opened = self._open.setdefault(trial.trial_id, OpenTrial(trial))
@@ -154,6 +171,17 @@ class Ledger(tune.Callback):
         if ended:
             self._open.clear()
         return bool(ended)
+
+    def stranded(self) -> bool:
+        """Whether the node that the trials are to run on is there no more."""
+        node, now = self.placement.node, self._study.now
+        return bool(node) and now is not None and node not in {room.address for room in now().rooms}
+
+    def crowd_open(self) -> None:
+        """Have each trial that Tune left open run alone once more, elsewhere."""
+        for opened in self._open.values():
+            self.crowded[opened.asked["number"]] = opened
+        self._open.clear()
 
     def no_more(self) -> bool:
         """Whether the search is over before all its trials have run."""
@@ -186,7 +214,9 @@ class Ledger(tune.Callback):
         if opened is None:
             return
         number = opened.asked["number"]
-        if status == "out-of-memory" and self.placement.at_once > 1 and number not in self._alone:
+        now = self._study.now
+        crowded = self.placement.at_once > 1 or (now is not None and now().roomiest)
+        if status == "out-of-memory" and crowded and number not in self._alone:
             opened.reason = reason
             self.crowded[number] = opened
             return
@@ -249,6 +279,7 @@ class Ledger(tune.Callback):
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,
+            workers=self.placement.workers,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
             own_memory=opened.own_memory if opened.memory else None,
@@ -257,6 +288,12 @@ class Ledger(tune.Callback):
             facts=facts,
             provenance=origin.model_copy(update={"device": last["gpu"]}) if last and last["gpu"] else origin,
         )
+
+
+def _forget_metrics(trial: Trial) -> None:
+    """Free what Tune keeps of an ended trial's metrics until the search ends: three quarters of its 80 KiB."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
 
 
 class OpenTrial:

@@ -18,7 +18,8 @@ from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.search_methods import SCHEDULERS
 from orchestrator.families import family_row
 from orchestrator.machine.free_memory import free_memory
-from orchestrator.machine.offered import GIBIBYTE
+from orchestrator.machine.offered import AHEAD, GIBIBYTE, Offered
+from orchestrator.machine.tasks import on_node
 from orchestrator.search.default_trial import DEFAULT_TRIAL
 from orchestrator.search.journal import open_study, put_aside
 from orchestrator.search.ledger import Ledger
@@ -54,22 +55,28 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
     earlier = (*study.earlier, *ledger.records)
     alone = ledger.take_crowded()
     ledger.placement, trials = wave(study, alone, len(ledger.records), earlier)
-    job = replace(job, memory=ledger.placement.memory)
-    if ledger.placement.memory is not None and not alone:
-        beside, most = int(1 / ledger.placement.gpus), ledger.placement.memory / GIBIBYTE
+    placement, job = ledger.placement, replace(job, memory=ledger.placement.memory)
+    if placement.memory is not None and not alone:
+        beside, most = int(1 / placement.gpus), placement.memory / GIBIBYTE
         study.say(f"{variant.name}: {beside} trainings share a GPU, each with up to {most:.1f} GiB, as measured.")
 
     def full(running: int) -> bool:
+        if study.now is not None:
+            return running >= (placement.at_once if alone else at_once(placement, study.now()))
         if study.offered is None or study.offered.elsewhere or study.placement.device != "cpu":
             return False
-        return not have_room([ledger.held] * (running + 1), available)
+        return not have_room([ledger.held] * (running + 1) * study.placement.workers, available)
 
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more, full)
     for number in reversed(alone):
         ledger.searcher.again(number)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
-    resources: dict[str, float] = {"cpu": ledger.placement.cpus, "gpu": ledger.placement.gpus}
+    by_itself = placement.workers == 1
+    resources = {"cpu": placement.cpus, "gpu": placement.gpus, **(on_node(placement.node) if placement.node else {})}
+    if not by_itself:
+        # Ray Train gives the workers their places; the trial itself waits, and has to ask for something: one byte.
+        resources = {"memory": 1}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -78,8 +85,9 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             search_alg=ledger.searcher,
             scheduler=SCHEDULERS[experiment.scheduler].make(epochs, job.metric, job.mode, earlier, spared),
             num_samples=min(AT_ONCE, trials),
-            max_concurrent_trials=ledger.placement.at_once,
-            reuse_actors=True,
+            # On a cluster, whose nodes come and go, the searcher says how many there are room for.
+            max_concurrent_trials=placement.at_once if study.now is None else AT_ONCE,
+            reuse_actors=by_itself,  # only with the trial do the workers of one that is pruned end
             trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),
         run_config=tune.RunConfig(
@@ -87,7 +95,7 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             storage_path=str(study.scratch),
             verbose=0,
             callbacks=[ledger],
-            stop=Deadline(ledger.deadline),
+            stop=Deadline(ledger.deadline, ledger.stranded),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
         ),
     )
@@ -105,6 +113,9 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
         ledger.end_open("failed", f"Ray Tune stopped: {first_line(str(error))}")
     else:
         if not job.stopping() and ledger.unwritable is None:
+            if ledger.stranded():
+                ledger.crowd_open()
+                return False
             ledger.end_open("timed-out", TIME_USED_UP)
             ran = len(study.earlier) + len(ledger.records) - len(earlier)
             # Tune ends short of what is to be run after AT_ONCE trials, and where a worker was lost or slow to be used
@@ -125,26 +136,36 @@ def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRec
     """
     left, whole = study.trials - ended, study.placement
     if alone:
-        return replace(whole, at_once=1), len(alone)
-    if study.offered is None or study.experiment.resources.gpus != "auto" or whole.device != "cuda":
+        largest = "" if study.now is None or whole.device == "cpu" else study.now().roomiest
+        return replace(whole, at_once=1, node=largest), len(alone)
+    shared = whole.device == "cuda" and whole.workers == 1
+    if study.offered is None or study.experiment.resources.gpus != "auto" or not shared:
         return whole, left
     closer = packed(whole, study.offered, earlier, left)
     known = any(record.available_memory and record.gpus >= 1 for record in earlier)
     return closer, left if known else min(left, whole.at_once)
 
 
+def at_once(placement: Placement, now: Offered) -> int:
+    """How many trials are to run at a time on what a cluster has now: as many as find room, and some more for which its
+    autoscaler may bring nodes."""
+    room = now.places(placement.cpus, placement.gpus) // placement.workers + (AHEAD if now.growing else 0)
+    return min(room, placement.most or room)
+
+
 class Deadline(tune.Stopper):
     """Ends a search at a moment of the monotonic clock; Tune's own limit goes by the clock on the wall, which jumps."""
 
-    def __init__(self, moment: float) -> None:
-        self._moment = moment
+    def __init__(self, moment: float, sooner: Callable[[], bool]) -> None:
+        """`sooner`: whether it ends before that."""
+        self._moment, self._sooner = moment, sooner
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
         """Whether the time is used up."""
-        return time.monotonic() >= self._moment
+        return time.monotonic() >= self._moment or self._sooner()
 
 
 def open_searcher(

@@ -50,5 +50,9 @@ class Study:
     """Starts Ray anew after it gave the search up; False where that can't be done."""
     offered: Offered | None = None
     """By which trials are packed closer as soon as it is measured what they take; None: they are not."""
+    now: Callable[[], Offered] | None = None
+    """What a cluster has at this moment, by which so many trials run beside each other; None: what there is stays."""
+    waits: Callable[[str], object] = str
+    """Called with what is waited for where no trial can run; with nothing once one can."""
     stage: Literal["search", "tuning"] = "search"
     """Of its records; tuning: of one variant of an ablation."""

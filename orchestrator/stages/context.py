@@ -23,6 +23,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.goal import Goal
 from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.preflight import Settled
+from orchestrator.machine.alive import Alive
 from orchestrator.machine.engine import Engine
 from orchestrator.machine.mirror import Mirror
 from orchestrator.machine.offered import Offered
@@ -78,6 +79,17 @@ class Context:
     def goal(self) -> Goal:
         """What the run seeks."""
         return self.settled.goal
+
+    def now(self) -> Offered:
+        """What there is to train on at this moment: on a cluster nodes come and go."""
+        if not self.offered.elsewhere:
+            return self.offered
+        now = self._alive.now()
+        return replace(self.offered, cpus=now.cpus, gpus=now.gpus, rooms=now.rooms)
+
+    @cached_property
+    def _alive(self) -> Alive:
+        return Alive()
 
     @property
     def concurrent(self) -> int:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import ray
-from ray.exceptions import WorkerCrashedError
+from ray.exceptions import ActorDiedError, WorkerCrashedError
 
 from orchestrator.artifacts.at_work import AtWork, EpochNote, noted, noted_history
 from orchestrator.artifacts.durations import Durations, TimeLeft
@@ -31,6 +30,7 @@ from orchestrator.evaluation.evaluate_cell import (
     evaluate_together,
     failed_cell,
 )
+from orchestrator.evaluation.evaluate_over_workers import evaluate_over_workers
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge
@@ -38,8 +38,10 @@ from orchestrator.evaluation.train_cell import note_of, state_of
 from orchestrator.experiment.placement import Placement
 from orchestrator.experiment.sections import Data
 from orchestrator.experiment.settings import Setting
+from orchestrator.machine.alive import lacking
+from orchestrator.machine.lives import lost_node
 from orchestrator.machine.progress import Line
-from orchestrator.machine.tasks import task
+from orchestrator.machine.tasks import Call, answer_of, first_ended, task
 from orchestrator.stages.context import Context, Prepared
 from orchestrator.stages.forecast import Forecast
 from orchestrator.stages.handed_to_workers import job_of, origin
@@ -146,6 +148,12 @@ class _Done:
         self._line.running(trainings)
         self._context.at_work(trainings)
 
+    def lack(self, running: Iterable[Placement]) -> None:
+        """Say what is waited for where no node of a cluster has room for any of those that are begun."""
+        if self._context.engine.remote:
+            lacks = [lacking(self._context.now(), one.cpus, one.gpus, one.workers) for one in running]
+            self._line.waits(lacks[0] if all(lacks) else "")
+
     def _left(self, running: Sequence[tuple[str, float]]) -> TimeLeft | None:
         waiting = self._open - Counter(variant for variant, _ in running)
         return self._durations.left(
@@ -168,23 +176,24 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
 
     def stackable(cell: Cell) -> bool:
         job = job_for(cell)
-        able = job.problem.precision.fused and job.family.stackable is not None
+        able = job.problem.precision.fused and job.family.stackable is not None and job.workers is None
         return able and done.known.weights_for(cell) is None
 
     places = Places(context, cells, stackable)
-    running: dict[ray.ObjectRef[Any], _Begun] = {}
+    running: dict[Call, _Begun] = {}
     while running or (waiting and not folder.stop.exists()):
         while not folder.stop.exists() and (taken := places.take(waiting, [one.cells for one in running.values()])):
             placement = places.of(*taken)
             begun = _Begun(taken, replace(job_for(taken[0]), memory=placement.memory), placement)
             running[start_cells(context, prepared, begun, done.known.weights_for(taken[0]))] = begun
-        finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK)
-        if not finished:
+        finished = first_ended(running, LOOK)
+        if finished is None:
             done.wait(_at_work(running.values()), _trainings(running.values()))
+            done.lack(begun.placement for begun in running.values())
             _tell_epochs(context, running.values())
             continue
-        begun, full = running.pop(finished[0]), None
-        for cell, told in zip(begun.cells, _outcomes(finished[0], begun), strict=True):
+        begun, full = running.pop(finished), None
+        for cell, told in zip(begun.cells, _outcomes(finished, begun), strict=True):
             if told is None:
                 # It was asked to stop, and its state is saved; or its node still saw the mark of the stop before this
                 # resume, as shared folders may show it.
@@ -232,12 +241,13 @@ class _Failed:
     """What a disk said, where it was that."""
 
 
-def _outcomes(ended: "ray.ObjectRef[Any]", begun: _Begun) -> list[str | _Failed | None]:
+def _outcomes(ended: Call, begun: _Begun) -> list[str | _Failed | None]:
     """What has become of each of the cells of a worker: its record, what ended it, or None where it is to go on."""
     try:
-        told = ray.get(ended)
+        told = answer_of(ended)
     except Exception as error:
-        kills = begun.kills if isinstance(error, WorkerCrashedError) else None
+        killed = isinstance(error, (WorkerCrashedError, ActorDiedError)) and not lost_node(error)
+        kills = begun.kills if killed else None
         return [_Failed(why(error, kills), storage_error(error))] * len(begun.cells)
     return [
         _Failed(why(one.text), one.disk) if isinstance(one, ToldError) else one
@@ -299,9 +309,7 @@ def judge_again(
     return True
 
 
-def start_cells(
-    context: Context, prepared: Prepared, begun: _Begun, source: TrialRecord | None
-) -> "ray.ObjectRef[Any]":
+def start_cells(context: Context, prepared: Prepared, begun: _Begun, source: TrialRecord | None) -> Call:
     """Start cells of one configuration on a worker of their own. `source`: of one whose weights are its own, too."""
     experiment, placement, job = context.experiment, begun.placement, begun.job
     first = begun.cells[0].setting
@@ -310,10 +318,15 @@ def start_cells(
     test = TestPart(samples, context.readings(prepared))
     grading = Grading(context.judge, experiment.threshold.pixel_percentile, experiment.heat_maps, placement)
     made = origin(context, prepared, first.family)
-    begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES)
     folder, home = context.folder, None
     if context.shipping is not None:
         home = RunAtHome(context.files(folder.models), context.files(folder.states))
+    if placement.workers > 1:
+        # Ray Train gives the workers their places, and who starts them only waits.
+        waits = task(evaluate_over_workers, cpus=0, gpus=0, retries=RETRIES)
+        ((cell, kept),) = cells
+        return waits.remote(cell, job, test, Keeping(folder, source, home), kept, grading, made)
+    begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES, node=placement.node)
     if len(cells) > 1:
         return begin(evaluate_together).remote(cells, job, test, Keeping(folder, home=home), grading, made)
     ((cell, kept),) = cells

@@ -1,6 +1,7 @@
 """What is frozen in a variant's models is computed before its search, by all workers, and kept for all that follow."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -50,8 +51,8 @@ def compute_frozen_features(context: Context, variant: Variant, job: Job, seed: 
 def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[str, Any], int]) -> None:
     placement = context.placements[variant.family]
     handed = ray.put(job)
-    asked = task(_lacking, cpus=placement.cpus, gpus=placement.gpus).remote(handed, *built)
-    lacking: list[Stretch] = answer_of(asked, job.epoch_seconds)
+    call = task(_lacking, cpus=placement.cpus, gpus=placement.gpus).remote(handed, *built)
+    lacking: list[Stretch] = answer_of(call, job.epoch_seconds)
     if not lacking:
         return
     total = sum(len(rows) for _, rows in lacking)
@@ -59,8 +60,10 @@ def _compute(context: Context, variant: Variant, job: Job, built: tuple[Mapping[
         done = 0
         line.update(done)
         most = min(placement.at_once, len(lacking))
-        reserving = {"cpus": placement.cpus, "gpus": placement.gpus}
-        for computed, trouble in by_workers(FillFeatures, (handed, *built), lacking, most=most, **reserving):
+        if context.engine.remote:  # as many as its nodes have room for, which may join later
+            most = min(placement.most or len(lacking), len(lacking))
+        workers = partial(by_workers, FillFeatures, (handed, *built), lacking, cpus=placement.cpus, gpus=placement.gpus)
+        for computed, trouble in workers(most=most, waits=line.waits):
             done += computed
             line.update(done)
             if trouble:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from orchestrator.artifacts.records import TrialRecord, read_records
 from orchestrator.evaluation.cells import Cell
@@ -32,11 +33,14 @@ class Places:
         self._alone: set[Place] = set()
 
     def of(self, cell: Cell, *others: Cell) -> Placement:
-        """Where it is trained: closer to others where trials of its configuration were measured.
+        """Where it is trained: closer to others where trials of its configuration were measured, and, where it found no
+        memory beside others, on the largest GPU.
 
         `others`: that are trained with it, as one network, of which nothing was measured.
         """
         whole = self._context.placements[cell.setting.family]
+        if _place(cell) in self._alone and whole.device == "cuda" and (largest := self._context.now().roomiest):
+            return replace(whole, node=largest)
         if others or self._context.experiment.resources.gpus != "auto" or _place(cell) in self._alone:
             return whole
         if cell.key not in self._placements:
@@ -53,13 +57,14 @@ class Places:
             return []
         beside = [self.of(*cells) for cells in running]
         held = [len(cells) * self._memory(cells[0]) for cells in running]
+        offered = self._context.now()
         for cell in waiting:
             if running and _place(cell) in self._alone:
                 continue
             cells = [cell, *self._stacked_with(cell, waiting)]
             room = not running or have_room([*held, len(cells) * self._memory(cell)], self._available)
             most = self._context.experiment.budget.concurrent
-            if room and fits(self.of(*cells), beside, self._context.offered, most):
+            if room and fits(self.of(*cells), beside, offered, most):
                 waiting[:] = [one for one in waiting if one not in cells]
                 return cells
         return []
@@ -70,17 +75,19 @@ class Places:
             return []
         alike = [one for one in self._cells if (one.key, one.variant) == (cell.key, cell.variant)]
         reserved = self._context.placements[cell.setting.family].gpus
-        workers = max(1, int(self._context.offered.gpus // reserved)) if reserved else 1
+        workers = max(1, int(self._context.now().gpus // reserved)) if reserved else 1
         most = min(MOST_STACKED, math.ceil(len(alike) / workers))
         others = [one for one in alike if one is not cell and one in waiting and _place(one) not in self._alone]
         return [one for one in others if self._stackable(one)][: most - 1]
 
     def again_alone(self, cell: Cell, beside: int) -> bool:
-        """Whether a cell that found no memory is to be tried once more, by itself: not where it was so already.
+        """Whether a cell that found no memory is to be tried once more, by itself: not where it was so already, unless
+        there is a larger GPU.
 
         `beside`: how many were at work with it.
         """
-        if _place(cell) in self._alone or (not beside and self.of(cell).memory is None):
+        crowded = beside or self.of(cell).memory is not None or self._context.now().roomiest
+        if _place(cell) in self._alone or not crowded:
             return False
         self._alone.add(_place(cell))
         return True
@@ -93,7 +100,9 @@ class Places:
     def _memory(self, cell: Cell) -> int:
         """Bytes of this machine that its worker will take, as far as that is known."""
         offered = self._context.offered
-        return 0 if offered.elsewhere or self.of(cell).device != "cpu" else worker_memory(self._like(cell))
+        where = self.of(cell)
+        measured = not offered.elsewhere and where.device == "cpu"
+        return where.workers * worker_memory(self._like(cell)) if measured else 0
 
 
 def _place(cell: Cell) -> Place:

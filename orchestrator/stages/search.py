@@ -86,6 +86,8 @@ def search(context: Context, prepared: Prepared, searches: Sequence[Search] | No
                     trials=left,
                     placement=placement,
                     offered=context.offered,
+                    now=context.now if context.engine.remote else None,
+                    waits=line.waits,
                     seconds=share,
                     scratch=folder.root / "scratch",
                     provenance=partial(origin, context, prepared, variant.family),

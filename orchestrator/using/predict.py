@@ -290,7 +290,9 @@ class _Work:
         share = offered.gpus / workers if order.device.startswith("cuda") else 0
         try:
             engine.start()
-            for names, stamps, rows in by_workers(PredictBatch, arguments, jobs, most=workers, gpus=share):
+            most = len(jobs) if engine.remote else workers
+            waits = self._line.waits
+            for names, stamps, rows in by_workers(PredictBatch, arguments, jobs, most=most, gpus=share, waits=waits):
                 self._add(names, stamps, rows)
         finally:
             engine.stop()

@@ -1,10 +1,11 @@
 """Families of one's own whose every training leaves a line: copied beside a test's data, where it writes `fits.txt`,
 and `seen.jsonl` with the paths that it was given. Where `interrupt` lies there, with the number of an epoch, a training
-gets SIGTERM in it."""
+gets SIGTERM in it; where `pause` does, with seconds, every epoch takes so long."""
 
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class Counted:
         pictures = train.pictures[np.arange(len(train))] / 255
         noise = np.random.default_rng(self.seed if self.random else 0).normal(0, 0.02, pictures.shape[1:])
         for epoch in range(self.done, self.epochs):
+            if (pause := told.with_name("pause")).exists():
+                time.sleep(float(pause.read_text()))
             moved = pictures.mean(axis=0) + noise + (self.config.shift + epoch) / 100
             self.mean, self.done = torch.from_numpy(moved), epoch + 1
             loss = float(np.abs(pictures - moved).mean()) / self.worth(epoch)

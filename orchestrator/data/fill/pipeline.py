@@ -25,6 +25,7 @@ from orchestrator.data.layouts.table import LAYOUTS, LayoutName, find_files
 from orchestrator.data.store.shards import Shape, rows_per_shard
 from orchestrator.data.store.store import Recipe, Store, store_of
 from orchestrator.data.store.upkeep import claimed, finish, is_current, knows_sights, unwritable
+from orchestrator.machine.cluster import cluster_address
 from orchestrator.machine.shipping import Shipping
 from orchestrator.machine.worker_pool import by_workers
 from trainables.errors import InputError
@@ -34,6 +35,8 @@ from trainables.small_files import FolderFiles, SmallFiles
 BATCHES_A_WORKER = 8
 """Where the files are few: so many shards a worker, for an even end and for progress that moves."""
 LEAST_ROWS = 16
+LEAST_POOL = 16
+"""Workers that jobs on a cluster are divided for, at least: nodes may join, and what a lost one had is done again."""
 WORTH_A_WORKER = 64
 BYTES_WORTH_A_WORKER = 32 * 2**20
 """Jobs, and bytes to read, below both of which another worker costs more than it saves: it starts for some five
@@ -201,9 +204,11 @@ def work(
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus = max(1, int(resources.get("CPU", 1)))
     pool = min(crew.most or cpus, cpus)
+    if cluster_address() is not None:
+        pool = crew.most or max(cpus, LEAST_POOL)
     batches = divided(jobs, most, pool)
     pool = min(len(batches), workers_for(len(jobs), content, pool))
-    for result in by_workers(worker, arguments, batches, most=pool):
+    for result in by_workers(worker, arguments, batches, most=pool, waits=step.waits):
         yield result
         step.advance(len(result["drawn"]) + len(result["failed"]), len(result["failed"]))
 

@@ -21,6 +21,8 @@ class Progress:
     rate: float
     """Pictures a second since the first batch came back; 0 before the second: all the time until the first holds the
     start of the workers, too."""
+    waits: str = ""
+    """What is waited for where nothing can go on; empty: it does."""
 
     @property
     def seconds_left(self) -> float:
@@ -38,6 +40,7 @@ class Step:
         self._started = time.monotonic()
         self._first: tuple[int, float] | None = None
         self._done = self._failed = 0
+        self._waits = ""
         self._say(0.0, 0.0)
 
     def advance(self, done: int, failed: int) -> None:
@@ -50,6 +53,12 @@ class Step:
         counted, since = self._first
         self._say(seconds, (self._done - counted) / max(seconds - since, 1e-9))
 
+    def waits(self, what: str) -> None:
+        """Tell what is waited for; empty: nothing any more."""
+        if what or self._waits:
+            self._waits = what
+            self._say(time.monotonic() - self._started, 0.0)
+
     def _say(self, seconds: float, rate: float) -> None:
         if self._tell is not None:
-            self._tell(Progress(self._name, self._done, self._total, self._failed, seconds, rate))
+            self._tell(Progress(self._name, self._done, self._total, self._failed, seconds, rate, self._waits))

@@ -9,6 +9,7 @@ from orchestrator.data.files.series import DECIMAL_MARKS, GAPS, DecimalMark, Gap
 from orchestrator.data.files.series_remarks import early_remarks
 from orchestrator.data.files.source_files import kinds_for
 from orchestrator.data.fill.pipeline import Filled, fill_store
+from orchestrator.data.fill.progress_count import Progress
 from orchestrator.data.layouts.listing import Listing
 from orchestrator.data.layouts.table import LayoutName, find_any_files
 from orchestrator.data.picture_size import Size, checked_size, sides
@@ -160,6 +161,16 @@ def fill_with_line(
 ) -> Filled:
     """Fill a store as `fill_store` does, showing pictures done, pictures a second and the time left."""
     with reporter.line(title, 0, "pictures") as line:
+
+        def show(progress: Progress) -> None:
+            line.waits(progress.waits)
+            line.update(
+                progress.done,
+                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
+                total=progress.total,
+                seconds_left=progress.seconds_left,
+            )
+
         filled = fill_store(
             root,
             folder,
@@ -177,12 +188,7 @@ def fill_with_line(
             png=png,
             start_engine=engine.start,
             shipping=shipping,
-            on_progress=lambda progress: line.update(
-                progress.done,
-                f"{progress.rate:.0f} pictures/s" if progress.rate and progress.done < progress.total else "",
-                total=progress.total,
-                seconds_left=progress.seconds_left,
-            ),
+            on_progress=show,
         )
     for remark in filled.remarks:
         reporter.say(remark)

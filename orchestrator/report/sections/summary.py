@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from orchestrator.artifacts.clusters import clusters_told
 from orchestrator.artifacts.endings import ENDED_WELL
 from orchestrator.report.document.formatting import (
     NONE,
@@ -260,6 +261,7 @@ def notices(data: RunData, rows: Sequence[Standing]) -> list[str]:
     for origin, names in origins.items():
         lines.append(f"{words(names)} started without pretrained weights ({origin}).")
     lines += _precisions(data)
+    lines += [printable(line) for line in clusters_told(data.run.clusters)]
     for row in rows:
         remarks = [row.remark] if row.remark else []
         estimate = row.estimates.get(data.metric)

@@ -8,7 +8,7 @@ from builders.provenance import PROVENANCE
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.packing import CONTEXT, MARGIN, have_room, packed, worker_memory
 from orchestrator.experiment.placement import Placement
-from orchestrator.machine.offered import Offered
+from orchestrator.machine.offered import Card, Offered, Room
 
 GIB = 2**30
 WHOLE, NODE = Placement("cuda", 1, 1, 1), Offered(16, 1)
@@ -33,7 +33,9 @@ def trial(own: float | None, free: float | None = 79, gpus: float = 1, **changes
         ([trial(0)], NODE, 40, 16),  # no more processes than that
         ([trial(0)], Offered(8, 1), 40, 8),  # nor than CPUs
         ([trial(0)], Offered(8, 2), 40, 4),
+        ([trial(0)], Offered(40, 2, elsewhere=True, rooms=(Room(32, 1), Room(6, 1), Room(2, 0))), 40, 6),
         ([trial(0)], NODE, 3, 3),
+        ([trial(10)], Offered(32, 2, (Card("A", 80 * GIB, 79 * GIB), Card("B", 40 * GIB, 39 * GIB))), 40, 3),
         ([trial(0)], Offered(16, 2), 3, 2),
         ([trial(10, free=30)], NODE, 20, 2),  # others hold the rest
         ([trial(60)], NODE, 20, 1),

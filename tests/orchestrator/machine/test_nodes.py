@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.machine import nodes as asking
 from orchestrator.machine.node_checks import NEEDED, all_told, check_nodes, unseen
-from orchestrator.machine.node_probe import Disk, Known, Question, Seen, code_hash, look
+from orchestrator.machine.node_probe import Disk, Graphics, Known, Question, Seen, code_hash, look
 from orchestrator.machine.nodes import Node, Nodes, alive_nodes, ask
-from orchestrator.machine.offered import Offered
+from orchestrator.machine.offered import Card
 from orchestrator.running.joined import choose
 from trainables.errors import InputError
 
@@ -151,12 +151,12 @@ def test_folders_are_seen_by_what_lies_in_them(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "data").mkdir()
     for name in ("a.csv", "b.csv"):
         (tmp_path / "data" / name).write_text("1\n", encoding="utf-8")
-    marker, other, absent = (str(tmp_path / name) for name in ("marker", "other", "gone/marker"))
+    marker, other, absent, unlike = (str(tmp_path / name) for name in ("marker", "other", "gone/marker", "nothing"))
     Path(marker).write_text("mine", encoding="ascii")
     Path(other).write_text("another's", encoding="ascii")
     files = tuple(str(tmp_path / "data" / name) for name in ("a.csv", "b.csv"))
-    here = look(Question(markers={marker: "mine", other: "mine", absent: "mine"}, files=files))
-    assert here.markers == {marker: "same", other: "other", absent: "absent"}
+    here = look(Question(markers=dict.fromkeys((marker, other, absent, unlike), "mine"), files=files))
+    assert here.markers == {marker: "same", other: "other", absent: "absent", unlike: "other"}
     places = [(marker, "the run's folder"), (other, "the store"), (absent, "the store")]
     clauses = unseen(node(here), here, places)
     assert [clause.split(" the store")[0] for clause in clauses] == ["sees another folder as", "does not see"]
@@ -182,16 +182,10 @@ def test_storage_follows_from_what_every_machine_sees(here: Seen, asked: str) ->
         assert ("n2" in why) == (asked == "auto")
 
 
-def test_room_is_on_single_machines(here: Seen) -> None:
-    cluster = Nodes((node(here, cpus=2.0), node(here, cpus=3.0, gpus=1.0), node(here, cpus=0.0)), here)
-    assert cluster.machines == ((2.0, 0), (3.0, 1.0))
-    assert cluster.fits(3, 0)
-    assert cluster.fits(1, 1)
-    assert not cluster.fits(4, 0)
-    assert not cluster.fits(1, 2)
-    assert Offered(5, 1, machines=cluster.machines).room(2, 0) == 2
-    assert Offered(5, 1, machines=cluster.machines).room(1, 0.5) == 2
-    assert Offered(5, 1).room(2, 0) == 2
+def test_cards_are_those_of_all_machines(here: Seen) -> None:
+    seen = replace(here, gpus=(Graphics("A", 10, 9),))
+    cluster = Nodes((node(seen, gpus=1.0), replace(node(seen, gpus=1.0), id="2", address="10.0.0.2")), here)
+    assert cluster.cards == (Card("A", 10, 9, "10.0.0.1"), Card("A", 10, 9, "10.0.0.2"))
 
 
 def test_a_ray_is_asked_and_what_is_gone_is_not_waited_for(

@@ -34,6 +34,24 @@ def test_a_log_gets_a_line_a_while_and_one_at_the_end(
     assert len(said) == 4
 
 
+def test_what_is_waited_for_is_said_at_once_and_then_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with Reporter().line("search", 10, "trials") as line:
+        for _ in range(70):
+            line.waits("waits for a node")
+            line.running(())
+            now[0] += 1.0
+        line.waits("")
+        line.update(10, "best 0.5")
+    said = capsys.readouterr().err.splitlines()
+    assert said[:2] == ["search: 0/10 trials  waits for a node"] * 2
+    assert said[-1] == "search: 10/10 trials in 70 s  best 0.5"
+    assert len(said) == 3
+
+
 class Clock:
     """A monotonic clock that tests set."""
 

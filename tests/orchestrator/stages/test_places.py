@@ -27,6 +27,7 @@ def places(folder: Path, cells: list[Cell], gpus: float = 1, able: Any = lambda 
         experiment=experiment,
         winners_in=RunFolder(folder),
         offered=Offered(8, gpus),
+        now=lambda: Offered(8, gpus),
         placements={"vae": Placement("cuda", 1, 1, int(gpus)), "pca": Placement("cpu", 1, 0, 8)},
     )
     return Places(context, cells, able)
