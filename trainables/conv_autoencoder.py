@@ -40,6 +40,7 @@ FAMILY = Family(
     config=ConvAutoencoderConfig,
     build=ConvAutoencoder,
     check=check,
+    spans=True,
     stackable=ConvAutoencoder.ready,
     module=ConvAutoencoder.module,
     # A wider bottleneck always reconstructs better, anomalies too.

@@ -216,6 +216,7 @@ FAMILY = Family(
     config=FeatureAutoencoderConfig,
     build=FeatureAutoencoder,
     check=check,
+    spans=True,
     module=FeatureAutoencoder.module,
     frozen=lambda model, train: model.frozen(train),
     loss_keys=("backbone", "weights", "input", "layers", "grid", "reduction", "padding"),

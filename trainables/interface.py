@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # the checks before a run read this module, and torch costs s
     import torch
     from torch import nn
 
+    from trainables.training.span import Span
+
 Task = Literal["classification", "detection"]
 Mode = Literal["max", "min"]
 """Which way a figure is better."""
@@ -146,6 +148,8 @@ class Problem:
     samples are trained on, their loss says nothing. Empty, or beyond its end: its own."""
     pulse: Callable[[], object] = field(default=bool, compare=False)
     """To be called now and then by a training that works, or waits, long before an epoch: it does not hang."""
+    span: Span | None = field(default=None, compare=False)
+    """The processes that train it together, of which this is one; None: it trains by itself."""
 
 
 @dataclass(frozen=True)
@@ -282,6 +286,8 @@ class Family(OwnRow):
     model computed in: pictures (B, H, W, C) of the trained size, 0 to 255 in any dtype -> class probabilities (B, C);
     or anomaly scores (B,); or, of a model with maps, scores (B,) and maps (B, H, W). What it computes hangs neither on
     the value of a picture nor on B. Raises InputError where this configuration can't be one. None: none can."""
+    spans: bool = False
+    """Whether one training may run over several processes (`resources.workers`): its epochs are those of EpochLoops."""
     gpu: bool = True
     """Whether it trains on a GPU where there is one, unless the experiment says. False: it computes on CPUs alone."""
     suggest: Callable[[Any], Mapping[str, Any]] | None = None

@@ -255,6 +255,7 @@ FAMILY = Family(
     config=PlotClassifierConfig,
     build=PlotClassifier,
     check=check,
+    spans=True,
     stackable=PlotClassifier.ready,
     module=PlotClassifier.module,
     frozen=lambda model, train: model.kept,

@@ -4,7 +4,7 @@ import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from trainables.files import write_whole
@@ -76,10 +76,14 @@ class FolderFiles:
         return self._path(name).exists()
 
     def _path(self, name: str) -> Path:
-        parts = PurePosixPath(name).parts
-        if not parts or parts[0] == "/" or ".." in parts:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        refuse_outside(name)
         return self.folder / name
+
+
+def refuse_outside(name: str) -> None:
+    """PermissionError for a name that may lead out of its folder, or is none."""
+    if not name or name[0] == "/" or ".." in name.split("/"):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ FAMILY = Family(
     config=VaeConfig,
     build=VaeModel,
     check=check,
+    spans=True,
     stackable=VaeModel.ready,
     module=VaeModel.module,
     # The score changes no loss, so that a loss can't choose it either.

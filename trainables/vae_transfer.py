@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from trainables.parts.vae_networks import encoder, vae
 from trainables.parts.whole_model import WholeModel
 from trainables.training.loop import EpochLoop, snapshot
 from trainables.training.shared_stage import STAGES, Stage, shared_stage, stage_key
+from trainables.training.span import led
 from trainables.vae import VaeObjective, check_latent
 
 KEY_LETTERS = 16
@@ -187,7 +188,14 @@ class VaeTransfer:
 
         # Without a fingerprint, another data set's stage could be found.
         entry = problem.cache.entry(STAGES, self._key()) if problem.cache is not None and problem.data else None
-        return shared_stage(build, "encoder.", (train, validation), self.config.vae_patience, entry, problem.pulse)
+        span, parts = problem.span, (train, validation)
+        if span is not None and not span.leads:
+            return Stage(**span.follow(build, *parts))
+        patience = self.config.vae_patience
+        stage = shared_stage(lambda: led(build(), span), "encoder.", parts, patience, entry, problem.pulse)
+        if span is not None:
+            span.tell(("end", asdict(stage)))
+        return stage
 
     def _means(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """mu (B, latent) of the pictures at `rows`."""
@@ -217,5 +225,6 @@ FAMILY = Family(
     config=VaeTransferConfig,
     build=VaeTransfer,
     check=check,
+    spans=True,
     module=VaeTransfer.module,
 )

@@ -130,12 +130,15 @@ class TrialRecord(BaseModel):
     device: Literal["cpu", "cuda"] | None = None
     """What it was trained on; `provenance.device` names it. None in records of versions that did not say it."""
     cpus: float | None = None
-    """CPUs reserved while it ran; torch had as many threads. None likewise."""
+    """CPUs reserved while it ran, by each worker; torch had as many threads. None likewise."""
     gpus: float = 0.0
-    """GPUs reserved while it ran; GPU-seconds = seconds × gpus."""
+    """GPUs reserved while it ran, by each worker."""
+    workers: int = 1
+    """That shared the training: batches were so many times as large as the configuration says."""
     parameters: int | None = None
     energy: float | None = None
-    """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one."""
+    """Joules that the GPUs drew while it ran, by NVML; of whole devices, also where trials share one. None where
+    several workers shared the training."""
     peak_memory: int | None = None
     """Bytes: the most that the worker process held (resident), or on a GPU the most that torch allocated."""
     own_memory: int | None = None
@@ -151,6 +154,11 @@ class TrialRecord(BaseModel):
     def _writable(cls, text: str) -> str:
         """An error may name a file whose name is no UTF-8, which JSON can't give back."""
         return as_utf8(text)
+
+    @property
+    def gpu_seconds(self) -> float:
+        """Of all GPUs that were reserved for it."""
+        return self.seconds * self.gpus * self.workers
 
     @property
     def strategy(self) -> str | None:

@@ -31,6 +31,8 @@ class Cell:
     split: str
     code: tuple[str, ...] = ()
     """The user's own that draws and judges."""
+    workers: int = 1
+    """That share its training."""
     stage: Literal["evaluation", "ablation"] = "evaluation"
 
     @cached_property
@@ -54,7 +56,8 @@ class Cell:
         one = self.setting
         family = code_of(one.family) or one.family
         decides = [family, config, one.size, one.epochs, self.patience, self.data, self.split]
-        return digest([*decides, self.code] if self.code else decides)
+        # Without what came later it is what it was.
+        return digest([*decides, *([self.code] if self.code else []), *([self.workers] if self.workers > 1 else [])])
 
     def key_with(self, strategy: str | None) -> str:
         """The key that it would have with another threshold strategy."""
@@ -114,6 +117,7 @@ def key_of(experiment: Experiment, record: TrialRecord) -> str:
             patience=experiment.budget.patience,
             data=record.provenance.data,
             split=record.provenance.split,
+            workers=record.workers,
         ).key
     except ValueError:  # a configuration that this version does not take
         return ""

@@ -351,13 +351,14 @@ class OfPlacement(TypedDict, total=False):
     device: Literal["cpu", "cuda"]
     cpus: float
     gpus: float
+    workers: int
 
 
 def of_placement(placement: Placement | None) -> OfPlacement:
     """Nothing of a cell that has trained nothing."""
     if placement is None:
         return OfPlacement()
-    return OfPlacement(device=placement.device, cpus=placement.cpus, gpus=placement.gpus)
+    return OfPlacement(device=placement.device, cpus=placement.cpus, gpus=placement.gpus, workers=placement.workers)
 
 
 def failed_cell(

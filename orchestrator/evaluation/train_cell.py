@@ -45,6 +45,8 @@ def train(cell: Cell, job: Job, on_epoch: Callable[[int], object] = bool) -> Tra
                 next(training)
                 on_epoch(done)
             except StopIteration as end:
+                if job.span is not None:
+                    job.span.dismiss()  # the others are needed no more
                 trained: Trained | None = end.value
                 return trained
     raise AssertionError("a training comes to its end")
@@ -131,6 +133,8 @@ def _training(
                 return None
             yield model
     except Stopping:
+        if job.span is not None:
+            raise  # in the midst of what the others do, too
         return None
     finally:
         note.remove()

@@ -79,6 +79,7 @@ LATER_KEYS: dict[str, str | int | list[str] | None] = {
     "tracking.wandb": None,
     "objective.constraints.latency_ms": None,
     "objective.constraints.memory_mb": None,
+    "resources.workers": 1,
     **dict.fromkeys(
         (f"precision.{key}" for key in ("dtype", "tf32", "channels_last", "compile", "cuda_graphs", "fused")),
         "auto",
@@ -150,6 +151,17 @@ class Experiment(Section):
         if isinstance(value, int):
             raise ValueError("must be a list: [3] is the one seed 3, and [0, 1, 2] are three seeds")
         return value
+
+    @model_validator(mode="after")
+    def _shared_trainings(self) -> Self:
+        alone = [key for key in ("compile", "cuda_graphs", "fused") if getattr(self.precision, key) is True]
+        if alone and self.resources.workers > 1:
+            raise ValueError(
+                f"precision.{alone[0]} is true and resources.workers {self.resources.workers}: a training that workers "
+                f"share is neither compiled, nor captured, nor stacked; leave out precision.{alone[0]}, or set "
+                "resources.workers to 1"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

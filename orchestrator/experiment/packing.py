@@ -22,7 +22,7 @@ def packed(placement: Placement, offered: Offered, records: Iterable[TrialRecord
     `records`: of the kind of training, in any order. What is free of a GPU is taken from those that had one alone.
     `left`: how many are to be trained. Each process may reserve no more than its share.
     """
-    if placement.device != "cuda" or placement.gpus != 1 or not offered.gpus:
+    if placement.device != "cuda" or placement.gpus != 1 or placement.workers > 1 or not offered.gpus:
         return placement
     measured = [one for one in records if one.device == "cuda" and one.own_memory is not None]
     free = [one.available_memory for one in measured if one.gpus >= 1 and one.available_memory]

@@ -1,16 +1,19 @@
 """Where the trainings of a family run: device, CPUs and GPUs of each, and how many beside each other."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
-from orchestrator.families import family_row
+from orchestrator.families import FAMILIES, family_row
 from orchestrator.machine.offered import AHEAD, Offered
 from trainables.errors import InputError
 
 Device = Literal["cpu", "cuda"]
+TRY_HERE = "ORCHESTRATOR_WORKERS_ON_CPUS"
+"""The variable of the environment that, set to 1, lets several workers train on one machine's CPUs."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,9 @@ class Placement:
 
     device: Device
     cpus: float
-    """That one training reserves; torch has as many threads, and one at least."""
+    """That one worker of a training reserves; torch has as many threads, and one at least."""
     gpus: float
+    """Likewise."""
     at_once: int
     """Trainings of this family beside each other, where nothing else runs."""
     why: str = ""
@@ -31,6 +35,13 @@ class Placement:
     """Bytes of a GPU that torch may reserve for one training; None: all that is free."""
     node: str = ""
     """The address of the one node that it is to run on; empty: any that has room."""
+    workers: int = 1
+    """That share one training."""
+
+    @property
+    def parts(self) -> list[tuple[float, float]]:
+        """The CPUs and GPUs of each worker of a training. Who starts several only waits, and reserves none."""
+        return [(self.cpus, self.gpus)] * self.workers
 
 
 Before = Mapping[str, tuple[Device, float]]
@@ -48,6 +59,8 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     InputError where not even one fits.
     """
     before, asked = before or {}, experiment.resources
+    if asked.workers > 1:
+        check_family(family, asked.workers)
     device, why = _device(experiment, family, offered, before)
     gpus = (1.0 if device == "cuda" else 0.0) if asked.gpus == "auto" else asked.gpus
     if asked.cpus != "auto":
@@ -55,17 +68,27 @@ def place(experiment: Experiment, family: str, offered: Offered, before: Before 
     elif family in before and before[family][0] == device:
         cpus = before[family][1] if offered.growing else min(before[family][1], offered.most_cpus)
     else:
-        cpus = 1.0 if device == "cuda" else _threads(experiment, offered)
-    check_fits(cpus, gpus, offered)
-    fit = offered.places(cpus, gpus)
+        cpus = 1.0 if device == "cuda" or asked.workers > 1 else _threads(experiment, offered)
+    workers = asked.workers
+    check_gain(workers, device, gpus, offered)
+    check_fits(cpus, gpus, offered, workers)
+    fit = offered.places(cpus, gpus) // workers
     most = experiment.budget.concurrent
-    return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most)
+    return Placement(device, cpus, gpus, max(1, min(fit, most or fit)), why, most, workers=workers)
 
 
-def check_fits(cpus: float, gpus: float, offered: Offered) -> None:
-    """InputError where one training that reserves so much finds no place, nor an autoscaler may bring it one."""
+def check_fits(cpus: float, gpus: float, offered: Offered, workers: int = 1) -> None:
+    """InputError where one training, each of whose workers reserves so much, finds no place, nor an autoscaler may
+    bring it one."""
     if offered.growing:
         return
+    if workers > 1 and (room := offered.places(cpus, gpus)) < workers:
+        gpu = f" and {gpus:g} GPU{'s' * (gpus != 1)}" if gpus else ""
+        raise InputError(
+            f"resources.workers is {workers} a trial, each with {cpus:g} CPU{'s' * (cpus != 1)}{gpu}, and there is "
+            f"room for {room} of them ({offered.cpus:g} CPUs and {offered.gpus:g} GPUs in all): they would wait for "
+            "each other without an end. Ask for fewer workers, or set resources.workers=1."
+        )
     if cpus > offered.cpus:
         raise InputError(
             f"resources.cpus is {cpus:g} a trial, and there are {offered.cpus:g}. Ask for {offered.cpus:g} or fewer."
@@ -95,18 +118,49 @@ def _check_machines(cpus: float, gpus: float, offered: Offered) -> None:
     )
 
 
+def check_family(family: str, workers: int) -> None:
+    """InputError for a family whose trainings several workers can't share."""
+    if not family_row(family).family.spans:
+        able = ", ".join(name for name, row in FAMILIES.items() if row.family.spans)
+        raise InputError(
+            f"resources.workers is {workers}, and {family} does not train by steps that workers can share. Those that "
+            f"do: {able}. Leave {family} out of this experiment, or set resources.workers=1."
+        )
+
+
+def check_gain(workers: int, device: Device, gpus: float, offered: Offered) -> None:
+    """InputError where a training gains nothing by several workers."""
+    if workers == 1:
+        return
+    if 0 < gpus < 1:
+        raise InputError(
+            f"resources.gpus is {gpus:g} and resources.workers {workers}: each worker has GPUs of its own, whole ones. "
+            "Set resources.gpus=1, or resources.workers=1 to share a GPU between trials."
+        )
+    if device == "cpu" and not offered.elsewhere and os.environ.get(TRY_HERE) != "1":
+        raise InputError(
+            f"resources.workers is {workers}, and trials train on this machine's CPUs: threads of one worker do the "
+            f"same, without sending gradients to each other. Set resources.workers=1 and resources.cpus={workers}, or "
+            f"train where there are {workers} GPUs, or on a cluster. {TRY_HERE}=1 tries it all the same."
+        )
+
+
 def check_asked(experiment: Experiment, offered: Offered) -> None:
     """InputError where a training finds no place that reserves what the experiment says in numbers."""
-    asked = experiment.resources
-    check_fits(0.0 if asked.cpus == "auto" else asked.cpus, 0.0 if asked.gpus == "auto" else asked.gpus, offered)
+    asked, several = experiment.resources, experiment.resources.workers > 1
+    # Unasked, each of several workers has one of both, where there is a GPU.
+    cpus = float(several) if asked.cpus == "auto" else asked.cpus
+    gpus = float(several and offered.gpus > 0) if asked.gpus == "auto" else asked.gpus
+    check_gain(asked.workers, "cuda" if gpus else "cpu", gpus, offered)
+    check_fits(cpus, gpus, offered, asked.workers)
 
 
 def fits(one: Placement, beside: Iterable[Placement], offered: Offered, concurrent: int | None) -> bool:
     """Whether a training finds room beside those that run. `concurrent`: the most of them; None: no limit."""
     every = [one, *beside]
     few = concurrent is None or len(every) <= concurrent
-    ahead = offered.growing and len(every) <= offered.places(one.cpus, one.gpus) + AHEAD
-    return len(every) == 1 or (few and (ahead or offered.holds((each.cpus, each.gpus) for each in every)))
+    ahead = offered.growing and len(every) <= offered.places(one.cpus, one.gpus) // one.workers + AHEAD
+    return len(every) == 1 or (few and (ahead or offered.holds(part for each in every for part in each.parts)))
 
 
 def _device(experiment: Experiment, family: str, offered: Offered, before: Before) -> tuple[Device, str]:
@@ -165,7 +219,9 @@ def told(experiment: Experiment, placements: Mapping[str, Placement], offered: O
         many = f"{one.gpus:g} GPUs" if one.gpus > 1 else "a GPU" if one.gpus == 1 else f"{one.gpus:g} of a GPU"
         where = f"on {many if one.gpus else 'CPUs'}"
         why = f" ({one.why})" if one.why else ""
-        parts.append(f"{who} {where}{why}, {one.at_once} at a time with {one.cpus:g} CPU{'s' * (one.cpus != 1)} each")
+        over = f" over {one.workers} workers" if one.workers > 1 else ""
+        cpus = f"{one.cpus:g} CPU{'s' * (one.cpus != 1)}"
+        parts.append(f"{who} {where}{why}, {one.at_once} at a time{over} with {cpus} each")
     idle = offered.gpus > 0 and experiment.resources.gpus == 0
     unused = " A GPU stands idle, since resources.gpus is 0." if idle else ""
     return f"{'; '.join(parts)}.{unused}"

@@ -250,6 +250,13 @@ class Resources(Section):
         description="GPUs a trial; fractions share one; 0: CPUs. auto: where there is a GPU, it, for the families that "
         "gain by one; else CPUs.",
     )
+    workers: StrictInt = Field(
+        default=1,
+        ge=1,
+        description="Workers that share each training, over several GPUs or machines, each with `cpus` and `gpus` of "
+        "its own. The batch size of a configuration is each worker's: 2 workers of batch 16 take the steps that one "
+        "takes with batch 32.",
+    )
     storage: Literal["auto", "shared", "shipped"] = Field(
         default="auto",
         description="On a cluster: how files reach its machines. shared: all see the run's folder, the data and the "

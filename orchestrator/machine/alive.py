@@ -56,13 +56,20 @@ def _grows() -> bool | None:
     return None
 
 
-def lacking(offered: Offered, cpus: float, gpus: float) -> str:
-    """What is waited for where no node that is alive has room for one training; empty: one has."""
-    if offered.places(cpus, gpus):
+def lacking(offered: Offered, cpus: float, gpus: float, workers: int = 1) -> str:
+    """What is waited for where no node that is alive has room for one training, or not all for its workers; empty:
+    there is room."""
+    room = offered.places(cpus, gpus)
+    if room >= workers:
         return ""
     parts = [f"{cpus:g} CPU{'s' * (cpus != 1)}"] * bool(cpus) + [f"{gpus:g} GPU{'s' * (gpus != 1)}"] * bool(gpus)
     who = "the autoscaler is to bring one" if offered.growing else "no autoscaler is at work, so one must be started"
     what = " and ".join(parts)
+    if room:
+        return (
+            f"waits for room for {workers} workers with {what} each, and there is room for {room}. Ctrl-C ends the "
+            "run; --resume goes on"
+        )
     return (
         f"waits for a node with {what}: none that is alive has them, and {who}. Ctrl-C ends the run; --resume goes on"
     )

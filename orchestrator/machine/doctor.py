@@ -205,7 +205,8 @@ def _chosen(there: Offered, trained: bool) -> str:
     """`trained`: whether a step of training went well on a GPU."""
     if there.hindrance or not trained:
         return f"CPUs: {there.hindrance or 'a step of training failed on the GPU: set resources.gpus=0'}"
-    return "the GPU; families that gain nothing by one (pca, pca_logistic) on CPUs"
+    shared = f", or one training on up to {there.gpus:g} (resources.workers)" if there.gpus > 1 else ""
+    return f"the GPU{shared}; families that gain nothing by one (pca, pca_logistic) on CPUs"
 
 
 def _gib(size: float) -> str:

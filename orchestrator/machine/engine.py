@@ -144,7 +144,8 @@ class Engine:
 
             if self._watch is not None:
                 self._watch.stop()
-            ray.shutdown()
+                with self._watch.leaving():
+                    ray.shutdown()
             worker.print_to_stdstream = self._printing
             self._remove_folder()
             self._started = False

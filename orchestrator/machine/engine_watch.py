@@ -4,7 +4,8 @@ import os
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, Self
 
@@ -44,6 +45,24 @@ class EngineWatch:
         """Look no more: from here on, Ray may end."""
         self._over.set()
         self._thread.join()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Leave the cluster that was joined: with an end, for Ray waits minutes for a head whose cable is out."""
+        over = threading.Timer(PATIENCE, self._give_up)
+        over.daemon = True
+        if self._cluster is not None:
+            over.start()
+        try:
+            yield
+        finally:
+            over.cancel()
+
+    def _give_up(self) -> None:
+        _say(
+            f"The cluster at {self._cluster} can't be left, since its head does not answer; this ends at once. {GO_ON}"
+        )
+        os._exit(1)
 
     def _work(self) -> None:
         while not self._over.wait(EVERY):

@@ -118,8 +118,8 @@ def search_parts(
             _part(
                 **common,
                 seconds=given[line.variant].times(splits),
-                cpu_hours=held.times(place.cpus),
-                gpu_hours=held.times(place.gpus),
+                cpu_hours=held.times(place.workers * place.cpus),
+                gpu_hours=held.times(place.workers * place.gpus),
                 memory=cost.memory,
                 disk=_rule(units * RECORD_BYTES),
                 source=cost.source,
@@ -158,8 +158,8 @@ def cell_parts(
             _part(
                 **common,
                 seconds=wall.times(splits),
-                cpu_hours=busy.times(place.cpus),
-                gpu_hours=busy.times(place.gpus),
+                cpu_hours=busy.times(place.workers * place.cpus),
+                gpu_hours=busy.times(place.workers * place.gpus),
                 memory=cost.memory,
                 disk=cost.kept.plus(beside).times(units),
                 source=cost.source,

@@ -152,6 +152,11 @@ def _remarks(
             f"The machine had other work while it was probed (a load of {load:.0f} on {cpus} CPUs): the run takes less "
             "time where that ends, and more where there is more of it."
         )
+    if (workers := experiment.resources.workers) > 1:
+        said.append(
+            f"Trainings are probed on one worker: how much less time {workers} take that share them is not known, and "
+            "starting them takes some 20 s a training more."
+        )
     if wanted.again:
         said.append(f"Judged again by scores that are there, which trains nothing: {', '.join(wanted.again)}.")
     if experiment.heat_maps:

@@ -14,7 +14,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.of_a_run import experiment_of
 from orchestrator.experiment.sections import Variant
 from orchestrator.experiment.settings import Setting
-from orchestrator.families import ENSEMBLE_FAMILY
+from orchestrator.families import ENSEMBLE_FAMILY, family_row
 from orchestrator.report.numbers.run_data import read_run
 from orchestrator.running.claim import open_run
 from orchestrator.using.chosen_model import choose_model
@@ -116,7 +116,7 @@ def source_of(run: str | Path, variant: str | None, seed: int | None, trust: str
         kept=kept,
         setting=Setting(
             family=kept.family,
-            config=kept.config,
+            config=with_whole_batches(kept.config, kept.family, record.workers),
             size=experiment.size_of(row),
             epochs=experiment.epochs_of(row),
             strategy=record.strategy,
@@ -127,6 +127,14 @@ def source_of(run: str | Path, variant: str | None, seed: int | None, trust: str
         figures={data.metric: math.fsum(values) / len(values)} if values else {},
         cells=len(values),
     )
+
+
+def with_whole_batches(config: dict[str, Any], family: str, workers: int) -> dict[str, Any]:
+    """A configuration with which one worker takes the steps that several took, each with its own share of a batch."""
+    if workers == 1:
+        return config
+    full = family_row(family).family.config(**config).model_dump()
+    return config | {key: workers * size for key, size in full.items() if key.endswith("batch_size")}
 
 
 def _middle(records: list[TrialRecord]) -> TrialRecord:

@@ -98,7 +98,7 @@ class Ledger(tune.Callback):
         self._told = time.monotonic()
         if self._study.now is not None:
             now = self._study.now()
-            self._study.waits(lacking(now, self.placement.cpus, self.placement.gpus))
+            self._study.waits(lacking(now, self.placement.cpus, self.placement.gpus, self.placement.workers))
         epochs = self._study.experiment.epochs_of(self._study.variant)
         self._study.at_work(
             [one.at_work(self._study.variant.name, epochs, self._job.metric) for one in self._open.values()]
@@ -279,6 +279,7 @@ class Ledger(tune.Callback):
             device=self.placement.device,
             cpus=self.placement.cpus,
             gpus=self.placement.gpus,
+            workers=self.placement.workers,
             parameters=None if last is None else last["parameters"],
             peak_memory=opened.memory or None,
             own_memory=opened.own_memory if opened.memory else None,

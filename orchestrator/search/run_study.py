@@ -65,14 +65,18 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             return running >= (placement.at_once if alone else at_once(placement, study.now()))
         if study.offered is None or study.offered.elsewhere or study.placement.device != "cpu":
             return False
-        return not have_room([ledger.held] * (running + 1), available)
+        return not have_room([ledger.held] * (running + 1) * study.placement.workers, available)
 
     ledger.searcher = open_searcher(study, earlier, job, ledger.no_more, full)
     for number in reversed(alone):
         ledger.searcher.again(number)
     given_back, epochs = ledger.given_back, experiment.epochs_of(variant)
     spared = (DEFAULT_TRIAL,) if experiment.objective.default_first else ()
+    by_itself = placement.workers == 1
     resources = {"cpu": placement.cpus, "gpu": placement.gpus, **(on_node(placement.node) if placement.node else {})}
+    if not by_itself:
+        # Ray Train gives the workers their places; the trial itself waits, and has to ask for something: one byte.
+        resources = {"memory": 1}
     tuner = tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), resources),
         tune_config=tune.TuneConfig(
@@ -83,7 +87,7 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             num_samples=min(AT_ONCE, trials),
             # On a cluster, whose nodes come and go, the searcher says how many there are room for.
             max_concurrent_trials=placement.at_once if study.now is None else AT_ONCE,
-            reuse_actors=True,
+            reuse_actors=by_itself,  # only with the trial do the workers of one that is pruned end
             trial_dirname_creator=attrgetter("trial_id"),  # by itself Tune builds paths of what was drawn
         ),
         run_config=tune.RunConfig(
@@ -119,6 +123,10 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             stuck = not ran and ledger.given_back == given_back and not ledger.crowded
             return stuck or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
+        if not by_itself:
+            from trainables.training.workers import free_all  # a second, that others are spared
+
+            free_all()
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
     return True
@@ -134,7 +142,8 @@ def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRec
     if alone:
         largest = "" if study.now is None or whole.device == "cpu" else study.now().roomiest
         return replace(whole, at_once=1, node=largest), len(alone)
-    if study.offered is None or study.experiment.resources.gpus != "auto" or whole.device != "cuda":
+    shared = whole.device == "cuda" and whole.workers == 1
+    if study.offered is None or study.experiment.resources.gpus != "auto" or not shared:
         return whole, left
     closer = packed(whole, study.offered, earlier, left)
     known = any(record.available_memory and record.gpus >= 1 for record in earlier)
@@ -144,7 +153,7 @@ def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRec
 def at_once(placement: Placement, now: Offered) -> int:
     """How many trials are to run at a time on what a cluster has now: as many as find room, and some more for which its
     autoscaler may bring nodes."""
-    room = now.places(placement.cpus, placement.gpus) + (AHEAD if now.growing else 0)
+    room = now.places(placement.cpus, placement.gpus) // placement.workers + (AHEAD if now.growing else 0)
     return min(room, placement.most or room)
 
 

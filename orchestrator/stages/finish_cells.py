@@ -30,6 +30,7 @@ from orchestrator.evaluation.evaluate_cell import (
     evaluate_together,
     failed_cell,
 )
+from orchestrator.evaluation.evaluate_over_workers import evaluate_over_workers
 from orchestrator.evaluation.kept_cells import Unusable
 from orchestrator.evaluation.known_cells import KnownCells
 from orchestrator.evaluation.rejudging import rejudge
@@ -150,7 +151,7 @@ class _Done:
     def lack(self, running: Iterable[Placement]) -> None:
         """Say what is waited for where no node of a cluster has room for any of those that are begun."""
         if self._context.engine.remote:
-            lacks = [lacking(self._context.now(), one.cpus, one.gpus) for one in running]
+            lacks = [lacking(self._context.now(), one.cpus, one.gpus, one.workers) for one in running]
             self._line.waits(lacks[0] if all(lacks) else "")
 
     def _left(self, running: Sequence[tuple[str, float]]) -> TimeLeft | None:
@@ -175,7 +176,7 @@ def train_cells(context: Context, prepared: Prepared, cells: Sequence[Cell], don
 
     def stackable(cell: Cell) -> bool:
         job = job_for(cell)
-        able = job.problem.precision.fused and job.family.stackable is not None
+        able = job.problem.precision.fused and job.family.stackable is not None and job.workers is None
         return able and done.known.weights_for(cell) is None
 
     places = Places(context, cells, stackable)
@@ -320,6 +321,11 @@ def start_cells(context: Context, prepared: Prepared, begun: _Begun, source: Tri
     folder, home = context.folder, None
     if context.shipping is not None:
         home = RunAtHome(context.files(folder.models), context.files(folder.states))
+    if placement.workers > 1:
+        # Ray Train gives the workers their places, and who starts them only waits.
+        waits = task(evaluate_over_workers, cpus=0, gpus=0, retries=RETRIES)
+        ((cell, kept),) = cells
+        return waits.remote(cell, job, test, Keeping(folder, source, home), kept, grading, made)
     begin = partial(task, cpus=placement.cpus, gpus=placement.gpus, retries=RETRIES, node=placement.node)
     if len(cells) > 1:
         return begin(evaluate_together).remote(cells, job, test, Keeping(folder, home=home), grading, made)

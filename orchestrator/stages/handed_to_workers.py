@@ -17,7 +17,7 @@ from trainables.files import json_sha256
 from trainables.interface import Problem
 from trainables.own_code import OwnFiles
 from trainables.small_files import NamedFile
-from trainables.training.trial import Job
+from trainables.training.trial import Job, Workers
 
 BATCH = 32
 """Of the trainings that are thought of where nothing has been drawn yet."""
@@ -41,6 +41,7 @@ def cell_of(
         data=prepared.data,
         split=prepared.split.fingerprint,
         code=context.experiment.own_drawing_and_judging,
+        workers=context.experiment.resources.workers,
         stage=stage,
     )
 
@@ -75,6 +76,7 @@ def job_of(context: Context, prepared: Prepared, family: str, size: tuple[int, i
         epoch_seconds=None if experiment.budget.epoch_minutes is None else experiment.budget.epoch_minutes * 60,
         stop=NamedFile(context.files(context.folder.stop.parent), context.folder.stop.name),
         limits=goal.limits,
+        workers=Workers(placement.workers, placement.cpus, placement.gpus) if placement.workers > 1 else None,
     )
 
 

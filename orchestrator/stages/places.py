@@ -100,7 +100,9 @@ class Places:
     def _memory(self, cell: Cell) -> int:
         """Bytes of this machine that its worker will take, as far as that is known."""
         offered = self._context.offered
-        return 0 if offered.elsewhere or self.of(cell).device != "cpu" else worker_memory(self._like(cell))
+        where = self.of(cell)
+        measured = not offered.elsewhere and where.device == "cpu"
+        return where.workers * worker_memory(self._like(cell)) if measured else 0
 
 
 def _place(cell: Cell) -> Place:

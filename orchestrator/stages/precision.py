@@ -1,7 +1,7 @@
 """How networks compute in a run: settled once a kind of device, before the first training, and kept in its folder."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -39,6 +39,8 @@ def precision_of(context: Context, device: str, size: tuple[int, int], steps: in
         probed = Probed(Precision(), {"all": "the run was begun before there was a choice"})
     else:
         probed = _probed(context, device, size, wishes, steps)
+        if (workers := context.experiment.resources.workers) > 1:
+            probed = _shared(probed, workers)
     text = json.dumps({**kept, device: asdict(probed)}, indent=2)
     write_whole(context.folder.precision, text, wait=True)
     context.reporter.say(told(device, probed))
@@ -99,6 +101,14 @@ def _probed(context: Context, device: str, size: tuple[int, int], wishes: dict[s
     except Exception as error:  # a GPU that is full, a library that fails or hangs: what pays can't be known then
         return Probed(Precision(), {"all": f"nothing could be tried ({first_line(str(error))})"})
     return found
+
+
+def _shared(probed: Probed, workers: int) -> Probed:
+    """The same for trainings that workers share: a step which waits for others is neither compiled nor captured, and
+    seeds are not stacked."""
+    chosen = replace(probed.precision, compile=False, cuda_graphs=False, fused=False)
+    why = dict.fromkeys(("compile", "cuda_graphs", "fused"), f"{workers} workers share a training")
+    return replace(probed, precision=chosen, reasons=probed.reasons | why)
 
 
 def _tried(device: str, size: tuple[int, int], wishes: dict[str, Any], steps: int, seeds: int, threads: int) -> Probed:

@@ -83,7 +83,8 @@ class Hosts:
         return subprocess.Popen([*inside, *command], text=True, env=self.environment | given, **pipes)  # type: ignore[call-overload,no-any-return]
 
     def head(self, cpus: int = 0) -> None:
-        """Start the cluster's head on the first host."""
+        """Start the cluster's head on the first host, which knows of none before it."""
+        self.on(1, "sh", "-c", "rm -rf /tmp/ray/*").wait(60)
         self._ray(1, "--head", f"--port={self.address.rpartition(':')[2]}", "--include-dashboard=false", cpus=cpus)
 
     def node(self, number: int, cpus: int = 1, *options: str) -> None:

@@ -121,6 +121,8 @@ def test_what_ran_on_a_host_that_is_cut_off_is_run_elsewhere(
     code = run_of.ends()
     assert code == 0, "".join(run_of.said)
     counted(out)
+    pictures = 3 * len(list((tmp_path / "data" / "wave").iterdir()))
+    assert f"render: {pictures}/{pictures} pictures" in "".join(run_of.said)
     print(f"{stage}, cut for {seconds or 'good'}: the end {time.monotonic() - began:.0f} s after the cut")
 
 

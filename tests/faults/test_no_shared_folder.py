@@ -41,7 +41,8 @@ WORKERS = {
 def begin(folder: Path, storage: str, told: Path, unseen: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
     program = [sys.executable, builders.no_sight.__file__, *map(str, arguments), "--quiet"]
     environment = builders.no_sight.environment(folder / "hook", storage, told, unseen)
-    return subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen(program, **quiet, text=True, env=environment, start_new_session=True)
 
 
 def done(*arguments: Any) -> None:
@@ -160,9 +161,15 @@ def kill(driver: "subprocess.Popen[str]", what: str) -> bool:
 
 def test_what_is_killed_leaves_nothing_half_at_home(tmp_path: Path) -> None:
     values = {
-        "data": {"path": str(write_series(tmp_path / "unseen/series", 14)), "size": 32, "style": "plain"},
-        "families": ["pca_logistic", NETWORK],
-        "budget": {"trials": KILLS + 6, "epochs": 9, "concurrent": 1, "patience": None},
+        "data": {
+            "path": str(write_tiles(tmp_path / "unseen/tile")),
+            "layout": "mvtec",
+            "size": 32,
+            "split": {"anomalies_to_validation": 0.3},
+        },
+        "families": ["pca", {"family": "conv_autoencoder", "fixed": {"architecture": "B", "batch_size": 4}}],
+        "budget": {"trials": KILLS + 3, "epochs": 9, "concurrent": 1, "patience": None},
+        "objective": {"metric": "roc_auc"},
         "seeds": [0, 1],
     }
     file, told, out = write(tmp_path, "e", **values), tmp_path / "told.txt", tmp_path / "unseen/killed"

@@ -1,6 +1,7 @@
 """Clusters whose machines are not alike, for real: folders that one does not see, one that is silent, a head that dies
 as it is joined. All end soon, before any work, with what to do."""
 
+import json
 import os
 import signal
 import subprocess
@@ -24,10 +25,12 @@ START = "--address={address} --num-cpus=1 --block"
 
 @pytest.fixture
 def cluster() -> Iterator[Any]:
-    """A head of one CPU."""
+    """A head of one CPU, which is slow to give a silent machine up."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    slow = {"health_check_failure_threshold": 1000}
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": slow}
+    made = Cluster(initialize_head=True, head_node_args=head)
     yield made
     made.shutdown()
 
@@ -110,19 +113,31 @@ def test_what_all_machines_see_is_shared_and_a_trial_must_fit_one_of_them(
     assert (joined.storage, len(joined.machines)) == ("shared", 2)
 
 
+def doctor(cluster: Any, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "doctor", *more], capture_output=True, text=True, timeout=300,
+        env=os.environ | {"RAY_ADDRESS": cluster.address, "ORCHESTRATOR_OPEN_CLUSTER": "1"},
+    )  # fmt: skip
+
+
 def test_a_machine_that_is_silent_is_named(
     cluster: Any, sweep: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     silent = cluster.add_node(num_cpus=1, include_dashboard=False)
+    found = json.loads(doctor(cluster, "--json").stdout)
+    assert [machine["answered"] for machine in found["cluster"]] == [True, True]
+    assert found["works"]
     raylet = silent.all_processes["raylet"][0].process.pid
     os.kill(raylet, signal.SIGSTOP)
     try:
-        ended = sweep()
+        ended, told = sweep(), doctor(cluster)
     finally:
         os.kill(raylet, signal.SIGCONT)
     assert ended.returncode == 2
     assert "it does not answer" in ended.stderr
     assert ended.stderr.count("it does not answer") == 1
+    assert told.returncode == 1
+    assert "no answer" in told.stdout
 
 
 @pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])

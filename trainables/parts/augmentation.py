@@ -1,10 +1,13 @@
 """Random changes to a batch of pictures: small ones, that keep what a plot means, and those of a photograph."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
+
+from trainables.training.span import Share
 
 SHIFT = 0.08
 """The largest shift at strength 1, as a share of the picture's side."""
@@ -25,14 +28,18 @@ class Augmentation:
     flip_left_right: bool = False
     """Mirror every second picture. It turns time round: a rising trend becomes a falling one."""
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    shares: ClassVar[bool] = True
+
+    def __call__(self, pictures: Tensor, generator: torch.Generator, share: Share | None = None) -> Tensor:
         """Changed copies of `pictures` (B, C, H, W) in [0, 1]. Draws come from `generator` (on the CPU) alone.
+
+        `share`: of a larger batch, which the pictures are; None: they are all of it.
 
         What a shift or a zoom uncovers takes the colour of the picture's edge there.
         """
         if self.strength == 0 and not self.flip_left_right:
             return pictures
-        draws = _draws(5, pictures, generator)
+        draws = _draws(5, pictures, generator, share)
         shift_x, shift_y, zoom, brightness = (2 * draws[:4] - 1) * self.strength
         scale = 1 + ZOOM * zoom
         mirrored = torch.where(draws[4] < 0.5, -scale, scale) if self.flip_left_right else scale
@@ -50,14 +57,18 @@ class PhotoAugmentation:
     strength: float
     """0: none; 1: flips both ways, half of the pictures each, up to 1° and 1 %; s: flips, up to s° and s %."""
 
-    def __call__(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+    shares: ClassVar[bool] = True
+
+    def __call__(self, pictures: Tensor, generator: torch.Generator, share: Share | None = None) -> Tensor:
         """Changed copies of `pictures` (B, C, H, W) in [0, 1]. Draws come from `generator` (on the CPU) alone.
+
+        `share`: of a larger batch, which the pictures are; None: they are all of it.
 
         What a rotation uncovers takes the colour of the picture's edge there.
         """
         if self.strength == 0:
             return pictures
-        draws = _draws(5, pictures, generator)
+        draws = _draws(5, pictures, generator, share)
         turn, light, contrast = (2 * draws[:3] - 1) * self.strength
         flip_across, flip_down = torch.where(draws[3:] < 0.5, -1.0, 1.0)
         angle = torch.deg2rad(ROTATION * turn)
@@ -77,9 +88,12 @@ class PhotoAugmentation:
         return lit.sub_(grey).mul_((1 + CONTRAST * contrast)[:, None, None, None]).add_(grey).clamp_(0, 1)
 
 
-def _draws(count: int, pictures: Tensor, generator: torch.Generator) -> Tensor:
+def _draws(count: int, pictures: Tensor, generator: torch.Generator, share: Share | None) -> Tensor:
     """Uniform draws (count, B) in [0, 1) for each picture, where the pictures are. A GPU is not waited for."""
-    draws = torch.rand(count, len(pictures), generator=generator)
+    if share is None:
+        draws = torch.rand(count, len(pictures), generator=generator)
+    else:
+        draws = torch.rand(count, share.of, generator=generator)[:, share.start : share.stop]
     if pictures.device.type == "cpu":
         return draws
     return draws.pin_memory().to(pictures.device, non_blocking=True)

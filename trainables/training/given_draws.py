@@ -1,7 +1,6 @@
-"""What the random layers of a network ask for, written down, drawn apart and given to them."""
+"""What the random layers of a network ask for, written down, and given to them once it is drawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,30 +9,12 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from trainables.training.draws import Draw, dropped
 from trainables.training.loop import Apart, EpochLoop
 from trainables.training.precision import computing
 
 RANDOM = ("rand", "dropout", "bernoulli", "normal", "multinomial", "rrelu", "poisson", "exponential")
 """What is in the names of torch's functions that draw."""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What one random layer asks for."""
-
-    like: Tensor = field(repr=False)
-    """An empty tensor of its shape and layout."""
-    dropped: float | None
-    """The share that dropout sets to 0; None: standard normal values are asked for."""
-
-    def drawn(self, generator: torch.Generator) -> Tensor:
-        """As torch draws it on a CPU; for dropout what the values are multiplied by."""
-        values = torch.empty_like(self.like)
-        if self.dropped is None:
-            return values.normal_(generator=generator)
-        if self.dropped == 0:
-            return values.fill_(1)
-        return values.bernoulli_(1 - self.dropped, generator=generator).div_(1 - self.dropped)
 
 
 def recorded(loop: EpochLoop, pictures: Tensor) -> list[Draw]:
@@ -53,7 +34,7 @@ class GivenDraws(TorchFunctionMode):
         self.draws = list(draws)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is functional.dropout and _drops(args, kwargs or {}) is not None:
+        if func is functional.dropout and dropped(args, kwargs or {}) is not None:
             return args[0] * self.draws.pop(0)
         if func is torch.randn_like:
             return self.draws.pop(0)
@@ -70,7 +51,7 @@ class RecordedDraws(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keys = kwargs or {}
         if func is functional.dropout:
-            share = _drops(args, keys)
+            share = dropped(args, keys)
             if share is not None:
                 self.draws.append(Draw(torch.empty_like(args[0]), share))
             return args[0]
@@ -81,9 +62,3 @@ class RecordedDraws(TorchFunctionMode):
         if any(part in name for part in RANDOM):
             raise Apart(f"{name} draws in a way that is not known here")
         return func(*args, **keys)
-
-
-def _drops(args: tuple[Any, ...], keys: dict[str, Any]) -> float | None:
-    """The share that a call of dropout sets to 0; None where it is not in training."""
-    given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | keys
-    return float(given.get("p", 0.5)) if given.get("training", True) else None

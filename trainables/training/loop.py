@@ -14,16 +14,19 @@ from trainables.errors import InputError
 from trainables.interface import Epoch, Prediction, Problem, Samples, Task
 from trainables.training.batches import Batches, labels_of
 from trainables.training.graphed_step import SMALL, GraphedStep, Step
+from trainables.training.loss_mean import LossMean
 from trainables.training.precision import computing, first_line, in_bfloat16, precision_name
 from trainables.training.precision import has_mixed_precision as has_mixed_precision
+from trainables.training.span import Share
+from trainables.training.spanned_network import SpannedNetwork, by_whole_batches
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+Augment = Callable[..., Tensor]
+"""(pictures (B, C, H, W), generator) -> changed ones. One that `shares` takes, as third, the share of a batch that the
+pictures are, and draws for all of it."""
 Fetch = Callable[[Samples, NDArray[np.int64]], Tensor]
 """(samples, rows) -> the network's float32 input (B, ...) for these rows, on the device."""
 
 SCORING_BATCH = 128
-CHECK_EVERY = 32
-"""Steps between two looks at the loss: each look makes a GPU wait."""
 
 
 class Objective(Protocol):
@@ -97,7 +100,13 @@ class EpochLoop:
         self.precision, self.bfloat16 = problem.precision, in_bfloat16(config.mixed_precision, problem)
         self.layout = torch.channels_last if self.precision.channels_last else torch.contiguous_format
         self.network = network.to(self.device).to(memory_format=self.layout)
-        self.compiled = torch.compile(self.network) if self.precision.compile else None
+        self.span = problem.span
+        self.spanned: SpannedNetwork | None = None
+        if self.span is not None:
+            by_whole_batches(self.network, self.device)
+        # One that is compiled or captured does not wait for others in its midst.
+        alone = self.span is None
+        self.compiled = torch.compile(self.network) if self.precision.compile and alone else None
         self.uncompiled = ""
         self.objective, self.augment = objective, augment
         self.fetch, self.batches = fetch, Batches(self.device)
@@ -107,7 +116,7 @@ class EpochLoop:
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         self.trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
-        self.captures = self.precision.cuda_graphs and self.device.type == "cuda" and small
+        self.captures = self.precision.cuda_graphs and self.device.type == "cuda" and small and alone
         self.step: Step = self._step
         part, factor = slower or (None, 1.0)
         slowed = set() if part is None else {id(parameter) for parameter in part.parameters()}
@@ -138,6 +147,8 @@ class EpochLoop:
             raise InputError(f"Training needs at least 2 pictures, not {len(train)}. Add data or change data.split.")
         if self.together is None and self.fetch is None and self.epoch < self.epochs:
             self.batches.hold(train, validation)
+        if self.span is not None and self.epoch < self.epochs:
+            self.spanned = SpannedNetwork(self.network, self.span, self.device)
         self.step = self.ready_step()
         try:
             while self.epoch < self.epochs:
@@ -151,6 +162,7 @@ class EpochLoop:
                 self.batches.release()
             else:
                 self.together.leave(self)
+            self.spanned = None
             if isinstance(self.step, GraphedStep):
                 self.step.release()
 
@@ -163,7 +175,7 @@ class EpochLoop:
         refused = self.step.refused if isinstance(self.step, GraphedStep) else None
         ways = {
             "channels first": not self.precision.channels_last,
-            "compiled": self.precision.compile and not self.uncompiled,
+            "compiled": self.precision.compile and self.span is None and not self.uncompiled,
             f"not compiled ({self.uncompiled})": bool(self.uncompiled),
             "as a CUDA graph": self.captures and refused is None,
             f"without a CUDA graph ({refused})": refused is not None,
@@ -176,6 +188,8 @@ class EpochLoop:
             }
         told = {"precision": precision_name(self.bfloat16, self.precision, self.device)}
         told["computed"] = ", ".join(way for way, true in ways.items() if true)
+        if self.span is not None:
+            told["workers"] = f"{self.span.size}, batch {self.span.size} × {self.config.batch_size}"
         return {name: text for name, text in told.items() if text}
 
     def state(self) -> dict[str, Any]:
@@ -211,16 +225,54 @@ class EpochLoop:
 
     def _train(self, train: Samples) -> float:
         order_seed, noise_seed, augment_seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(3)
-        batches = split_batches(np.random.default_rng(order_seed).permutation(len(train)), self.config.batch_size)
+        workers = 1 if self.span is None else self.span.size
+        batches = split_batches(
+            np.random.default_rng(order_seed).permutation(len(train)), workers * self.config.batch_size
+        )
         generator = torch.Generator().manual_seed(int(augment_seed))
         self.network.train()
-        mean = LossMean(f"epoch {self.epoch + 1}")
+        mean = LossMean(f"epoch {self.epoch + 1}", self._total)
+        if self.span is not None:
+            self._train_share(train, batches, int(noise_seed), generator, mean)
+            return mean.result()
         with own_randomness(int(noise_seed), self.device), closing(self.inputs(train, batches)) as inputs:
             for pictures, labels in inputs:
                 if self.augment is not None:
                     pictures = self.augment(pictures, generator)
                 mean.add(*self.step(pictures, labels))
         return mean.result()
+
+    def _train_share(
+        self,
+        train: Samples,
+        batches: Sequence[NDArray[np.int64]],
+        noise_seed: int,
+        generator: torch.Generator,
+        mean: LossMean,
+    ) -> None:
+        """Take the steps of an epoch with this process's share of each batch."""
+        assert self.span is not None
+        assert self.spanned is not None
+        shares = [self.span.share(len(rows)) for rows in batches]
+        mine = [share.read(rows) for share, rows in zip(shares, batches, strict=True)]
+        shared = getattr(self.augment, "shares", False)
+        # What is not drawn for whole batches must not be the same in each process.
+        own_seed = int(np.random.SeedSequence([noise_seed, self.span.rank]).generate_state(1)[0])
+        if not shared:
+            generator.manual_seed(own_seed)
+        self.spanned.draws_from(noise_seed)
+        with own_randomness(own_seed, self.device), closing(self.inputs(train, mine)) as inputs:
+            for share, (pictures, labels) in zip(shares, inputs, strict=True):
+                pictures, labels = share.cut(pictures), share.cut(labels)
+                if self.augment is not None:
+                    given: tuple[Share, ...] = (share,) if shared else ()
+                    pictures = self.augment(pictures, generator, *given)
+                with self.spanned.of(share):
+                    mean.add(*self.step(pictures, labels))
+
+    def _total(self, part: Tensor) -> Tensor:
+        """The sum over all processes that train it."""
+        return part if self.span is None else self.span.total(part.to(self.device))
 
     def ready_step(self) -> Step:
         """What takes the steps of one training, the network being in training mode."""
@@ -230,7 +282,7 @@ class EpochLoop:
         """Change the weights by one batch; each sample's loss and weight (B,)."""
         output = self._output(pictures)
         losses, weights = self.objective.losses(output, pictures, labels)
-        loss = (losses * weights).sum() / weights.sum()
+        loss = (losses * weights).sum() / self._total(weights.sum())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.gradient_clipping:
@@ -241,6 +293,8 @@ class EpochLoop:
     def _output(self, pictures: Tensor) -> Any:
         """What the network gives in training, compiled where that is asked for and works."""
         with computing(self.device, self.bfloat16):
+            if self.spanned is not None:
+                return self.spanned(pictures)
             if self.compiled is not None:
                 try:
                     return self.compiled(pictures)
@@ -256,15 +310,31 @@ class EpochLoop:
             wanted = {"validation_loss": 0}
             if 1 in samples.labels:
                 wanted["anomaly_loss"] = 1
-        means = {name: (LossMean(where), label) for name, label in wanted.items()}
-        prediction = self._score(samples, means, maps=samples.masks is not None)
+        means = {name: (LossMean(where, self._total), label) for name, label in wanted.items()}
+        maps = samples.masks is not None
+        if self.span is None:
+            prediction = self._score(samples, means, maps=maps)
+        else:
+            share = self.span.share(len(samples))
+            rows = np.arange(share.start, share.stop)
+            part = self._score(samples, means, maps=maps, rows=rows)
+            prediction = Prediction(*self.span.whole(part.scores, part.maps))
         return {name: mean.result() for name, (mean, _) in means.items()}, prediction
 
-    def _score(self, samples: Samples, means: Mapping[str, tuple["LossMean", int | None]], maps: bool) -> Prediction:
-        """The scores, and the maps where asked for; each mean takes in the losses of its label."""
+    def _score(
+        self,
+        samples: Samples,
+        means: Mapping[str, tuple[LossMean, int | None]],
+        maps: bool,
+        rows: NDArray[np.int64] | None = None,
+    ) -> Prediction:
+        """The scores, and the maps where asked for; each mean takes in the losses of its label. `rows`: None: all."""
         self.network.eval()
         scores, drawn = [], []
-        batches = np.split(np.arange(len(samples)), range(self.scoring_batch, len(samples), self.scoring_batch))
+        rows = np.arange(len(samples)) if rows is None else rows
+        if not len(rows):
+            return Prediction(np.empty(0))
+        batches = np.split(rows, range(self.scoring_batch, len(rows), self.scoring_batch))
         with torch.inference_mode(), closing(self.inputs(samples, batches)) as inputs:
             for pictures, labels in inputs:
                 with computing(self.device, self.bfloat16):
@@ -292,34 +362,6 @@ class EpochLoop:
     def pictures(self, samples: Samples, rows: NDArray[np.int64]) -> Tensor:
         """Pictures (B, C, H, W), float32 in [0, 1], on the device."""
         return self.batches.at(samples, rows)
-
-
-class LossMean:
-    """A weighted mean of losses that stays on the device, and notices when one is no finite number."""
-
-    def __init__(self, where: str) -> None:
-        self.where, self.steps = where, 0
-        self.sums: list[Tensor] = []
-        self.weights: list[Tensor] = []
-
-    def add(self, losses: Tensor, weights: Tensor) -> None:
-        """One batch: each sample's loss (B,) and weight (B,)."""
-        self.sums.append((losses * weights).sum().double())
-        self.weights.append(weights.sum().double())
-        self.steps += 1
-        if self.steps % CHECK_EVERY == 0:
-            self._check()
-
-    def result(self) -> float:
-        """The mean over all batches. Raises FloatingPointError where it is no finite number."""
-        self._check()
-        return float(torch.stack(self.sums).sum() / torch.stack(self.weights).sum())
-
-    def _check(self) -> None:
-        finite = torch.isfinite(torch.stack(self.sums)).cpu()
-        if not finite.all():
-            step = int(finite.int().argmin()) + 1
-            raise FloatingPointError(f"The loss is not finite: {self.where}, step {step}. Lower the learning rate.")
 
 
 def split_batches(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:

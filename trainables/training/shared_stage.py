@@ -39,7 +39,9 @@ def stage_key(config: Mapping[str, Any], seed: int, problem: Problem) -> dict[st
     """All that a first stage depends on. `config` holds what JSON can hold."""
     shape = list(problem.shape)
     # Other numbers come out of another precision; what was trained before there was a choice is found as it was.
-    chosen = {} if problem.precision == Precision() else {"precision": asdict(problem.precision)}
+    chosen: dict[str, Any] = {} if problem.precision == Precision() else {"precision": asdict(problem.precision)}
+    if problem.span is not None:
+        chosen["workers"] = problem.span.size
     return {"version": VERSION, "config": dict(config), "seed": seed, "data": problem.data, "shape": shape, **chosen}
 
 

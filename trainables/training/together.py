@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from trainables.interface import Prediction, Samples
-from trainables.training.given_draws import Draw, GivenDraws, recorded
+from trainables.training.draws import Draw
+from trainables.training.given_draws import GivenDraws, recorded
 from trainables.training.graphed_step import SMALL
 from trainables.training.loop import Apart, EpochLoop, split_batches
 from trainables.training.precision import computing, first_line

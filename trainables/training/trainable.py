@@ -1,10 +1,10 @@
-"""What Ray Tune runs: one trial, reporting after every epoch. The only import of Ray among the families."""
+"""What Ray Tune runs: one trial, reporting after every epoch. It and `workers` are all that imports Ray here."""
 
 import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, partial
@@ -17,8 +17,10 @@ from trainables.interface import Model
 from trainables.training.ended import Ended, EndedState, ended_state, read_ended
 from trainables.training.past import Graded, Past
 from trainables.training.reports import EpochReport, ErrorReport, LeavingReport, Suggestion, TrialReport
+from trainables.training.span import WorkerError, WorkersDied
 from trainables.training.timing import measure_speed
 from trainables.training.trial import Job, Stopping, epochs
+from trainables.training.trial_state import TrialState
 from trainables.training.usage import PeakMemory, gpu_name
 from trainables.training.watching import watched
 
@@ -36,36 +38,60 @@ def run_trial(config: Suggestion, job: Job) -> None:
     state = job.state_of(asked, seed, strategy=strategy, stage="search")
     name = "" if state is None else state.file.name
     try:
-        kept = ended_state(job, asked, seed) if config["repeatable"] else None
-        if kept is not None and _told_again(config, job, kept, name):
-            return
-        with watched(None if state is None else state.beside(".hung"), job.epoch_seconds) as alive:
-            memory = PeakMemory(job.problem.device)
-            model = job.build(asked, seed, job.pulse(alive.set))
-            # After its first epoch: a scheduler may end the training before its last.
-            speed = cache(partial(_speed, model, job, asked, seed))
-
-            def keep(past: Past) -> None:
-                if kept is not None:
-                    origin = config["study"], config["number"]
-                    Ended(past, *origin, model.parameters, model.facts(), speed()).keep(kept)
-
-            for graded in epochs(model, job, strategy, state, ended=keep, memory=memory):
-                alive.set()
-                leaving = job.stopping()
-                _tell(_epoch(graded, job, name, model.parameters, model.facts(), speed(), leaving=leaving))
-                if leaving:
-                    return
+        if job.workers is None:
+            _train(config, job, state, _tell)
+        else:
+            _train_over_workers(config, job, state)
     except Stopping:
         _tell(LeavingReport(objective=math.nan, epoch=0, state=name, leaving=True))
+    except WorkersDied:
+        raise  # Tune tries the trial again
     except Exception as error:
-        told = ToldError.of(error)
-        if "CUDA error" in told.text and "out of memory" not in told.text:
+        told = error.told if isinstance(error, WorkerError) else ToldError.of(error)
+        if "CUDA error" in told.text and "out of memory" not in told.text and job.workers is None:
             BROKEN.set()
         _tell(ErrorReport(objective=math.nan, epoch=0, state=name, error=told.text, storage=told.storage))
 
 
-def _told_again(config: Suggestion, job: Job, kept: EndedState, name: str) -> bool:
+def _train_over_workers(config: Suggestion, job: Job, state: TrialState | None) -> None:
+    """The same by several workers, of which the first tells this process what it would tell Tune."""
+    from trainables.training.workers import over_workers, relayed  # a second, that others are spared
+
+    def work(tell: Callable[[TrialReport], object]) -> None:
+        over_workers(partial(_train, config, state=state, tell=tell), job, config["config"], config["seed"])
+
+    relayed(work, _tell)
+
+
+def _train(config: Suggestion, job: Job, state: TrialState | None, tell: Callable[[TrialReport], object]) -> None:
+    """Train what is suggested, and tell of each epoch."""
+    asked, seed, strategy = config["config"], config["seed"], config["strategy"]
+    name = "" if state is None else state.file.name
+    kept = ended_state(job, asked, seed) if config["repeatable"] else None
+    if kept is not None and _told_again(config, job, kept, name, tell):
+        return
+    with watched(None if state is None else state.beside(".hung"), job.epoch_seconds) as alive:
+        memory = PeakMemory(job.problem.device)
+        model = job.build(asked, seed, job.pulse(alive.set))
+        # After its first epoch: a scheduler may end the training before its last.
+        speed = cache(partial(_speed, model, job, asked, seed))
+
+        def keep(past: Past) -> None:
+            if kept is not None:
+                origin = config["study"], config["number"]
+                Ended(past, *origin, model.parameters, model.facts(), speed()).keep(kept)
+
+        for graded in epochs(model, job, strategy, state, ended=keep, memory=memory):
+            alive.set()
+            leaving = job.stopping()
+            tell(_epoch(graded, job, name, model.parameters, model.facts(), speed(), leaving=leaving))
+            if leaving:
+                return
+
+
+def _told_again(
+    config: Suggestion, job: Job, kept: EndedState, name: str, tell: Callable[[TrialReport], object]
+) -> bool:
     """Report the epochs of a training that is done already, as this trial judges them; False where it is not, or where
     this trial would go on beyond its end."""
     began = time.perf_counter()
@@ -78,7 +104,7 @@ def _told_again(config: Suggestion, job: Job, kept: EndedState, name: str) -> bo
     if not own:
         past = replace(past, seconds=time.perf_counter() - began, energy=None)
     for graded in past.replayed(job):
-        _tell(_epoch(graded, job, name, before.parameters, before.facts, before.speed, same_as=same_as))
+        tell(_epoch(graded, job, name, before.parameters, before.facts, before.speed, same_as=same_as))
     return True
 
 

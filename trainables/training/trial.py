@@ -16,12 +16,24 @@ from trainables.small_files import NamedFile, SmallFiles
 from trainables.speed import NO_LIMITS, Limits
 from trainables.training.past import Grade, Graded, Past
 from trainables.training.precision import use_tf32
+from trainables.training.span import Span, led
 from trainables.training.trial_state import TrialState, state_key
 from trainables.training.usage import EnergyShare, GpuEnergy, PeakMemory, cap_memory
 
 
 class Stopping(Exception):
     """The run is asked to stop before the training's next epoch; what it has done so far is saved."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Several processes that share each training."""
+
+    count: int
+    cpus: float
+    """Of each."""
+    gpus: float
+    """Of each, whole ones."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,10 @@ class Job:
     """What its model may take; where there are any, a search's trainings measure it."""
     stop: NamedFile | None = None
     """Where this file is there, the run is asked to stop: each training saves its state after its epoch."""
+    workers: Workers | None = None
+    """Those that share each training; None: one trains it."""
+    span: Span | None = None
+    """In one of several that share a training: all of them."""
 
     def stopping(self) -> bool:
         """Whether the run is asked to stop."""
@@ -80,6 +96,8 @@ class Job:
         chosen: dict[str, Any] = {}
         if self.problem.precision != Precision():
             chosen["precision"] = asdict(self.problem.precision)
+        if self.workers is not None:
+            chosen["workers"] = self.workers.count
         if self.exactly is not None:
             chosen |= {"exactly": self.exactly, "followed": list(self.problem.followed)}
         return {
@@ -112,7 +130,8 @@ class Job:
         torch.set_num_threads(self.threads)
         cap_memory(self.problem.device, self.memory)
         use_tf32(self.problem.precision)
-        model: Model = self.family.build(self.family.config(**config), replace(self.problem, pulse=pulse), seed)
+        problem = replace(self.problem, pulse=pulse, span=self.span)
+        model: Model = led(self.family.build(self.family.config(**config), problem, seed), self.span)
         return model
 
 
@@ -135,7 +154,8 @@ def epochs(
     was built; unset, what the untrained model takes is not counted. `energy`: its share of what several draw.
     """
     memory = memory or PeakMemory(job.problem.device)
-    drawing = energy or GpuEnergy(job.problem.device)
+    # One process knows the energy of its own GPU, not of all that share the training.
+    drawing = energy or GpuEnergy(job.problem.device if job.span is None else "cpu")
     past = _taken_up(state, model, best_weights)
     drawn_before = past.energy
     yield from past.replayed(job)

@@ -1,17 +1,15 @@
 """The files that pictures are made from, read where they lie."""
 
-import errno
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.data.files.links import leads_out
 from orchestrator.machine.home import AtHome, Kind
 from orchestrator.machine.shipping import FILES, Shipping
 from trainables.files import read_regular
-from trainables.small_files import FolderFiles
+from trainables.small_files import FolderFiles, refuse_outside
 
 SOURCES = "sources"
 """The kind of `SourceFolder` at home."""
@@ -43,11 +41,13 @@ class SourceFolder:
     def each(self, names: Sequence[str]) -> Iterator[Content]:
         for name in names:
             try:
-                yield read_regular(self._path(name))
+                refuse_outside(name)
+                yield read_regular(f"{self.root}/{name}")
             except (OSError, MemoryError) as error:
                 yield error
 
     def leads_out(self, name: str) -> bool:
+        refuse_outside(name)
         return leads_out(self.root, name)
 
     def first(self, names: Sequence[str]) -> list[Content]:
@@ -59,12 +59,6 @@ class SourceFolder:
             if size >= AT_ONCE:
                 break
         return read
-
-    def _path(self, name: str) -> str:
-        parts = PurePosixPath(name).parts
-        if parts[:1] == ("/",) or ".." in parts:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-        return f"{self.root}/{name}"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def actual_costs(data: RunData) -> dict[Key, Actual]:
                 units=len(records),
                 seconds=walls[name] * factor,
                 cpu_hours=sum(one.seconds for one in records) * cpus / HOUR,
-                gpu_hours=sum(one.seconds * one.gpus for one in records) / HOUR,
+                gpu_hours=sum(one.gpu_seconds for one in records) / HOUR,
                 memory=max(memory, default=None),
                 disk=_bytes(models) if stage in QUEUES else None,
             )

@@ -306,7 +306,7 @@ def _takes(data: RunData, name: str, cells: Sequence[TrialRecord]) -> tuple[floa
     whole = data.ensembles.get(name)
     if whole is None or not cells:
         own = trained(cells)
-        return _mean([cell.seconds for cell in own]), _mean([cell.seconds * cell.gpus for cell in own])
+        return _mean([cell.seconds for cell in own]), _mean([cell.gpu_seconds for cell in own])
     seconds = gpu_seconds = 0.0
     for variant in whole.get("of") or []:
         parts = [trained(one.completed[variant]) for one in data.every_split if one.completed.get(variant)]
@@ -315,7 +315,7 @@ def _takes(data: RunData, name: str, cells: Sequence[TrialRecord]) -> tuple[floa
             return None, None
         times = len(every) / len(parts) if whole.get("over") == "seeds" else 1.0
         seconds += times * float(np.mean([cell.seconds for cell in every]))
-        gpu_seconds += times * float(np.mean([cell.seconds * cell.gpus for cell in every]))
+        gpu_seconds += times * float(np.mean([cell.gpu_seconds for cell in every]))
     return seconds, gpu_seconds
 
 

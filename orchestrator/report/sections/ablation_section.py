@@ -87,7 +87,7 @@ class Ablation:
                 "threshold.strategy": None if record.threshold is None else printable(record.threshold.strategy),
                 "threshold.value": None if record.threshold is None else record.threshold.value,
                 "seconds": record.seconds,
-                "gpu_seconds": record.seconds * record.gpus,
+                "gpu_seconds": record.gpu_seconds,
                 "energy": record.energy,
                 "parameters": record.parameters,
                 "peak_memory": record.peak_memory,

@@ -73,6 +73,7 @@ def test_what_does_not_decide_the_result_leaves_the_key(changes: dict[str, Any])
         {"size": (32, 24)},
         {"epochs": 3},
         {"patience": None},
+        {"workers": 2},
         {"data": "e"},
         {"split": "t"},
         {"strategy": "max_normal"},

@@ -127,7 +127,7 @@ def test_the_seeds_of_a_stopped_run_go_on_together(made: Callable[..., Made]) ->
     assert job.stop is not None
     job.stop.write(wait=False)
     assert train_together(cells, job) == [None, None, None]
-    assert all((state := state_of(cell, job)) and state.path.exists() for cell in cells)
+    assert all((state := state_of(cell, job)) and state.file.exists() for cell in cells)
     job.stop.remove()
     for one, other in zip(train_together(cells, job), whole, strict=True):
         same(one, other)

@@ -132,6 +132,81 @@ def test_what_can_not_be_had_is_told(resources: dict[str, Any], words: str) -> N
     check_asked(experiment(), LAPTOP)
 
 
+SIXTEEN = Offered(16, 4, (CARD,) * 4)
+CLUSTER = Offered(16, elsewhere=True)
+NODES = Offered(8, elsewhere=True, rooms=(Room(3), Room(5)))
+
+
+@pytest.mark.parametrize(
+    ("resources", "offered", "expected"),
+    [
+        ({"workers": 2}, SIXTEEN, ("cuda", 1, 1, 2)),
+        ({"workers": 4, "cpus": 4}, SIXTEEN, ("cuda", 4, 1, 1)),
+        ({"workers": 2, "gpus": 2}, SIXTEEN, ("cuda", 1, 2, 1)),
+        ({"workers": 4}, CLUSTER, ("cpu", 1, 0, 4)),
+        ({"workers": 2, "cpus": 3}, CLUSTER, ("cpu", 3, 0, 2)),
+        ({"workers": 2, "cpus": 3}, NODES, ("cpu", 3, 0, 1)),
+    ],
+)
+def test_what_a_trial_reserves_is_each_workers(resources: dict[str, Any], offered: Offered, expected: Any) -> None:
+    asked = experiment(["vae"], **resources)
+    check_asked(asked, offered)
+    found = place(asked, "vae", offered)
+    assert where(found) == expected
+    assert found.parts == [(found.cpus, found.gpus)] * found.workers
+    assert fits(found, [found] * (found.at_once - 1), offered, None)
+    assert not fits(found, [found] * found.at_once, offered, None)
+    assert f"at a time over {found.workers} workers with" in told(asked, {"vae": found}, offered)
+
+
+@pytest.mark.parametrize(
+    ("resources", "offered", "words"),
+    [
+        ({"workers": 2}, LAPTOP, "train on this machine's CPUs: threads of one worker do the same.*resources.cpus=2"),
+        ({"workers": 2, "gpus": 0}, SIXTEEN, "train on this machine's CPUs"),
+        (
+            {"workers": 2},
+            NODE,
+            r"each with 1 CPU and 1 GPU, and there is room for 1 of them \(16 CPUs and 1 GPUs",
+        ),
+        ({"workers": 17}, CLUSTER, "each with 1 CPU, and there is room for 16 of them.*would wait for each other"),
+        ({"workers": 2, "cpus": 4}, NODES, "each with 4 CPUs, and there is room for 1 of them"),
+        ({"workers": 2, "gpus": 0.5}, SIXTEEN, "each worker has GPUs of its own, whole ones"),
+    ],
+)
+def test_workers_that_gain_nothing_or_find_no_place_are_refused(
+    resources: dict[str, Any], offered: Offered, words: str
+) -> None:
+    asked = experiment(["vae"], **resources)
+    for check in (lambda: check_asked(asked, offered), lambda: place(asked, "vae", offered)):
+        with pytest.raises(InputError, match=words):
+            check()
+
+
+def test_on_cpus_workers_can_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_WORKERS_ON_CPUS", "1")
+    assert where(place(experiment(["vae"], workers=2), "vae", LAPTOP)) == ("cpu", 1, 0, 4)
+
+
+def test_a_family_whose_trainings_can_not_be_shared_is_refused_and_others_named() -> None:
+    able = "plot_classifier, vae, conv_autoencoder, vae_transfer, feature_autoencoder"
+    with pytest.raises(InputError, match=f"pca does not train by steps that workers can share. Those that do: {able}"):
+        place(experiment(workers=2), "pca", SIXTEEN)
+
+
+@pytest.mark.parametrize("key", ["compile", "cuda_graphs", "fused"])
+def test_what_a_shared_training_goes_without_is_not_asked_for(key: str) -> None:
+    values = {"data": {"path": "."}, "families": ["vae"], "precision": {key: True}}
+    Experiment.from_mapping(values)
+    with pytest.raises(InputError, match=f"precision.{key} is true and resources.workers 2"):
+        Experiment.from_mapping({**values, "resources": {"workers": 2}})
+
+
+def test_the_number_of_workers_is_part_of_what_a_run_means_but_of_no_older_one() -> None:
+    assert experiment(workers=1).fingerprint == experiment().fingerprint
+    assert experiment(workers=2).fingerprint != experiment().fingerprint
+
+
 def test_cells_of_cpus_and_gpus_run_beside_each_other() -> None:
     cpu, gpu = Placement("cpu", 2, 0, 2), Placement("cuda", 1, 1, 1)
     there = Offered(4, 1)

@@ -8,10 +8,12 @@ import pytest
 from orchestrator.artifacts.run_folder import RunFolder
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.placement import Placement
+from orchestrator.experiment.sections import Resources
 from orchestrator.stages import precision as module
 from orchestrator.stages.precision import precision_of
 from trainables.errors import InputError
 from trainables.interface import Precision
+from trainables.training.probe import Probed
 
 
 def context_of(folder: Path, said: list[str], **wishes: Any) -> Any:
@@ -55,6 +57,19 @@ def test_the_choice_is_made_once_written_and_gone_on_with(tmp_path: Path, monkey
     RunFolder(tmp_path).precision.write_text(json.dumps(kept))
     assert precision_of(wished, "cpu", (16, 16), 100) == Precision(dtype="bfloat16", channels_last=False)
     assert len(said) == 1
+
+
+def test_trainings_that_workers_share_go_without_what_can_not_wait_in_its_midst(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = Precision(dtype="bfloat16", compile=True, cuda_graphs=True, fused=True)
+    monkeypatch.setattr(module, "_probed", lambda *given: Probed(fast, {"dtype": "asked for", "compile": "it pays"}))
+    said: list[str] = []
+    shared = context_of(tmp_path, said, dtype="bfloat16")
+    shared.experiment = shared.experiment.model_copy(update={"resources": Resources(workers=2)})
+    assert precision_of(shared, "cpu", (16, 16), 100) == Precision(dtype="bfloat16")
+    reasons = json.loads(RunFolder(tmp_path).precision.read_text())["cpu"]["reasons"]
+    assert reasons["compile"] == reasons["fused"] == "2 workers share a training"
 
 
 def test_a_run_begun_before_there_was_a_choice_goes_on_as_it_was(

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from trainables.errors import InputError
 from trainables.interface import Problem, Samples
-from trainables.training.loop import EpochLoop, LossMean, TrainingConfig, split_batches
+from trainables.training.loop import EpochLoop, TrainingConfig, split_batches
+from trainables.training.loss_mean import LossMean
 
 
 class SquaredError:

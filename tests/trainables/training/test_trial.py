@@ -14,7 +14,7 @@ from orchestrator.scoring.judge import Judge
 from trainables.interface import Problem, Samples
 from trainables.small_files import FolderFiles, NamedFile
 from trainables.training.past import Graded
-from trainables.training.trial import Job, epochs
+from trainables.training.trial import Job, Workers, epochs
 from trainables.training.trial_state import TrialState
 
 Weights = dict[str, torch.Tensor]
@@ -126,6 +126,12 @@ def test_where_nothing_is_held_out_it_takes_its_epochs_and_keeps_the_last(job: J
         last = model.weights()
     assert all(torch.equal(kept[name], last[name]) for name in last)
     assert patient.identity(CONFIG, 0) != fixed.identity(CONFIG, 0)
+
+
+def test_how_many_share_a_training_decides_it_and_what_each_reserves_does_not(job: Job) -> None:
+    two, more = (replace(job, workers=Workers(2, cpus, 0)).identity(CONFIG, 0) for cpus in (1, 4))
+    assert two == more
+    assert two == job.identity(CONFIG, 0) | {"workers": 2}
 
 
 def test_asked_to_stop_it_saves_after_its_epoch(job: Job) -> None:
