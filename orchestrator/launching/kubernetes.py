@@ -3,13 +3,14 @@
 import re
 import secrets
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from orchestrator.launching.kubernetes_image import write_image
 from orchestrator.launching.kubernetes_job import MISSING, log, refuse_running, status, stop
 from orchestrator.launching.kubernetes_manifest import DRIVER_CPUS, THERE, config_map, manifest, ray_job
+from orchestrator.launching.kubernetes_pods import Pods
 from orchestrator.launching.launched import Launched, claimed_folder, new_folder
 from orchestrator.launching.programs import said_by
 from orchestrator.launching.shipped import EXPERIMENT, write_shipped
@@ -22,51 +23,6 @@ __all__ = ["launch_kubernetes", "log", "status", "stop"]
 MANIFEST, IMAGE, READ_ME = "rayjob.yaml", "image", "README.md"
 LONGEST_NAME = 40
 """Letters of a RayJob's name: KubeRay makes longer ones of it, of 63 at the most."""
-LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-QUANTITY = re.compile(r"(\d+)(Ki|Mi|Gi|Ti|k|M|G|T)?", re.ASCII)
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-
-
-@dataclass(frozen=True)
-class Pods:
-    """What a run asks of the cluster."""
-
-    image: str
-    workers: int
-    most_workers: int
-    cpus: int
-    gpus: int
-    memory: str
-    namespace: str
-    claim: str
-    """The PersistentVolumeClaim; empty: none."""
-    mount: str
-    """Where it is mounted."""
-    retries: int
-
-    @property
-    def memory_bytes(self) -> int:
-        """Memory of a pod."""
-        return bytes_of(self.memory)
-
-    def check(self) -> None:
-        """InputError for what can't be asked for."""
-        for name, value, least in (
-            ("--workers", self.workers, 1),
-            ("--cpus", self.cpus, 1),
-            ("--gpus", self.gpus, 0),
-            ("--retries", self.retries, 0),
-            ("--most-workers", self.most_workers, self.workers),
-        ):
-            if value < least:
-                raise InputError(f"{name} is {value}; it must be {least} or more.")
-        if self.memory_bytes < UNITS["Gi"]:
-            raise InputError(f"--memory is {self.memory!r}; a pod of a run needs 1Gi or more, as a rule 8Gi.")
-        for name, label in (("--namespace", self.namespace), ("--volume", self.claim)):
-            if label and (re.fullmatch(LABEL, label, re.ASCII) is None or len(label) > 63):
-                raise InputError(f"{name} names {label!r}; Kubernetes takes small letters, digits and hyphens.")
-        if not self.image or not self.image.isprintable() or " " in self.image or self.image.startswith("-"):
-            raise InputError(f"--image is {self.image!r}; give the name of an image, such as registry/team/runs:1.")
 
 
 def launch_kubernetes(
@@ -142,14 +98,6 @@ def _texts(folder: Path) -> dict[str, str]:
                 f"{path.name} is not UTF-8, which a file that goes along must be. Save it as UTF-8."
             ) from None
     return texts
-
-
-def bytes_of(quantity: str) -> int:
-    """Bytes of an amount as Kubernetes writes it, such as 16Gi; InputError for anything else."""
-    matched = QUANTITY.fullmatch(quantity)
-    if matched is None:
-        raise InputError(f"--memory is {quantity!r}; write it as Kubernetes does, such as 16Gi or 16000M.")
-    return int(matched[1]) * UNITS[matched[2] or ""]
 
 
 def _volume(volume: str | None) -> tuple[str, str]:

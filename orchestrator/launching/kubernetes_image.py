@@ -64,5 +64,6 @@ def _write_metadata(packages: Path) -> None:
     own = distribution(DISTRIBUTION)
     place = packages / f"{DISTRIBUTION.replace('-', '_')}-{own.version}.dist-info"
     place.mkdir()
-    for name in ("METADATA", "entry_points.txt"):
-        write_whole(place / name, own.read_text(name) or "", wait=False)
+    # An installation from source may be found by its .egg-info, where the file has another name.
+    write_whole(place / "METADATA", own.read_text("METADATA") or own.read_text("PKG-INFO") or "", wait=False)
+    write_whole(place / "entry_points.txt", own.read_text("entry_points.txt") or "", wait=False)

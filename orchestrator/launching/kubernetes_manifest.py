@@ -3,15 +3,13 @@
 import math
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from orchestrator.launching.kubernetes_pods import Pods
 from orchestrator.machine.engine import QUIET
 from trainables.errors import InputError
-
-if TYPE_CHECKING:
-    from orchestrator.launching.kubernetes import Pods
 
 THERE = "/opt/run"
 """Where the files that go along lie in each pod."""
@@ -65,7 +63,7 @@ def config_map(name: str, namespace: str, texts: dict[str, str]) -> dict[str, An
     }
 
 
-def ray_job(name: str, pods: "Pods", places: Sequence[str]) -> dict[str, Any]:
+def ray_job(name: str, pods: Pods, places: Sequence[str]) -> dict[str, Any]:
     """The RayJob: a head that drives the run, and workers that do its work."""
     group: dict[str, Any] = {
         "groupName": "workers",
@@ -102,7 +100,7 @@ def ray_job(name: str, pods: "Pods", places: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _template(name: str, pods: "Pods", places: Sequence[str], head: bool) -> dict[str, Any]:
+def _template(name: str, pods: Pods, places: Sequence[str], head: bool) -> dict[str, Any]:
     """One pod: it asks for what it may use, no more and no less."""
     amounts = {"cpu": str(DRIVER_CPUS if head else pods.cpus), "memory": pods.memory}
     if pods.gpus and not head:

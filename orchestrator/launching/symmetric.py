@@ -75,18 +75,20 @@ class Processes:
 
     def _start_ray(self, words: list[str]) -> Any:
         """Start Ray's node, and stay its parent: what Slurm kills then takes all of it along."""
+        head, told = "--head" in words, self._folder / "ray_start.log"
         program = [sys.executable, "-P", "-m", "ray.scripts.scripts", *words, *_more(words)]
-        if "--head" not in words:  # with --block already: symmetric-run itself waits here for the cluster's end
-            return subprocess.run(program, check=False)
-        told = self._folder / "ray_start.log"
         with told.open("wb") as file:
-            started = subprocess.Popen([*program, "--block"], stdout=file, stderr=subprocess.STDOUT)
+            started = subprocess.Popen(
+                [*program, *(["--block"] if head else [])], stdout=file, stderr=subprocess.STDOUT
+            )
         end = time.monotonic() + STARTING
         while STARTED not in told.read_bytes():
             if started.poll() is not None or time.monotonic() > end:
                 print(f"Ray could not start:\n{told.read_text(errors='replace')}", file=sys.stderr, flush=True)
                 raise SystemExit(1)
             time.sleep(0.2)
+        if not head:  # symmetric-run itself waits here for the cluster's end
+            started.wait()
         return subprocess.CompletedProcess(program, 0)
 
     def _stop_run(self, number: int, frame: FrameType | None) -> None:

@@ -123,6 +123,10 @@ def _run(study: Study, job: Job, ledger: Ledger, available: int) -> bool:
             stuck = not ran and ledger.given_back == given_back and not ledger.crowded
             return stuck or len(ledger.records) >= study.trials or ledger.fruitless or ledger.time_used_up
     finally:
+        if not by_itself:
+            from trainables.training.workers import free_all  # a second, that others are spared
+
+            free_all()
         # After Ctrl-C what was running has no record: the journal still knows it, and a resume runs it first.
         shutil.rmtree(study.scratch, ignore_errors=True)
     return True

@@ -56,13 +56,11 @@ def test_a_whole_run_with_a_trial_that_is_pruned(series_tree: Path, tmp_path: Pa
     folder = run(asked, tmp_path / "run", reporter=QUIET)
     trials, cells = records(folder, "search"), records(folder, "evaluation")
     assert {one.status for one in trials} == {"completed", "pruned"}, [(one.config, one.reason) for one in trials]
-    assert all(one.config["wild"] for one in trials if one.status == "pruned")
     assert [(one.seed, one.status) for one in cells] == [(0, "completed"), (1, "completed")]
     for one in (*trials, *cells):
         assert (one.workers, one.cpus, one.device) == (2, 1, "cpu")
         assert one.facts["workers"] == "2, batch 2 × 8"
         assert [row["epoch"] for row in one.history] == list(range(1, len(one.history) + 1))
-    assert all(one.metrics["accuracy"] > 0.6 for one in cells)
     assert (folder.report / "index.html").exists()
     assert not left_over(), "no worker outlives its training"
 

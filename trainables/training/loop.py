@@ -317,7 +317,8 @@ class EpochLoop:
         else:
             share = self.span.share(len(samples))
             rows = np.arange(share.start, share.stop)
-            prediction = self.span.whole(self._score(samples, means, maps=maps, rows=rows))
+            part = self._score(samples, means, maps=maps, rows=rows)
+            prediction = Prediction(*self.span.whole(part.scores, part.maps))
         return {name: mean.result() for name, (mean, _) in means.items()}, prediction
 
     def _score(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables.errors import ToldError
-from trainables.interface import Epoch, Prediction, Samples
 
+Scores = NDArray[np.float64]
+Maps = NDArray[np.float32] | None
 Word = tuple[Literal["load", "epoch", "end"], Any]
 """What followers are told to do, and with what."""
 
@@ -62,7 +63,7 @@ def share_of(rank: int, size: int, count: int) -> Share:
 class Follower(Protocol):
     """What a leader has done by others, too: a model, or an epoch loop."""
 
-    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]: ...
+    def fit(self, train: Any, validation: Any, /) -> Iterator[Any]: ...
 
     def load(self, state: Mapping[str, Any]) -> None: ...
 
@@ -93,25 +94,25 @@ class Span:
         dist.all_reduce(whole)
         return whole
 
-    def whole(self, part: Prediction) -> Prediction:
-        """For the leader the predictions of all shares, in the order of their rows; for others their own."""
-        parts: list[Prediction] | None = [part] * self.size if self.leads else None
-        dist.gather_object(part, parts)
+    def whole(self, scores: Scores, maps: Maps) -> tuple[Scores, Maps]:
+        """For the leader the scores and maps of all shares, in the order of their rows; for others their own."""
+        parts: list[tuple[Scores, Maps]] | None = [(scores, maps)] * self.size if self.leads else None
+        dist.gather_object((scores, maps), parts)
         if parts is None:
-            return part
-        parts = [one for one in parts if len(one.scores)]
-        maps = [one.maps for one in parts if one.maps is not None]
-        return Prediction(np.concatenate([one.scores for one in parts]), np.concatenate(maps) if maps else None)
+            return scores, maps
+        parts = [one for one in parts if len(one[0])]
+        drawn = [one[1] for one in parts if one[1] is not None]
+        return np.concatenate([one[0] for one in parts]), np.concatenate(drawn) if drawn else None
 
     def tell(self, word: Word) -> None:
         """Of the leader: what the others are to do."""
         dist.broadcast_object_list([word])
 
-    def follow(self, built: Callable[[], Follower], train: Samples, validation: Samples) -> Any:
+    def follow(self, built: Callable[[], Follower], train: Any, validation: Any) -> Any:
         """Of the others: do what they are told, to a model that is built when it is asked for; what came with the end
         is returned."""
         model: Follower | None = None
-        training: Iterator[Epoch] | None = None
+        training: Iterator[Any] | None = None
         while True:
             heard: list[Any] = [None]
             dist.broadcast_object_list(heard)
@@ -141,7 +142,7 @@ class Led:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._own, name)
 
-    def fit(self, train: Samples, validation: Samples) -> Iterator[Epoch]:
+    def fit(self, train: Any, validation: Any) -> Iterator[Any]:
         """Train, all together; the others wait between two epochs."""
         training = self._own.fit(train, validation)
         while True:

@@ -11,16 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import ray
+from ray._private import state
+from ray.core.generated import gcs_pb2
 from ray.train import RunConfig, ScalingConfig, WorkerGroupError
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.torch.config import _TorchBackend
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.util import get_node_ip_address
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.queue import Empty, Queue
 
 from trainables.errors import ToldError
 from trainables.training.span import Span, WorkerError, WorkersDied, cut_off
 from trainables.training.trial import Job, Stopping, Workers
 
+FREE_EVERY, ENDING = 3.0, 60.0
+"""Seconds between two looks for places that nobody holds any more, and seconds in which ended trainings let go."""
 LOOK = 1.0
 """Seconds between two looks whether a training has ended that tells nothing."""
 GRACE = 15.0
@@ -96,17 +103,63 @@ def over_workers(
     for left in range(retries, -1, -1):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                result: Any = _trainer(shared, workers, Path(folder)).fit()
-                return result.return_value
+                return _fitted(_trainer(shared, workers, Path(folder))).return_value
             except WorkerGroupError as error:
                 _tell(error, last=not left)
     raise AssertionError("the last try returns or raises")
 
 
+def _fitted(trainer: TorchTrainer) -> Any:
+    """What its `fit` returns. What others have left behind meanwhile may be just what it waits for."""
+    fitting = _begun(trainer.fit)
+    while True:
+        try:
+            return fitting.result(timeout=FREE_EVERY)
+        except TimeoutError:
+            if fitting.done():
+                raise
+            free_abandoned()
+
+
+def free_abandoned() -> int:
+    """Give back the places of workers whose controller was killed with its trial, which Ray keeps for it; how many
+    trainings of this run hold theirs.
+
+    Train's own cleaner asks the dashboard whether a controller lives, and a run starts none.
+    """
+    tables: Any = gcs_pb2
+    ours, held = ray.get_runtime_context().get_job_id(), 0
+    for told in state.state._connect_and_get_accessor().get_placement_group_table():
+        group = tables.PlacementGroupTableData.FromString(told)
+        by_actor = bool(group.creator_actor_id.strip(b"\xff"))  # Tune's own are not
+        if group.creator_job_id.hex() != ours or not by_actor or group.state == group.REMOVED:
+            continue
+        if group.creator_actor_dead:
+            remove_placement_group(PlacementGroup(ray.PlacementGroupID(group.placement_group_id)))
+        else:
+            held += 1
+    return held
+
+
+def free_all() -> None:
+    """Wait until no training of this run holds places for workers: all were ended."""
+    until = time.monotonic() + ENDING
+    while free_abandoned() and time.monotonic() < until:
+        time.sleep(LOOK / 2)
+
+
+class _Trainer(TorchTrainer):
+    """Without a cleaner that would never end."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks: list[Any] = super()._create_default_callbacks()  # type: ignore[misc]
+        return [one for one in callbacks if not isinstance(one, PlacementGroupCleanerCallback)]
+
+
 def _trainer(shared: _Shared, workers: Workers, folder: Path) -> TorchTrainer:
     seconds = shared.job.epoch_seconds
     reserved = {"CPU": workers.cpus, "GPU": workers.gpus}
-    return TorchTrainer(
+    return _Trainer(
         shared.__call__,
         torch_config=_Torch(
             # What is said goes by the CPU, what is computed by the GPU.
@@ -142,15 +195,7 @@ def relayed(work: Callable[[Callable[[Any], object]], Any], tell: Callable[[Any]
     What they tell waits until the one before was told. `tell` is called in this thread, which it may end.
     """
     queue = Queue(maxsize=1, actor_options={"num_cpus": 0})
-    found: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            found.set_result(work(queue.put))
-        except BaseException as error:
-            found.set_exception(error)
-
-    threading.Thread(target=run, name="workers", daemon=True).start()
+    found = _begun(lambda: work(queue.put))
     while True:
         ended = found.done()
         try:
@@ -160,3 +205,17 @@ def relayed(work: Callable[[Callable[[Any], object]], Any], tell: Callable[[Any]
                 return found.result()
         else:
             tell(told)
+
+
+def _begun(work: Callable[[], Any]) -> Future[Any]:
+    """Work begun in a thread, which ends with this process at the latest."""
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="workers", daemon=True).start()
+    return found

@@ -17,8 +17,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from orchestrator.launching.kubernetes import bytes_of, launch_kubernetes
+from orchestrator.launching.kubernetes import launch_kubernetes
 from orchestrator.launching.kubernetes_image import pinned, write_image
+from orchestrator.launching.kubernetes_pods import bytes_of
 from orchestrator.launching.launched import launched_at
 from orchestrator.launching.targets import launch_log, launch_status, launch_stop
 from orchestrator.machine.shipped_modules import package_folders

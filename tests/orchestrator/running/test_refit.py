@@ -256,3 +256,11 @@ def test_folds_spread_classes_and_keep_source_pictures_whole() -> None:
         folds_for(labels, ("a",) * 6 + ("f", "g", "h"), 3, detection=True)
     sizes = np.bincount(fold)
     assert all(abs(one - other) <= 2 for one, other in pairwise(sizes.tolist()))
+
+
+def test_one_worker_takes_the_batches_that_several_shared() -> None:
+    from orchestrator.running.refit_source import with_whole_batches
+
+    config = {"batch_size": 16, "learning_rate": 1e-3}
+    assert with_whole_batches(config, "vae_transfer", 1) == config
+    assert with_whole_batches(config, "vae_transfer", 2) == {**config, "batch_size": 32, "vae_batch_size": 64}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders.provenance import PROVENANCE
+from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from orchestrator.artifacts.records import TrialRecord
 from orchestrator.experiment.experiment import Experiment
@@ -69,7 +70,13 @@ class Searched:
         if config is None:
             return None
         actor = SimpleNamespace(ray_actor=None)
-        trial: Any = SimpleNamespace(trial_id=f"id{self.count}", config=config, error_file=None, temporary_state=actor)
+        trial: Any = SimpleNamespace(
+            trial_id=f"id{self.count}",
+            config=config,
+            error_file=None,
+            temporary_state=actor,
+            run_metadata=_TrainingRunMetadata(),
+        )
         self.ledger.on_trial_start(0, [], trial)
         return trial
 

@@ -34,8 +34,8 @@ def compare(cases: dict[str, Case], workers: int, folder: Path) -> None:
             assert float((other["weights"][key].double() - tensor.double()).abs().max()) <= CLOSE, (name, key)
         assert len(other["losses"]) == len(one["losses"]) > 1
         for losses, expected in zip(other["losses"], one["losses"], strict=True):
-            assert losses == pytest.approx(expected, rel=1e-7), name
-        torch.testing.assert_close(other["scores"], one["scores"], rtol=1e-6, atol=1e-7)
+            assert losses == pytest.approx(expected, rel=1e-6), name
+        torch.testing.assert_close(other["scores"], one["scores"], rtol=1e-5, atol=1e-6)
         batch = cases[name].batch
         assert other["facts"]["workers"] == f"{workers}, batch {workers} × {batch}"
         assert "workers" not in one["facts"]
