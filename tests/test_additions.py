@@ -142,6 +142,20 @@ ADDITIONS = {
             "        remark_section(data),\n",
         ),
     ),
+    "a target of `launch`": (
+        Edit(
+            "orchestrator/launching/pigeons.py",
+            "",
+            "from orchestrator.launching.launched import JobStatus\n\n\n"
+            "def status(launched):\n"
+            '    return JobStatus("running", f"{launched.job} is on its way")\n',
+        ),
+        Edit(
+            "orchestrator/launching/targets.py",
+            '    "ssh": "orchestrator',
+            '    "pigeons": "orchestrator.launching.pigeons",\n',
+        ),
+    ),
     "a command": (
         Edit(
             "orchestrator/cli/words.py",
@@ -167,6 +181,8 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.preflight import settle
 from orchestrator.experiment.search_methods import SAMPLERS, SCHEDULERS
 from orchestrator.families import family_row
+from orchestrator.launching.launched import Launched
+from orchestrator.launching.targets import launch_status
 from orchestrator.report.sections.remark_section import remark_section
 from orchestrator.scoring.metric_table import metric_row
 from orchestrator.scoring.thresholds import parse_strategy
@@ -182,6 +198,9 @@ print(metric_row(experiment.objective.metric).value(SimpleNamespace(rates={"tpr"
 print(parse_strategy(experiment.threshold.strategies[0]).fit(np.array([1.0, 2.0, 9.0]), np.zeros(3, int)))
 print(style_row(experiment.data.style).figsize[0])
 print(remark_section(SimpleNamespace(experiment=experiment.model_dump())).blocks[0].text)
+Path("loft").mkdir()
+Launched(Path("loft"), "pigeons", "/run", "the first").keep()
+print(launch_status("loft").said)
 """
 
 
@@ -250,7 +269,7 @@ def python(added: Path, work: Path) -> Callable[..., str]:
 def test_each_is_known_where_it_is_asked_for(python: Callable[..., str]) -> None:
     assert python("-c", ASKED).splitlines() == [
         "a word", "True", "mahalanobis", "AsyncHyperBandScheduler 2", "TPESampler", "0.5", "4.0", "4.0",
-        "to see that it works",
+        "to see that it works", "the first is on its way",
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from optuna.trial import TrialState
+from ray.tune.trainable.metadata import _TrainingRunMetadata
 
 from orchestrator.artifacts.endings import RETRIES, TIME_USED_UP
 from orchestrator.artifacts.records import TrialRecord, append_record, read_records
@@ -129,6 +130,7 @@ class Interleavings(RuleBasedStateMachine):
             config=config,
             error_file=None,
             temporary_state=SimpleNamespace(ray_actor=None),
+            run_metadata=_TrainingRunMetadata(),
         )
 
     @precondition(lambda self: self.open)
