@@ -29,7 +29,8 @@ from orchestrator.artifacts.records import TrialRecord, append_record
 from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.placement import Placement
 from orchestrator.families import FAMILIES, Row
-from orchestrator.machine.engine import Engine, bind_to_loopback
+from orchestrator.machine.alive import Alive
+from orchestrator.machine.engine import QUIET, Engine, bind_to_loopback
 from orchestrator.scoring.judge import Judge
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
@@ -163,6 +164,7 @@ def search(trials: int, nodes: int, mean: float, sampler: str, folder: Path) -> 
             scratch=folder / "scratch",
             provenance=partial(provenance, "e", "d", "s", "cpu"),
             on_record=watched.write,
+            now=Alive().now,
         ),
         job,
     )
@@ -180,6 +182,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     cloudpickle.register_pickle_by_value(overhead)  # workers have this file's classes, not that one's
     FAMILIES["sleeping"] = SleepingRow("sleeping", "classification", cheap=True, summary="")
+    os.environ |= QUIET  # for the nodes, too
     bind_to_loopback()
     quiet = {"include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": STORE}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **quiet})

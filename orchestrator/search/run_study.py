@@ -28,8 +28,11 @@ from orchestrator.search.study import Study
 from trainables.training.trainable import run_trial
 from trainables.training.trial import Job
 
-AT_ONCE = 1_000
-"""Trials that one Tuner runs: Tune keeps some 120 KiB of each in memory until it ends."""
+AT_ONCE = 10_000
+"""Trials that one Tuner runs: Tune keeps some 20 KiB of each in memory until it ends; each new one's workers start
+anew."""
+A_WAITING = 8
+"""Trials that run on a cluster for each that waits for a worker."""
 
 
 def run_study(study: Study, job: Job) -> float | None:
@@ -151,9 +154,12 @@ def wave(study: Study, alone: Sequence[int], ended: int, earlier: tuple[TrialRec
 
 
 def at_once(placement: Placement, now: Offered) -> int:
-    """How many trials are to run at a time on what a cluster has now: as many as find room, and some more for which its
-    autoscaler may bring nodes."""
-    room = now.places(placement.cpus, placement.gpus) // placement.workers + (AHEAD if now.growing else 0)
+    """How many trials are to be begun at a time on what a cluster has now: as many as find room, and some more for
+    which its autoscaler may bring nodes, or which wait for a worker."""
+    places = now.places(placement.cpus, placement.gpus) // placement.workers
+    # Of workers that come free in one moment Tune keeps as many as trials wait, and ends the others.
+    waiting = places // A_WAITING if placement.workers == 1 else 0
+    room = places + (AHEAD if now.growing else waiting)
     return min(room, placement.most or room)
 
 

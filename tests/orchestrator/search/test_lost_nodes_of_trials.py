@@ -119,3 +119,9 @@ def test_what_found_no_memory_on_a_small_gpu_is_tried_on_the_largest_that_is_the
 )
 def test_as_many_run_as_the_nodes_that_are_alive_have_room_for(offered: Offered, most: int | None, count: int) -> None:
     assert at_once(Placement("cuda", 1, 1, 1, most=most), offered) == count
+
+
+@pytest.mark.parametrize(("workers", "most", "count"), [(1, None, 72), (1, 64, 64), (4, None, 16)])
+def test_on_many_nodes_some_wait_for_the_next_worker(workers: int, most: int | None, count: int) -> None:
+    offered = Offered(64, rooms=tuple(Room(1, 0, f"10.0.0.{number}") for number in range(64)), elsewhere=True)
+    assert at_once(Placement("cpu", 1, 0, 64, most=most, workers=workers), offered) == count
