@@ -27,6 +27,7 @@ from orchestrator.experiment.experiment import Experiment
 from orchestrator.experiment.placement import Placement
 from orchestrator.families import FAMILIES, Row
 from orchestrator.machine.engine import Engine
+from orchestrator.machine.offered import Offered
 from orchestrator.scoring.judge import Judge
 from orchestrator.search.run_study import run_study
 from orchestrator.search.study import Study
@@ -93,25 +94,30 @@ class TrivialRow(Row):
         return lambda trial: {"x": trial.suggest_float("x", 0, 1), "y": trial.suggest_float("y", 0, 1)}
 
 
-def ours(trials: int, folder: Path) -> Seconds:
-    """The search as a run does it: journal, records on the disk, validation scores."""
+def search(
+    row: Row,
+    folder: Path,
+    write: Callable[[TrialRecord, str | None, Any], TrialRecord],
+    *,
+    trials: int,
+    at_once: int,
+    now: Callable[[], Offered] | None = None,
+    **keys: Any,
+) -> None:
+    """A study of a family of no network as a run does it, with its journal and the states of trials in `folder`.
+
+    `keys`: of the experiment file, beside data and budget.
+    """
+    FAMILIES[row.name] = row
     samples = Samples(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1]), ("a", "b"), ("1", "2", "3", "4"))
     experiment = Experiment.from_mapping(
-        {"data": {"path": str(folder)}, "families": ["trivial"], "budget": {"trials": trials, "epochs": 1}}
+        {"data": {"path": str(folder)}, "families": [row.name], "budget": {"trials": trials, "epochs": 1}, **keys}
     )
     job = Job(
-        FAMILY, Problem(("a", "b"), (8, 8, 3), 1), samples, samples, Judge("classification"), "validation_loss", "min",
-        None, 1, states=FolderFiles(folder / "states"), code=code_version(),
+        row.family, Problem(("a", "b"), (8, 8, 3), 1), samples, samples, Judge("classification"), "validation_loss",
+        "min", None, 1, states=FolderFiles(folder / "states"), code=code_version(),
         stop=NamedFile(FolderFiles(folder), "stop"),
     )  # fmt: skip
-    ended: list[float] = []
-
-    def write(record: TrialRecord, strategy: str | None, scores: Any) -> TrialRecord:
-        append_record(folder / "records.jsonl", record)
-        ended.append(time.perf_counter())
-        return record
-
-    started = time.perf_counter()
     run_study(
         Study(
             experiment=experiment,
@@ -120,14 +126,28 @@ def ours(trials: int, folder: Path) -> Seconds:
             journal=folder / "x.journal",
             earlier=(),
             trials=trials,
-            placement=Placement("cpu", 1.0, 0.0, 2),
+            placement=Placement("cpu", 1.0, 0.0, at_once),
             seconds=None,
             scratch=folder / "scratch",
             provenance=partial(provenance, "e", "d", "s", "cpu"),
             on_record=write,
+            now=now,
         ),
         job,
     )
+
+
+def ours(trials: int, folder: Path) -> Seconds:
+    """The search as a run does it: journal, records on the disk, validation scores."""
+    ended: list[float] = []
+
+    def write(record: TrialRecord, strategy: str | None, scores: Any) -> TrialRecord:
+        append_record(folder / "records.jsonl", record)
+        ended.append(time.perf_counter())
+        return record
+
+    started = time.perf_counter()
+    search(TrivialRow("trivial", "classification", cheap=True, summary=""), folder, write, trials=trials, at_once=2)
     assert len(ended) == trials
     return ended[0] - started, (time.perf_counter() - ended[0]) / trials
 
@@ -174,7 +194,6 @@ def main() -> None:
     parser.add_argument("--only-ours", action="store_true", help="leave the other two out (10,000 trials, say)")
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    FAMILIES["trivial"] = TrivialRow("trivial", "classification", cheap=True, summary="")
     ways = {"ours": ours} if given.only_ours else {"ours": ours, "Ray Tune": plain_tune, "Optuna": plain_optuna}
     print(f"{'':10} {'trials':>7} {'start-up s':>11} {'ms a trial':>11} {'files':>6} {'MiB':>7} {'driver MiB':>11}")
     with Engine(cpus=2):

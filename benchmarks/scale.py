@@ -13,7 +13,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +23,10 @@ import psutil
 from ray import cloudpickle
 from ray.cluster_utils import Cluster
 
-from orchestrator.artifacts.provenance import code_version, provenance
 from orchestrator.artifacts.records import TrialRecord, append_record
-from orchestrator.experiment.experiment import Experiment
-from orchestrator.experiment.placement import Placement
-from orchestrator.families import FAMILIES, Row
 from orchestrator.machine.alive import Alive
 from orchestrator.machine.engine import QUIET, Engine, bind_to_loopback
-from orchestrator.scoring.judge import Judge
-from orchestrator.search.run_study import run_study
-from orchestrator.search.study import Study
 from trainables.interface import Epoch, Family, Problem, Samples
-from trainables.training.trial import Job
 
 STORE = 80 * 2**20
 """Bytes of each node's object store: about the least that Ray takes."""
@@ -70,7 +61,7 @@ class Sleeping(overhead.Trivial):
 FAMILY = Family("sleeping", "classification", SleepingConfig, Sleeping)
 
 
-class SleepingRow(Row):
+class SleepingRow(overhead.TrivialRow):
     """A row of the table whose family stands in this file."""
 
     @property
@@ -95,11 +86,10 @@ def suggest(trial: Any) -> dict[str, Any]:
 class Watched:
     """Writes records as a run does, and says how it goes."""
 
-    def __init__(self, folder: Path, trials: int, every: int) -> None:
-        self._folder, self._trials, self._every = folder, trials, every
+    def __init__(self, folder: Path, every: int) -> None:
+        self._folder, self._every = folder, every
         self.ended: list[float] = []
         self.slept = 0.0
-        self.seconds = 0.0
         self._process = psutil.Process()
         self.cpu = self._cpu()
 
@@ -116,9 +106,8 @@ class Watched:
             self.began, self.cpu = now - record.seconds, self._cpu()
         self.ended.append(now)
         self.slept += SleepingConfig(**record.config).seconds
-        self.seconds += record.seconds
         if len(self.ended) % self._every == 0:
-            took = now - self.ended[max(0, len(self.ended) - self._every)]
+            took = now - (self.ended[-self._every - 1] if len(self.ended) > self._every else self.began)
             memory = self._process.memory_info().rss / 2**20
             print(f"{len(self.ended):8} {self._every / took:8.1f} a second {memory:8.0f} MiB", flush=True)
         return record
@@ -135,42 +124,6 @@ class Watched:
         )
 
 
-def search(trials: int, nodes: int, mean: float, sampler: str, folder: Path) -> Watched:
-    """One study, as a run has it."""
-    samples = Samples(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 0, 1]), ("a", "b"), ("1", "2", "3", "4"))
-    experiment = Experiment.from_mapping(
-        {
-            "data": {"path": str(folder)},
-            "families": [{"family": "sleeping", "fixed": {"mean": mean}}],
-            "budget": {"trials": trials, "epochs": 1},
-            "sampler": sampler,
-        }
-    )
-    watched = Watched(folder, trials, max(1, trials // 10))
-    job = Job(
-        FAMILY, Problem(("a", "b"), (8, 8, 3), 1), samples, samples, Judge("classification"), "validation_loss", "min",
-        None, 1, code=code_version(), stop=folder / "stop",
-    )  # fmt: skip
-    run_study(
-        Study(
-            experiment=experiment,
-            variant=experiment.families[0],
-            training_seed=experiment.trial_seed,
-            journal=folder / "x.journal",
-            earlier=(),
-            trials=trials,
-            placement=Placement("cpu", 1.0, 0.0, nodes),
-            seconds=None,
-            scratch=folder / "scratch",
-            provenance=partial(provenance, "e", "d", "s", "cpu"),
-            on_record=watched.write,
-            now=Alive().now,
-        ),
-        job,
-    )
-    return watched
-
-
 def main() -> None:
     """Print how it goes, and what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -181,7 +134,7 @@ def main() -> None:
     given = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     cloudpickle.register_pickle_by_value(overhead)  # workers have this file's classes, not that one's
-    FAMILIES["sleeping"] = SleepingRow("sleeping", "classification", cheap=True, summary="")
+    row = SleepingRow("sleeping", "classification", cheap=True, summary="")
     os.environ |= QUIET  # for the nodes, too
     bind_to_loopback()
     quiet = {"include_dashboard": False, "node_ip_address": "127.0.0.1", "object_store_memory": STORE}
@@ -192,7 +145,12 @@ def main() -> None:
         cluster.wait_for_nodes(timeout=600)
         os.environ["RAY_ADDRESS"] = cluster.address
         with Engine(), tempfile.TemporaryDirectory() as folder:
-            print(search(given.trials, given.nodes, given.mean, given.sampler, Path(folder)).told(given.nodes))
+            watched = Watched(Path(folder), max(1, given.trials // 10))
+            overhead.search(
+                row, Path(folder), watched.write, trials=given.trials, at_once=given.nodes, now=Alive().now,
+                families=[{"family": "sleeping", "fixed": {"mean": given.mean}}], sampler=given.sampler,
+            )  # fmt: skip
+            print(watched.told(given.nodes))
     finally:
         cluster.shutdown()
 

@@ -3,10 +3,8 @@
 import json
 import time
 from contextlib import suppress
-from typing import Any
 
-import ray
-
+from orchestrator.machine.nodes import alive_nodes
 from orchestrator.machine.offered import Offered, Room
 
 FRESH = 2.0
@@ -30,9 +28,7 @@ class Alive:
         return self._found
 
     def _ask(self) -> Offered:
-        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-        there = [(one["Resources"], one["NodeManagerAddress"]) for one in nodes if one["Alive"]]
-        rooms = tuple(Room(held.get("CPU", 0.0), held.get("GPU", 0.0), address) for held, address in there)
+        rooms = tuple(Room(node.cpus, node.gpus, node.address) for node in alive_nodes())
         if self._growing is None:
             self._growing = _grows()
         cpus, gpus = sum(one.cpus for one in rooms), sum(one.gpus for one in rooms)

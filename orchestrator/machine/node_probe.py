@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-PACKAGES = ("orchestrator", "trainables", "search_spaces")
-"""Ours, which go along with a run."""
+from orchestrator.machine.shipped_modules import PACKAGES
+
 HEAD = 65_536
 """Bytes of a file by which it is known again, with its size."""
 PATIENCE = 3.0
@@ -72,7 +72,6 @@ class Graphics(NamedTuple):
 class Seen:
     """What one machine says."""
 
-    host: str
     python: str
     versions: Mapping[str, str]
     """Of the packages that are there."""
@@ -100,7 +99,6 @@ def look(question: Question, temporary: str = "") -> Seen:
     """What this machine is. `temporary`: Ray's folder for temporary files there, where it is known."""
     markers = _sights(question.markers)
     return Seen(
-        host=platform.node(),
         python=platform.python_version(),
         versions={name: found for name in question.packages if (found := _version(name)) is not None},
         code=code_hash(),

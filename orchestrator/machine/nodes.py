@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.artifacts.endings import first_line
@@ -52,7 +52,6 @@ class Nodes:
     every: tuple[Node, ...]
     here: Seen
     """What the driver's own process says of itself: the measure for all."""
-    question: Question = field(default_factory=Question)
 
     @property
     def working(self) -> tuple[Node, ...]:
@@ -103,7 +102,7 @@ def ask(question: Question, nodes: Iterable[Node] | None = None) -> Nodes:
     alive = {node.id for node in (alive_nodes() if silent else every)}
     # What has left meanwhile is no machine of the cluster any more.
     told = (answered.get(node.id, node) for node in every)
-    return Nodes(tuple(node for node in told if node.seen is not None or node.id in alive), here, question)
+    return Nodes(tuple(node for node in told if node.seen is not None or node.id in alive), here)
 
 
 def _answers(waiting: Mapping[Any, Node]) -> dict[str, Node]:

@@ -16,6 +16,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, GetTimeoutErro
 
 from orchestrator.machine.cluster import cluster_address
 from orchestrator.machine.lives import Lives
+from orchestrator.machine.nodes import alive_nodes
 
 RETRIES = 3
 """As Ray does for a task of which nothing is said."""
@@ -89,7 +90,7 @@ def task(function: Callable[..., Any], *, cpus: float, gpus: float, retries: int
         return Task(lambda *handed: (made.remote(*handed), None), 0)
 
     def begin(*handed: Any) -> tuple["ray.ObjectRef[Any]", Any]:
-        alive = any(one["Alive"] and one["NodeManagerAddress"] == node for one in ray.nodes())  # type: ignore[no-untyped-call]
+        alive = bool(node) and any(one.address == node for one in alive_nodes())
         actor = _once().options(**given, resources=on_node(node) if alive else {}, max_restarts=0).remote()
         return actor.call.options(name=function.__name__).remote(function, *handed), actor
 
